@@ -1,0 +1,1 @@
+//! One small binary that runs sandboxed plugins on every request.

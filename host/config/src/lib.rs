@@ -1,0 +1,1 @@
+//! Config text to checked values, every problem at once.

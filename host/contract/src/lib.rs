@@ -1,0 +1,1 @@
+//! What the proxy and the engine may assume of each other.

@@ -1,0 +1,1 @@
+//! Plugin bytes to modules, plugins and warm instances.

@@ -1,0 +1,1 @@
+//! Chooses the endpoint: weighted round robin, least request or Maglev.

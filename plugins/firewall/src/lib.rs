@@ -1,0 +1,1 @@
+//! Allows and denies requests by address, path, method, host and header.

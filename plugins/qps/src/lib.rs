@@ -1,0 +1,1 @@
+//! Counts requests, status classes, bytes, in-flight and latency.

@@ -1,0 +1,1 @@
+//! Write Palisade plugins in Rust.
