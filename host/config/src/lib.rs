@@ -1,1 +1,35 @@
-//! Config text to checked values, every problem at once.
+//! Config text in, checked values out, or every problem at once.
+//!
+//! Whoever holds a [`Config`] need not check it again: names are unique and
+//! refer to something, numbers are in range, paths are complete. The crate
+//! opens no socket and looks at no file but the config itself: whether a
+//! certificate, a plugin or an address is there shows when it is used.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod config;
+mod engine;
+mod host;
+mod listener;
+mod log;
+mod plugin;
+mod problem;
+mod route;
+mod shutdown;
+mod tls;
+mod upstream;
+
+pub use admin::Admin;
+pub use config::Config;
+pub use engine::Engine;
+pub use host::HostPattern;
+pub use ipnet::IpNet;
+pub use listener::{Action, HttpVersions, Listener, ListenerLimits};
+pub use log::{Log, LogFormat, LogLevel};
+pub use plugin::{Capability, OnError, Plugin, PluginLimits};
+pub use problem::{Problem, Problems};
+pub use route::Route;
+pub use shutdown::Shutdown;
+pub use tls::{CertificateFiles, ListenerTls, TlsVersion, UpstreamTls};
+pub use upstream::{Endpoint, Upstream};
