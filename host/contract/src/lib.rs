@@ -1,1 +1,32 @@
-//! What the proxy and the engine may assume of each other.
+//! What the proxy and the engine may assume of each other: an [`Exchange`] goes through the [`Filter`]s of a [`Chain`].
+//!
+//! The proxy owns sockets and HTTP and knows no guest; the engine owns guests and knows no socket. Both import this
+//! crate and never each other. It has no runtime, no I/O and no WebAssembly: a filter written natively against it is as
+//! good as one that runs in a sandbox, which is how the chain's rules are tested (feature `testing`).
+
+#![forbid(unsafe_code)]
+
+pub mod balance;
+pub mod chain;
+pub mod clock;
+pub mod connection;
+pub mod exchange;
+pub mod filter;
+pub mod head;
+pub mod metrics;
+pub mod monitor;
+pub mod names;
+pub mod observe;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use balance::{Candidate, Health, Outcome, Pick, PickRequest};
+pub use chain::{Chain, Decision, Lease, PluginName};
+pub use clock::{Clock, SystemClock};
+pub use connection::{Connection, ConnectionId, Scheme};
+pub use exchange::{Exchange, ExchangeId, Protocol, Reply, RequestHead, ResponseHead};
+pub use filter::{Admission, Failure, Filter, Flow, OnError, Phase, Phases, Plugin, Unavailable};
+pub use head::{HeadError, HeadLimits};
+pub use monitor::{Access, EndpointMonitor, ListenerMonitor, Monitor, Refusal, UpstreamFault};
+pub use names::{Name, Names};
+pub use observe::{Begun, Ended, Ending};

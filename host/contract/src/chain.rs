@@ -1,0 +1,299 @@
+//! The order of plugins, the early reply, and what a failed plugin means.
+//!
+//! Requests pass the filters in the order of the chain, responses in the reverse order and only those filters that the
+//! request had reached. The first plugin with a balancer picks. Every observer hears of every exchange.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::{
+    Admission, Begun, Candidate, Connection, Ended, Exchange, Filter, Flow, OnError, Phase, Pick, PickRequest, Reply,
+};
+
+/// The name of a plugin that decided something.
+pub type PluginName = Rc<str>;
+
+/// The plugins of one route on one worker.
+#[derive(Debug)]
+pub struct Chain {
+    connection: Box<[Link]>,
+    request: Box<[Link]>,
+    response: Box<[Link]>,
+    observers: Box<[Link]>,
+    balancer: Option<Link>,
+    keeps_request: bool,
+    leases: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, Clone)]
+struct Link {
+    position: usize,
+    name: PluginName,
+    filter: Rc<dyn Filter>,
+}
+
+impl Chain {
+    /// The chain of these filters, in this order.
+    #[must_use]
+    pub fn new(filters: &[Rc<dyn Filter>]) -> Rc<Self> {
+        Self::counted(filters, Arc::default())
+    }
+
+    /// As [`Chain::new`], with a count of its leases that others can read: the same one for each worker's chain.
+    #[must_use]
+    pub fn counted(filters: &[Rc<dyn Filter>], leases: Arc<AtomicUsize>) -> Rc<Self> {
+        let links: Vec<Link> = filters
+            .iter()
+            .enumerate()
+            .map(|(position, filter)| Link { position, name: filter.name().into(), filter: filter.clone() })
+            .collect();
+        let with = |phase| links.iter().filter(move |link| link.filter.phases().has(phase)).cloned();
+        let response: Box<[Link]> = with(Phase::Response).rev().collect();
+        Rc::new(Self {
+            connection: with(Phase::Connection).collect(),
+            request: with(Phase::Request).collect(),
+            keeps_request: response.iter().any(|link| link.filter.keeps_request()),
+            response,
+            observers: with(Phase::Observe).collect(),
+            balancer: with(Phase::Balance).next(),
+            leases,
+        })
+    }
+
+    /// Asks every connection filter, until one refuses.
+    #[must_use]
+    pub fn admits(&self, connection: &Connection) -> bool {
+        self.connection.iter().all(|link| match link.filter.connection(connection) {
+            Ok(admission) => admission == Admission::Accept,
+            Err(_) => link.fails_open(),
+        })
+    }
+
+    /// Whether a response filter reads the request's headers: then they must outlive forwarding.
+    #[must_use]
+    pub fn keeps_request(&self) -> bool {
+        self.keeps_request
+    }
+
+    /// Begins one exchange's way through this chain. Dropping the lease is the end of it, however it ended.
+    #[must_use]
+    pub fn lease(self: &Rc<Self>) -> Lease {
+        self.leases.fetch_add(1, Ordering::Relaxed);
+        Lease { chain: self.clone(), reached: Cell::new(0) }
+    }
+
+    /// Whether anyone observes.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        !self.observers.is_empty()
+    }
+}
+
+/// One exchange's way through a chain.
+#[derive(Debug)]
+pub struct Lease {
+    chain: Rc<Chain>,
+    /// The position after the last filter that the request came to: responses pass only those before it.
+    reached: Cell<usize>,
+}
+
+impl Lease {
+    /// The chain it is of.
+    #[must_use]
+    pub fn chain(&self) -> &Rc<Chain> {
+        &self.chain
+    }
+
+    /// Passes the request through every request filter, until one decides otherwise.
+    pub fn request(&self, exchange: &mut Box<Exchange>) -> Decision {
+        for link in &self.chain.request {
+            self.reached.set(link.position + 1);
+            let decision = link.decided(link.filter.request(exchange));
+            if !matches!(decision, Decision::Proceed) {
+                return decision;
+            }
+        }
+        self.reached.set(usize::MAX);
+        Decision::Proceed
+    }
+
+    /// Passes the response through the response filters that the request had reached, last one first.
+    pub fn response(&self, exchange: &mut Box<Exchange>) -> Decision {
+        let reached = self.reached.get();
+        for link in self.chain.response.iter().filter(|link| link.position < reached) {
+            let decision = link.decided(link.filter.response(exchange));
+            if !matches!(decision, Decision::Proceed) {
+                return decision;
+            }
+        }
+        Decision::Proceed
+    }
+
+    /// Asks the chain's balancer; none where the host is to choose by its own means.
+    ///
+    /// # Errors
+    /// The plugin's name, where it failed and its policy is written as `closed`.
+    pub fn pick(
+        &self,
+        exchange: &mut Box<Exchange>,
+        request: &PickRequest,
+        candidates: &[Candidate],
+    ) -> Result<Option<Pick>, PluginName> {
+        let Some(link) = &self.chain.balancer else { return Ok(None) };
+        match link.filter.pick(exchange, request, candidates) {
+            Ok(pick) => Ok(Some(pick)),
+            // A choice can be made without the plugin, so only a policy that was written out refuses.
+            Err(_) if link.filter.on_error() == Some(OnError::Closed) => Err(link.name.clone()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Tells every observer.
+    pub fn begun(&self, begun: &Begun) {
+        self.chain.observers.iter().for_each(|link| link.filter.begun(begun));
+    }
+
+    /// Tells every observer.
+    pub fn ended(&self, ended: &Ended) {
+        self.chain.observers.iter().for_each(|link| link.filter.ended(ended));
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.chain.leases.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a chain decided, and which plugin of it.
+#[derive(Debug)]
+pub enum Decision {
+    /// Go on.
+    Proceed,
+    /// This plugin answers.
+    Reply(Reply, PluginName),
+    /// This plugin closes the connection, or resets the stream.
+    Close(PluginName),
+    /// This plugin failed and its policy is to refuse.
+    Failed(PluginName),
+}
+
+impl Link {
+    fn decided(&self, flow: Result<Flow, crate::Failure>) -> Decision {
+        match flow {
+            Ok(Flow::Proceed) => Decision::Proceed,
+            Ok(Flow::Reply(reply)) => Decision::Reply(reply, self.name.clone()),
+            Ok(Flow::Close) => Decision::Close(self.name.clone()),
+            Err(_) if self.fails_open() => Decision::Proceed,
+            Err(_) => Decision::Failed(self.name.clone()),
+        }
+    }
+
+    /// A filter that was not told otherwise fails closed.
+    fn fails_open(&self) -> bool {
+        self.filter.on_error() == Some(OnError::Open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Does, Fake, connection, exchange};
+
+    #[test]
+    fn requests_pass_in_order_and_responses_in_reverse() {
+        check(&[Fake::new("a"), Fake::new("b"), Fake::new("c")], "proceed", "request a b c; response c b a");
+    }
+
+    #[test]
+    fn an_early_reply_passes_only_the_filters_it_had_reached() {
+        check(
+            &[Fake::new("a"), Fake::new("b").request(Does::Reply), Fake::new("c")],
+            "reply by b",
+            "request a b; response b a",
+        );
+    }
+
+    #[test]
+    fn a_failed_filter_refuses_unless_it_is_open() {
+        let fails = || Fake::new("b").request(Does::Fail);
+        check(&[Fake::new("a"), fails(), Fake::new("c")], "failed b", "request a b; response b a");
+        check(
+            &[Fake::new("a"), fails().on_error(OnError::Closed), Fake::new("c")],
+            "failed b",
+            "request a b; response b a",
+        );
+        check(
+            &[Fake::new("a"), fails().on_error(OnError::Open), Fake::new("c")],
+            "proceed",
+            "request a b c; response c b a",
+        );
+    }
+
+    #[test]
+    fn a_filter_can_close() {
+        check(
+            &[Fake::new("a").request(Does::Close), Fake::new("b").request(Does::Reply)],
+            "close by a",
+            "request a; response a",
+        );
+    }
+
+    fn check(fakes: &[Fake], decision: &str, calls: &str) {
+        let log = crate::testing::CallLog::default();
+        let filters: Vec<Rc<dyn Filter>> =
+            fakes.iter().map(|fake| Rc::new(fake.clone().logging(&log)) as Rc<dyn Filter>).collect();
+        let chain = Chain::new(&filters);
+        let lease = chain.lease();
+        let mut exchange = exchange("/");
+        let decided = match lease.request(&mut exchange) {
+            Decision::Proceed => "proceed".to_owned(),
+            Decision::Reply(_, by) => format!("reply by {by}"),
+            Decision::Close(by) => format!("close by {by}"),
+            Decision::Failed(by) => format!("failed {by}"),
+        };
+        assert_eq!(decided, decision);
+        let _ = lease.response(&mut exchange);
+        assert_eq!(log.text(), calls);
+    }
+
+    #[test]
+    fn a_failed_balancer_leaves_the_choice_to_the_host_unless_closed_is_written() {
+        for (on_error, refuses) in [(None, false), (Some(OnError::Open), false), (Some(OnError::Closed), true)] {
+            let mut fake = Fake::new("b").pick(Does::Fail);
+            fake.on_error = on_error;
+            let chain = Chain::new(&[Rc::new(fake) as Rc<dyn Filter>]);
+            let request = PickRequest { upstream: crate::Name::NONE, version: 0, attempt: 0 };
+            let picked = chain.lease().pick(&mut exchange("/"), &request, &[]);
+            assert_eq!(picked.is_err(), refuses, "{on_error:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_refused_by_any_filter_that_says_so_or_fails_closed() {
+        for (does, on_error, admitted) in [
+            (Does::Proceed, None, true),
+            (Does::Close, None, false),
+            (Does::Close, Some(OnError::Open), false),
+            (Does::Fail, None, false),
+            (Does::Fail, Some(OnError::Open), true),
+        ] {
+            let mut fake = Fake::new("a").connection(does);
+            fake.on_error = on_error;
+            let chain = Chain::new(&[Rc::new(fake) as Rc<dyn Filter>]);
+            assert_eq!(chain.admits(&connection()), admitted, "{does:?} {on_error:?}");
+        }
+    }
+
+    #[test]
+    fn leases_are_counted_until_they_are_dropped() {
+        let leases = Arc::new(AtomicUsize::new(0));
+        let chain = Chain::counted(&[], leases.clone());
+        let (one, two) = (chain.lease(), chain.lease());
+        assert_eq!(leases.load(Ordering::Relaxed), 2);
+        drop((one, two));
+        assert_eq!(leases.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,248 @@
+//! One plugin as a chain sees it: shared by all workers as a [`Plugin`], opened on each of them as a [`Filter`].
+
+use std::fmt::Debug;
+use std::rc::Rc;
+
+use crate::{Begun, Candidate, Connection, Ended, Exchange, Pick, PickRequest, Reply};
+
+/// A configured plugin, shared by all workers.
+pub trait Plugin: Send + Sync + Debug {
+    /// The name that the configuration gave it.
+    fn name(&self) -> &str;
+
+    /// Makes it ready on the calling thread, warm. Called once per worker, not per request.
+    fn open(&self) -> Rc<dyn Filter>;
+}
+
+/// A plugin on one worker. Calls never wait and never nest; one at a time.
+///
+/// A method is called only if [`Filter::phases`] has its phase.
+pub trait Filter: Debug {
+    /// The name that the configuration gave it.
+    fn name(&self) -> &str;
+
+    /// The phases that it has.
+    fn phases(&self) -> Phases;
+
+    /// What its failure means.
+    fn on_error(&self) -> Option<OnError>;
+
+    /// Whether its response phase reads the request's headers, which then are kept after forwarding.
+    fn keeps_request(&self) -> bool {
+        false
+    }
+
+    /// A connection was accepted.
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`].
+    fn connection(&self, _connection: &Connection) -> Result<Admission, Failure> {
+        Ok(Admission::Accept)
+    }
+
+    /// The request's head is complete. It may be changed.
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`].
+    fn request(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+        Ok(Flow::Proceed)
+    }
+
+    /// The response's head is there. It may be changed.
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`].
+    fn response(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+        Ok(Flow::Proceed)
+    }
+
+    /// An endpoint is needed.
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`].
+    fn pick(
+        &self,
+        _exchange: &mut Box<Exchange>,
+        _request: &PickRequest,
+        _candidates: &[Candidate],
+    ) -> Result<Pick, Failure> {
+        Ok(Pick::None)
+    }
+
+    /// An exchange began. May be kept until [`Filter::flush`].
+    fn begun(&self, _begun: &Begun) {}
+
+    /// An exchange ended. May be kept until [`Filter::flush`].
+    fn ended(&self, _ended: &Ended) {}
+
+    /// Hands over whatever [`Filter::begun`] and [`Filter::ended`] have kept. Called within 10 ms of them.
+    fn flush(&self) {}
+}
+
+/// What a filter says of a new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Go on.
+    Accept,
+    /// Close without a byte.
+    Refuse,
+}
+
+/// What a filter says of an exchange.
+#[derive(Debug, Clone)]
+pub enum Flow {
+    /// Go on with the next plugin.
+    Proceed,
+    /// Answer with this.
+    Reply(Reply),
+    /// Close the connection, or reset the stream, without an answer.
+    Close,
+}
+
+/// What a plugin's failure means to the exchange at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// Refuse it: 503, or the connection is closed.
+    Closed,
+    /// Go on as if the plugin were not there.
+    Open,
+}
+
+/// Why a plugin's call gave nothing to go by. Already counted and logged by whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The guest trapped; it was thrown away.
+    #[error("trapped: {0}")]
+    Trap(String),
+    /// The guest missed its deadline; it was thrown away.
+    #[error("missed its deadline of {0} ms")]
+    Deadline(u128),
+    /// The guest was refused memory and trapped; it was thrown away.
+    #[error("used up its memory limit of {0} bytes")]
+    Memory(usize),
+    /// The guest recursed too deep; it was thrown away.
+    #[error("used up its stack")]
+    Stack,
+    /// The guest itself said that it failed.
+    #[error("failed: {0}")]
+    Reported(String),
+    /// The guest's answer is outside what the contract allows.
+    #[error("answered what the contract does not allow: {0}")]
+    Absurd(String),
+    /// There is no plugin: it did not load, or its instance could not be made.
+    #[error("is not available: {0}")]
+    Unavailable(String),
+}
+
+/// A phase of a plugin's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// [`Filter::connection`].
+    Connection,
+    /// [`Filter::request`].
+    Request,
+    /// [`Filter::pick`].
+    Balance,
+    /// [`Filter::response`].
+    Response,
+    /// [`Filter::begun`] and [`Filter::ended`].
+    Observe,
+}
+
+impl Phase {
+    /// All of them, in the order of an exchange.
+    pub const ALL: [Self; 5] = [Self::Connection, Self::Request, Self::Balance, Self::Response, Self::Observe];
+
+    /// The name of the phase's interface in the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection-filter",
+            Self::Request => "request-filter",
+            Self::Balance => "balancer",
+            Self::Response => "response-filter",
+            Self::Observe => "observer",
+        }
+    }
+
+    /// Its place in [`Phase::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        match self {
+            Self::Connection => 0,
+            Self::Request => 1,
+            Self::Balance => 2,
+            Self::Response => 3,
+            Self::Observe => 4,
+        }
+    }
+}
+
+/// A set of phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Phases(u8);
+
+impl Phases {
+    /// This set and one more phase.
+    #[must_use]
+    pub fn with(self, phase: Phase) -> Self {
+        Self(self.0 | 1 << phase.index())
+    }
+
+    /// Whether the phase is in it.
+    #[must_use]
+    pub fn has(self, phase: Phase) -> bool {
+        self.0 & 1 << phase.index() != 0
+    }
+
+    /// The phases in it, in the order of an exchange.
+    pub fn iter(self) -> impl Iterator<Item = Phase> {
+        Phase::ALL.into_iter().filter(move |phase| self.has(*phase))
+    }
+}
+
+impl FromIterator<Phase> for Phases {
+    fn from_iter<I: IntoIterator<Item = Phase>>(phases: I) -> Self {
+        phases.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+/// Stands in for a plugin that did not load: every request fails as its policy says, and the reason is kept.
+#[derive(Debug, Clone)]
+pub struct Unavailable {
+    /// The name that the configuration gave the plugin.
+    pub name: String,
+    /// Its policy.
+    pub on_error: Option<OnError>,
+    /// Why there is none.
+    pub reason: String,
+}
+
+impl Plugin for Unavailable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn open(&self) -> Rc<dyn Filter> {
+        Rc::new(self.clone())
+    }
+}
+
+impl Filter for Unavailable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    // Which phases the plugin would have had is unknown. The request phase is the one that guards an exchange.
+    fn phases(&self) -> Phases {
+        Phases::default().with(Phase::Request)
+    }
+
+    fn on_error(&self) -> Option<OnError> {
+        self.on_error
+    }
+
+    fn request(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+        Err(Failure::Unavailable(self.reason.clone()))
+    }
+}
