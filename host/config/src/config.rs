@@ -1,8 +1,18 @@
 //! The whole config: one file's text, checked.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
-use crate::{Admin, Engine, Listener, Log, Plugin, Problem, Shutdown, Upstream};
+use crate::{
+    Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, Upstream, file_path,
+    reference::References,
+    scope::Scope,
+    text::{self, Form, Report, Seen, Table, Value},
+};
 
 /// Everything that a config file says, checked and with defaults filled in.
 ///
@@ -35,3 +45,122 @@ pub struct Config {
     /// What is allowed but hardly meant.
     pub warnings: Vec<Problem>,
 }
+
+/// Why a file is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file could not be opened or read.
+    #[error("cannot read the config {file:?}")]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file has more than [`Config::BYTES_MAX`] bytes.
+    #[error("the config {file:?} is too large: expected at most {} bytes", Config::BYTES_MAX)]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// What it says is wrong.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+}
+
+impl Config {
+    /// The largest file that is read, in bytes.
+    pub const BYTES_MAX: u64 = 16 << 20;
+
+    /// Reads and checks a file. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is too large, or is wrong: then every problem is in the error.
+    pub fn read(file: &Path) -> Result<Self, ReadError> {
+        let unreadable = |source| ReadError::Read { file: file.to_owned(), source };
+        let mut bytes = Vec::new();
+        File::open(file)
+            .and_then(|open| open.take(Self::BYTES_MAX.saturating_add(1)).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > Self::BYTES_MAX) {
+            return Err(ReadError::TooLarge { file: file.to_owned() });
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| not_utf8(&bytes, error.valid_up_to(), file))?;
+        Ok(Self::parse(text, file)?)
+    }
+
+    /// Checks a text. `file` names it in problems, and relative paths in it start from that file's folder.
+    ///
+    /// # Errors
+    ///
+    /// Every problem of the text, in the order of its lines. Where the text is not TOML, that is reported with what else
+    /// can be said of the lines that are; after a bracket that was not closed nothing more can.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Problems> {
+        let mut report = Report::new(text, file);
+        let root = text::parse(text, &mut report);
+        let config = root.as_ref().and_then(|root| read(Table::root(&report, root.get_ref()), file));
+        let (config, warnings) = report.finish(config)?;
+        Ok(Self { warnings, ..config })
+    }
+}
+
+fn not_utf8(bytes: &[u8], at: usize, file: &Path) -> Problems {
+    let text = String::from_utf8_lossy(bytes);
+    let mut report = Report::new(&text, file);
+    report.broken(at..at, "the text is not UTF-8");
+    report.into_problems()
+}
+
+fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
+    let plugins_dir = root.optional("plugins_dir", file_path::read);
+    let cache_dir = root.optional("cache_dir", file_path::read);
+    let workers = root.optional("workers", |value| value.whole(1..=256).and_then(NonZeroUsize::new));
+    let log = root.or("log", Log::default(), |value| Log::read(&value));
+    let shutdown = root.or("shutdown", Shutdown::default(), |value| Shutdown::read(&value));
+    let engine = root.or("engine", Engine::default(), |value| Engine::read(&value));
+    let named_plugins = root.named("plugin", PLUGINS);
+    let named_upstreams = root.named("upstream", UPSTREAMS);
+    if let (Some((_, plugin)), false) = (named_plugins.first(), root.has("plugins_dir")) {
+        plugin.lacks::<()>("needs plugins_dir, the folder that modules are in, which is missing".to_owned());
+    }
+    let mut scope = Scope {
+        plugins: References::new("plugin", &named_plugins),
+        upstreams: References::new("upstream", &named_upstreams),
+        bound: Seen::default(),
+        listener_names: Seen::default(),
+        route_names: Seen::default(),
+    };
+    let listeners = root.required("listener", |value| listeners(&value, &mut scope));
+    let admin = root.optional("admin", |value| Admin::read(&value, &mut scope.bound));
+    root.finish();
+    scope.plugins.warn_of_unused(&named_plugins, "is in no chain");
+    scope.upstreams.warn_of_unused(&named_upstreams, "is in no route");
+    Some(Config {
+        file: file.to_owned(),
+        plugins_dir,
+        cache_dir,
+        workers,
+        log,
+        admin,
+        shutdown,
+        engine,
+        plugins: named_plugins.iter().filter_map(|(name, value)| Plugin::read(name, value)).collect(),
+        upstreams: named_upstreams.iter().filter_map(|(name, value)| Upstream::read(name, value)).collect(),
+        listeners: listeners?,
+        warnings: Vec::new(),
+    })
+}
+
+fn listeners(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Vec<Listener>> {
+    let listeners = value.list(LISTENERS)?;
+    if listeners.is_empty() {
+        return value.refuse("holds no listener: expected at least one");
+    }
+    Some(listeners.iter().filter_map(|value| Listener::read(value, scope)).collect())
+}
+
+const PLUGINS: Form = Form { noun: "a table of plugins", expected: "[plugin.NAME]" };
+const UPSTREAMS: Form = Form { noun: "a table of upstreams", expected: "[upstream.NAME]" };
+const LISTENERS: Form = Form { noun: "a list", expected: "[[listener]] with two brackets on each side" };

@@ -7,25 +7,37 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod admin;
 mod config;
+mod duration;
 mod engine;
+mod file_path;
 mod host;
 mod listener;
+mod listener_limits;
 mod log;
+mod name;
 mod plugin;
 mod problem;
+mod redirect;
+mod reference;
 mod route;
+mod scope;
+mod settings;
 mod shutdown;
+mod size;
+mod text;
 mod tls;
 mod upstream;
 
 pub use admin::Admin;
-pub use config::Config;
+pub use config::{Config, ReadError};
 pub use engine::Engine;
 pub use host::HostPattern;
 pub use ipnet::IpNet;
-pub use listener::{Action, HttpVersions, Listener, ListenerLimits};
+pub use listener::{Action, HttpVersions, Listener};
+pub use listener_limits::ListenerLimits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use plugin::{Capability, OnError, Plugin, PluginLimits};
 pub use problem::{Problem, Problems};

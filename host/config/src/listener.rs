@@ -1,10 +1,15 @@
 //! Where clients are accepted and what becomes of their requests.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use crate::{ListenerTls, Route};
+use crate::{
+    ListenerLimits, ListenerTls, Route, address, name, redirect,
+    route::Routes,
+    scope::Scope,
+    text::{Form, Seen, Table, Value},
+};
 
 /// One `[[listener]]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +32,63 @@ pub struct Listener {
     pub limits: ListenerLimits,
 }
 
+impl Listener {
+    pub(crate) fn read(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Self> {
+        let mut table = value.table("a listener")?;
+        let name = table.required("name", |value| unique_name(&value, scope));
+        let bind = table.required("bind", |value| addresses(&value, &mut scope.bound));
+        let says_tls = table.has("tls");
+        let http = table.optional("http", |value| HttpVersions::read(&value, says_tls));
+        let tls = table.optional("tls", |value| ListenerTls::read(&value));
+        let chain = table.or("chain", Vec::new(), |value| scope.chain(&value));
+        let routes = Routes { listener: name.as_deref().unwrap_or_default(), chain: &chain, taken: Seen::default() };
+        let action = Action::read(&mut table, routes, scope);
+        let trusted_proxies = table.or("trusted_proxies", Vec::new(), |value| networks(&value));
+        let limits = table.or("limits", ListenerLimits::default(), |value| ListenerLimits::read(&value));
+        table.finish();
+        Some(Self {
+            name: name?,
+            bind: bind?,
+            http: http.unwrap_or(HttpVersions { h1: true, h2: says_tls }),
+            tls,
+            chain,
+            action: action?,
+            trusted_proxies,
+            limits,
+        })
+    }
+}
+
+fn unique_name(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<String> {
+    let name = name::read(value)?;
+    match scope.listener_names.insert(name.clone(), value) {
+        Ok(()) => Some(name),
+        Err(first) => value.refuse(format!("{} is {first} already", value.found())),
+    }
+}
+
+fn addresses(value: &Value<'_>, bound: &mut Seen<SocketAddr>) -> Option<Vec<SocketAddr>> {
+    let elements = value.one_or_more();
+    if elements.is_empty() || elements.len() > ADDRESSES_MAX {
+        return value.refuse(format!("holds {} addresses: expected 1 to {ADDRESSES_MAX}", elements.len()));
+    }
+    Some(elements.iter().filter_map(|element| address::bind(element, bound)).collect())
+}
+
+fn networks(value: &Value<'_>) -> Option<Vec<IpNet>> {
+    let network = |element: &Value<'_>| {
+        let network = address::network(element)?;
+        if network.prefix_len() == 0 {
+            element.warn(format!("{} believes every client's own word on who it is", element.found()));
+        }
+        Some(network)
+    };
+    Some(value.list(NETWORKS)?.iter().filter_map(network).collect())
+}
+
+const ADDRESSES_MAX: usize = 64;
+const NETWORKS: Form = Form { noun: "a list", expected: "networks, such as [\"10.0.0.0/8\"]" };
+
 /// The HTTP versions of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpVersions {
@@ -35,6 +97,36 @@ pub struct HttpVersions {
     /// HTTP/2.
     pub h2: bool,
 }
+
+impl HttpVersions {
+    fn read(value: &Value<'_>, says_tls: bool) -> Option<Self> {
+        let mut versions = Self { h1: false, h2: false };
+        let elements = value.list(VERSIONS)?;
+        if elements.is_empty() {
+            return value.refuse("holds no version: expected at least one");
+        }
+        for element in elements {
+            let Some(version) = versions.named(&element, says_tls) else { continue };
+            if std::mem::replace(version, true) {
+                element.refuse::<()>(format!("{} is there already", element.found()));
+            }
+        }
+        Some(versions)
+    }
+
+    fn named(&mut self, value: &Value<'_>, says_tls: bool) -> Option<&mut bool> {
+        match value.raw().as_str() {
+            Some("h1") => Some(&mut self.h1),
+            Some("h2") if says_tls => Some(&mut self.h2),
+            Some("h2") => value.refuse("\"h2\" needs tls: expected \"h1\" alone on a listener without it"),
+            Some("h3") => value.refuse("\"h3\" is not offered in this version: expected \"h1\" or \"h2\""),
+            Some(_) | None => value.is_not(VERSION),
+        }
+    }
+}
+
+const VERSIONS: Form = Form { noun: "a list", expected: "HTTP versions, such as [\"h1\", \"h2\"]" };
+const VERSION: Form = Form { noun: "an HTTP version", expected: "\"h1\" or \"h2\"" };
 
 /// What becomes of a listener's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,44 +142,26 @@ pub enum Action {
     },
 }
 
-/// What the clients of a listener may use. Every timeout is 1 ms to 1 h.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListenerLimits {
-    /// Bytes of a request's head: 8 KiB to 1 MiB.
-    pub header_bytes: usize,
-    /// Header fields of a request: 1 to 1,000.
-    pub headers: usize,
-    /// Bytes of the target (path and query): 1 to 64 KiB, at most `header_bytes`.
-    pub target_bytes: usize,
-    /// From the first byte of a head until its last.
-    pub header_timeout: Duration,
-    /// How long a body, either way, may make no progress.
-    pub body_timeout: Duration,
-    /// How long a connection may be without a request.
-    pub idle_timeout: Duration,
-    /// How long the TLS handshake may take.
-    pub handshake_timeout: Duration,
-    /// Connections at a time over all workers: 1 to 1,000,000.
-    pub connections: usize,
-    /// Requests at a time on one HTTP/2 connection: 1 to 1,000.
-    pub streams: u32,
-    /// Bytes of a request's body; `None` is any number.
-    pub request_body_bytes: Option<u64>,
-}
-
-impl Default for ListenerLimits {
-    fn default() -> Self {
-        Self {
-            header_bytes: 64 * 1024,
-            headers: 100,
-            target_bytes: 8 * 1024,
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(60),
-            idle_timeout: Duration::from_secs(75),
-            handshake_timeout: Duration::from_secs(10),
-            connections: 10_000,
-            streams: 100,
-            request_body_bytes: None,
+impl Action {
+    fn read(table: &mut Table<'_>, mut routes: Routes<'_>, scope: &mut Scope<'_>) -> Option<Self> {
+        let redirect = table.value("redirect_to_https").filter(|value| value.raw().as_bool() != Some(false));
+        let list = table.value("route");
+        if let Some(redirect) = redirect {
+            if let Some(list) = list {
+                list.refuse::<()>("has no use: the listener redirects every request to https");
+            }
+            if table.has("tls") {
+                return redirect.refuse("is for plain HTTP: expected a listener without tls");
+            }
+            return redirect::read(&redirect);
         }
+        let Some(list) = list.filter(|list| !list.raw().as_array().is_some_and(|routes| routes.is_empty())) else {
+            table.missing("route", "a listener needs a [[listener.route]] or redirect_to_https = true");
+            return None;
+        };
+        let read = |(position, route)| Route::read(&route, position, &mut routes, scope);
+        Some(Self::Routes(list.list(ROUTES)?.into_iter().enumerate().filter_map(read).collect()))
     }
 }
+
+const ROUTES: Form = Form { noun: "a list", expected: "[[listener.route]] with two brackets on each side" };

@@ -1,6 +1,11 @@
 //! A configured plugin: a module of `plugins_dir` with settings, grants and limits.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
+
+use crate::{
+    duration, settings, size,
+    text::{Form, Value},
+};
 
 /// One `[plugin.NAME]` table.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +23,58 @@ pub struct Plugin {
     /// What it may use.
     pub limits: PluginLimits,
 }
+
+impl Plugin {
+    pub(crate) fn read(name: &str, value: &Value<'_>) -> Option<Self> {
+        let mut table = value.table("a plugin")?;
+        let module = table.required("module", module);
+        let on_error = table.optional("on_error", |value| value.choice("a policy", &POLICIES));
+        let grants = table.or("grant", Vec::new(), grants);
+        let settings = table.optional("settings", settings::read).unwrap_or_else(settings::none);
+        let limits = table.or("limits", PluginLimits::default(), PluginLimits::read);
+        table.finish();
+        Some(Self { name: name.to_owned(), module: module?, on_error, grants, settings, limits })
+    }
+}
+
+fn module(value: Value<'_>) -> Option<String> {
+    let text = value.text(MODULE)?;
+    if text.ends_with(".wasm") {
+        return value.refuse(format!("{} has its ending: expected the name without .wasm", value.found()));
+    }
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if text.is_empty() || text.len() > MODULE_BYTES_MAX || text.starts_with('.') || !text.chars().all(is_inner) {
+        return value.is_not(MODULE);
+    }
+    Some(text.to_owned())
+}
+
+fn grants(value: Value<'_>) -> Option<Vec<Capability>> {
+    let mut grants = Vec::new();
+    for element in value.list(GRANTS)? {
+        if element.raw().as_str().is_some_and(|name| ALWAYS_GRANTED.contains(&name)) {
+            element.warn(format!("{} is always granted", element.found()));
+            continue;
+        }
+        let choices = Capability::ALL.map(|capability| (capability.name(), capability));
+        let Some(capability) = element.choice("a capability", &choices) else { continue };
+        if grants.contains(&capability) {
+            element.refuse::<()>(format!("{} is granted already", element.found()));
+        }
+        grants.push(capability);
+    }
+    Some(grants)
+}
+
+const POLICIES: [(&str, OnError); 2] = [("closed", OnError::Closed), ("open", OnError::Open)];
+/// The interfaces of the contract that every plugin may import.
+const ALWAYS_GRANTED: [&str; 9] = ["setup", "fault", "names", "log", "clock", "random", "request", "response", "reply"];
+const MODULE_BYTES_MAX: usize = 128;
+const MODULE: Form = Form {
+    noun: "a module",
+    expected: "the name of a file in plugins_dir without .wasm: letters, digits, \".\", \"-\" and \"_\"",
+};
+const GRANTS: Form = Form { noun: "a list", expected: "capabilities, such as [\"metrics\"]" };
 
 /// What a plugin's failure means for the request at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,3 +134,25 @@ impl Default for PluginLimits {
         }
     }
 }
+
+impl PluginLimits {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let default = Self::default();
+        let (shortest, second) = (Duration::from_millis(1), Duration::from_secs(1));
+        let mut table = value.table("a plugin's limits")?;
+        let limits = Self {
+            memory_bytes: table.or("memory", default.memory_bytes, |value| size::read(&value, MEMORY_BYTES)),
+            deadline: table.or("deadline", default.deadline, |value| duration::read(&value, shortest..=60 * second)),
+            configure_deadline: table.or("configure_deadline", default.configure_deadline, |value| {
+                duration::read(&value, shortest..=600 * second)
+            }),
+            table_elements: table.or("table_elements", default.table_elements, |value| value.whole(1..=10_000_000)),
+            instances: table.or("instances", default.instances, |value| value.whole(1..=1_000)),
+            series: table.or("series", default.series, |value| value.whole(1..=1_000_000)),
+        };
+        table.finish();
+        Some(limits)
+    }
+}
+
+const MEMORY_BYTES: RangeInclusive<u64> = (64 << 10)..=(4 << 30);

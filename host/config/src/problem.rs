@@ -46,7 +46,7 @@ impl Display for Problem {
         }
         let margin = " ".repeat(line.to_string().len());
         let (indent, carets) = (" ".repeat(excerpt.before), "^".repeat(excerpt.marked));
-        writeln!(f, "{message}\n{margin} |\n{line} | {}\n{margin} | {indent}{carets}", excerpt.text)
+        write!(f, "{message}\n{margin} |\n{line} | {}\n{margin} | {indent}{carets}", excerpt.text)
     }
 }
 
@@ -78,11 +78,12 @@ impl<'a> IntoIterator for &'a Problems {
 impl Display for Problems {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for problem in &self.list {
-            writeln!(f, "{problem}")?;
+            writeln!(f, "{problem}\n")?;
         }
         let count = self.list.len().saturating_add(self.more);
         let noun = if count == 1 { "problem" } else { "problems" };
-        write!(f, "{count} {noun} in {}", self.file.display())
+        write!(f, "{count} {noun} in {}", self.file.display())?;
+        if self.more > 0 { write!(f, ", the first {} of them shown", self.list.len()) } else { Ok(()) }
     }
 }
 

@@ -1,6 +1,10 @@
 //! Which requests of a listener go to which upstream.
 
-use crate::HostPattern;
+use crate::{
+    HostPattern, name,
+    scope::Scope,
+    text::{Form, Seen, Value},
+};
 
 /// One `[[listener.route]]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,3 +21,90 @@ pub struct Route {
     /// Indices into the config's plugins, in order: the route's own chain, or else the listener's.
     pub chain: Vec<usize>,
 }
+
+/// What the routes of one listener share while they are read.
+#[derive(Debug)]
+pub(crate) struct Routes<'a> {
+    pub(crate) listener: &'a str,
+    pub(crate) chain: &'a [usize],
+    pub(crate) taken: Seen<(Option<HostPattern>, String)>,
+}
+
+impl Route {
+    pub(crate) fn read(
+        value: &Value<'_>,
+        position: usize,
+        routes: &mut Routes<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Option<Self> {
+        let mut table = value.table("a route")?;
+        let name = table.optional("name", |value| unique_name(&value, scope));
+        let hosts = table.or("host", Vec::new(), |value| hosts(&value));
+        let path = table.or("path", "/".to_owned(), path);
+        let upstream = table.required("upstream", |value| scope.upstreams.find(&value));
+        let chain = table.optional("chain", |value| scope.chain(&value));
+        table.finish();
+        routes.take(value, &hosts, &path);
+        Some(Self {
+            name: name.unwrap_or_else(|| format!("{}/{position}", routes.listener)),
+            hosts: hosts.into_iter().map(|(host, _)| host).collect(),
+            path,
+            upstream: upstream?,
+            chain: chain.unwrap_or_else(|| routes.chain.to_vec()),
+        })
+    }
+}
+
+impl Routes<'_> {
+    /// Keeps what a route is for; reports what another one is for already.
+    fn take(&mut self, route: &Value<'_>, hosts: &[(HostPattern, Value<'_>)], path: &str) {
+        if hosts.is_empty()
+            && let Err(first) = self.taken.insert((None, path.to_owned()), route)
+        {
+            route.refuse::<()>(format!("is for every host with path {path:?}, and so is {first}"));
+        }
+        for (host, value) in hosts {
+            if let Err(first) = self.taken.insert((Some(host.clone()), path.to_owned()), route) {
+                value.refuse::<()>(format!("{} with path {path:?} is in {first} already", value.found()));
+            }
+        }
+    }
+}
+
+fn unique_name(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<String> {
+    let name = name::read(value)?;
+    match scope.route_names.insert(name.clone(), value) {
+        Ok(()) => Some(name),
+        Err(first) => value.refuse(format!("{} is {first} already", value.found())),
+    }
+}
+
+fn hosts<'a>(value: &Value<'a>) -> Option<Vec<(HostPattern, Value<'a>)>> {
+    let elements = value.one_or_more();
+    if elements.is_empty() {
+        return value.refuse("holds no host: leave the key out for every host");
+    }
+    Some(elements.into_iter().filter_map(|element| Some((HostPattern::read(&element)?, element))).collect())
+}
+
+fn path(value: Value<'_>) -> Option<String> {
+    let text = value.text(PATH)?;
+    let reason = match text {
+        "/" => return Some(text.to_owned()),
+        _ if !text.starts_with('/') => return value.is_not(PATH),
+        _ if text.len() > PATH_BYTES_MAX => "is too long: expected at most 1024 bytes",
+        _ if text.contains(['?', '#']) => "has a query or a fragment: expected the path alone",
+        _ if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            "has a space or a character that is not ASCII: expected it percent-encoded"
+        }
+        _ if text.ends_with('/') => "ends in a slash: expected it without, which is for everything below as well",
+        _ if text.split('/').skip(1).any(|segment| matches!(segment, "" | "." | "..")) => {
+            "has an empty segment, \".\" or \"..\": expected the path that requests have after these are resolved"
+        }
+        _ => return Some(text.to_owned()),
+    };
+    value.refuse(format!("{} {reason}", value.found()))
+}
+
+const PATH_BYTES_MAX: usize = 1_024;
+const PATH: Form = Form { noun: "a path", expected: "one that starts with a slash, such as \"/api\"" };

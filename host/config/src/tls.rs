@@ -1,6 +1,11 @@
 //! Which certificates are shown and whose are believed.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
+
+use crate::{
+    file_path, host,
+    text::{Form, Value},
+};
 
 /// A listener's `tls` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +18,30 @@ pub struct ListenerTls {
     pub tickets: bool,
 }
 
+impl ListenerTls {
+    pub(crate) fn read(value: &Value<'_>) -> Option<Self> {
+        let mut table = value.table("a listener's tls")?;
+        let certificates = table.required("certificates", certificates);
+        let min_version = table.or("min_version", TlsVersion::V1_2, |value| value.choice("a TLS version", &VERSIONS));
+        let tickets = table.or("tickets", true, |value| value.boolean());
+        table.finish();
+        Some(Self { certificates: certificates?, min_version, tickets })
+    }
+}
+
+fn certificates(value: Value<'_>) -> Option<Vec<CertificateFiles>> {
+    let elements = value.list(CERTIFICATES)?;
+    if elements.is_empty() || elements.len() > CERTIFICATES_MAX {
+        return value.refuse(format!("holds {} certificates: expected 1 to {CERTIFICATES_MAX}", elements.len()));
+    }
+    Some(elements.into_iter().filter_map(CertificateFiles::read).collect())
+}
+
+const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+const CERTIFICATES_MAX: usize = 100;
+const CERTIFICATES: Form =
+    Form { noun: "a list", expected: "certificates, such as [{ chain = \"web.pem\", key = \"web.key\" }]" };
+
 /// An upstream's `tls` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamTls {
@@ -24,6 +53,33 @@ pub struct UpstreamTls {
     pub certificate: Option<CertificateFiles>,
 }
 
+impl UpstreamTls {
+    /// `tls = false`, an explicit wish for plain HTTP, reads as `None` without a problem.
+    pub(crate) fn read(value: &Value<'_>) -> Option<Self> {
+        match value.raw().as_bool() {
+            Some(false) => return None,
+            Some(true) => return value.is_not(UPSTREAM_TLS),
+            None => {}
+        }
+        let mut table = value.table("an upstream's tls")?;
+        let ca = table.optional("ca", file_path::read);
+        let server_name = table.required("server_name", server_name);
+        let certificate = table.optional("certificate", CertificateFiles::read);
+        table.finish();
+        Some(Self { ca, server_name: server_name?, certificate })
+    }
+}
+
+fn server_name(value: Value<'_>) -> Option<String> {
+    let name = value.text(SERVER_NAME)?.to_ascii_lowercase();
+    if host::is_name(&name) || name.parse::<IpAddr>().is_ok() { Some(name) } else { value.is_not(SERVER_NAME) }
+}
+
+const UPSTREAM_TLS: Form =
+    Form { noun: "an upstream's tls", expected: "false or a table, such as { server_name = \"web.internal\" }" };
+const SERVER_NAME: Form =
+    Form { noun: "a server name", expected: "a host name or an IP address, such as \"web.internal\"" };
+
 /// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
@@ -31,6 +87,16 @@ pub struct CertificateFiles {
     pub chain: PathBuf,
     /// PEM file: the private key.
     pub key: PathBuf,
+}
+
+impl CertificateFiles {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table("a certificate")?;
+        let chain = table.required("chain", file_path::read);
+        let key = table.required("key", file_path::read);
+        table.finish();
+        Some(Self { chain: chain?, key: key? })
+    }
 }
 
 /// A TLS version.

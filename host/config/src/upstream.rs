@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use crate::UpstreamTls;
+use crate::{
+    UpstreamTls, address, duration,
+    text::{Form, Seen, Value},
+};
 
 /// One `[upstream.NAME]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,85 @@ pub struct Upstream {
     /// Connections for each endpoint and worker: 1 to 1,000,000.
     pub connections: usize,
 }
+
+impl Upstream {
+    pub(crate) fn read(name: &str, value: &Value<'_>) -> Option<Self> {
+        let mut table = value.table("an upstream")?;
+        let says_tls = table.has("tls");
+        let endpoints = table.required("endpoints", |value| endpoints(&value, says_tls));
+        let tls = table.optional("tls", |value| UpstreamTls::read(&value));
+        let connect_timeout = table.or("connect_timeout", Duration::from_secs(5), duration::timeout);
+        let response_timeout = table.or("response_timeout", Duration::from_secs(60), duration::timeout);
+        let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), duration::timeout);
+        let body_timeout = table.or("body_timeout", Duration::from_secs(60), duration::timeout);
+        let idle_connections = table.or("idle_connections", 64, |value| value.whole(0..=10_000));
+        let connections = table.or("connections", 1_024, |value| value.whole(1..=1_000_000));
+        table.finish();
+        Some(Self {
+            name: name.to_owned(),
+            endpoints: endpoints?,
+            tls,
+            connect_timeout,
+            response_timeout,
+            idle_timeout,
+            body_timeout,
+            idle_connections,
+            connections,
+        })
+    }
+}
+
+fn endpoints(value: &Value<'_>, says_tls: bool) -> Option<Vec<Endpoint>> {
+    let elements = value.list(ENDPOINTS)?;
+    if elements.is_empty() || elements.len() > ENDPOINTS_MAX {
+        return value.refuse(format!("holds {} endpoints: expected 1 to {ENDPOINTS_MAX}", elements.len()));
+    }
+    let mut seen = Seen::default();
+    let mut endpoints = Vec::with_capacity(elements.len());
+    for element in elements {
+        let Some(endpoint) = Endpoint::read(&element, &mut seen) else { continue };
+        endpoints.push(endpoint);
+    }
+    let remote = endpoints.iter().find(|endpoint| !address::is_loopback(endpoint.address));
+    if let (Some(remote), false) = (remote, says_tls) {
+        let message = "is reached without encryption: write tls = { … }, or tls = false if that is meant";
+        value.warn(format!("{} {message}", remote.address));
+    }
+    Some(endpoints)
+}
+
+impl Endpoint {
+    fn read(value: &Value<'_>, seen: &mut Seen<SocketAddr>) -> Option<Self> {
+        if !value.raw().is_table() {
+            return Some(Self { address: unseen(value, seen)?, weight: 1, zone: None });
+        }
+        let mut table = value.table("an endpoint")?;
+        let address = table.required("address", |value| unseen(&value, seen));
+        let weight = table.or("weight", 1, |value| value.whole(1..=65_535));
+        let zone = table.optional("zone", zone);
+        table.finish();
+        Some(Self { address: address?, weight, zone })
+    }
+}
+
+fn unseen(value: &Value<'_>, seen: &mut Seen<SocketAddr>) -> Option<SocketAddr> {
+    let address = address::endpoint(value)?;
+    match seen.insert(address::canonical(address), value) {
+        Ok(()) => Some(address),
+        Err(first) => value.refuse(format!("{} is {first} already", value.found())),
+    }
+}
+
+fn zone(value: Value<'_>) -> Option<String> {
+    let text = value.text(ZONE)?;
+    let fits = (1..=ZONE_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    if fits { Some(text.to_owned()) } else { value.is_not(ZONE) }
+}
+
+const ENDPOINTS_MAX: usize = 10_000;
+const ENDPOINTS: Form = Form { noun: "a list", expected: "endpoints, such as [\"10.0.1.11:8443\"]" };
+const ZONE_BYTES_MAX: usize = 63;
+const ZONE: Form = Form { noun: "a zone", expected: "1 to 63 bytes of text, such as \"b\"" };
 
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
