@@ -1,1 +1,25 @@
-//! Metrics, access log and their exporters.
+//! What the host counts and logs: reports go in, Prometheus text and access log lines come out.
+//!
+//! One [`Registry`] belongs to one running host and is never global, so that several hosts fit in one process. It is
+//! the [`Monitor`](palisade_contract::Monitor) that the proxy reports to and the
+//! [`Metrics`](palisade_contract::metrics::Metrics) behind the plugins' own; both give out handles that are resolved
+//! once, so that a report hashes and allocates nothing.
+//!
+//! It opens no socket: whoever serves `/metrics` calls [`Registry::render`].
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod buckets;
+mod catalogue;
+mod endpoint;
+mod escaped;
+mod figures;
+mod listener;
+mod names;
+mod plugin;
+mod registry;
+
+pub use access::AccessLog;
+pub use figures::{FailureFigures, PhaseFigures, PluginFigures};
+pub use registry::Registry;

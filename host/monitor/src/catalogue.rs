@@ -1,0 +1,82 @@
+//! Every metric of the host itself: name, kind and the sentence that `/metrics` shows.
+
+use palisade_contract::metrics::Kind;
+
+/// One metric of the host.
+pub(crate) struct HostMetric {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+}
+
+const fn counter(name: &'static str, help: &'static str) -> HostMetric {
+    HostMetric { name, kind: Kind::Counter, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> HostMetric {
+    HostMetric { name, kind: Kind::Gauge, help }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> HostMetric {
+    HostMetric { name, kind: Kind::Histogram, help }
+}
+
+pub(crate) const BUILD_INFO: HostMetric = gauge("palisade_build_info", "1, with the version as a label.");
+pub(crate) const START_TIME_SECONDS: HostMetric =
+    gauge("palisade_start_time_seconds", "When the host started, in seconds since 1970.");
+
+pub(crate) const CONNECTIONS: HostMetric = gauge("palisade_connections", "Open client connections.");
+pub(crate) const CONNECTIONS_TOTAL: HostMetric = counter("palisade_connections_total", "Accepted client connections.");
+pub(crate) const CONNECTIONS_REFUSED_TOTAL: HostMetric =
+    counter("palisade_connections_refused_total", "Client connections that the host gave up.");
+pub(crate) const EXCHANGES_ACTIVE: HostMetric = gauge("palisade_exchanges_active", "Exchanges under way.");
+pub(crate) const REQUESTS_TOTAL: HostMetric =
+    counter("palisade_requests_total", "Exchanges that ended, by the class of the status that was sent.");
+pub(crate) const REQUEST_DURATION_SECONDS: HostMetric =
+    histogram("palisade_request_duration_seconds", "From the complete request head to the end of the exchange.");
+pub(crate) const REQUEST_BODY_BYTES_TOTAL: HostMetric =
+    counter("palisade_request_body_bytes_total", "Bytes of request bodies read.");
+pub(crate) const RESPONSE_BODY_BYTES_TOTAL: HostMetric =
+    counter("palisade_response_body_bytes_total", "Bytes of response bodies sent.");
+pub(crate) const ENDINGS_TOTAL: HostMetric = counter("palisade_endings_total", "Exchanges, by how they ended.");
+
+pub(crate) const UPSTREAM_CONNECTIONS: HostMetric =
+    gauge("palisade_upstream_connections", "Open connections to endpoints.");
+pub(crate) const UPSTREAM_REQUESTS_TOTAL: HostMetric =
+    counter("palisade_upstream_requests_total", "Requests given to endpoints, retries included.");
+pub(crate) const UPSTREAM_FAILURES_TOTAL: HostMetric =
+    counter("palisade_upstream_failures_total", "Requests that an endpoint did not answer.");
+
+pub(crate) const PLUGIN_CALLS_TOTAL: HostMetric = counter("palisade_plugin_calls_total", "Calls into plugins.");
+pub(crate) const PLUGIN_CALL_NANOSECONDS_TOTAL: HostMetric =
+    counter("palisade_plugin_call_nanoseconds_total", "Time spent in calls into plugins.");
+pub(crate) const PLUGIN_FAILURES_TOTAL: HostMetric =
+    counter("palisade_plugin_failures_total", "Calls into plugins that failed.");
+pub(crate) const PLUGIN_MEMORY_BYTES: HostMetric =
+    gauge("palisade_plugin_memory_bytes", "Linear memory of a plugin's instances.");
+pub(crate) const PLUGIN_INSTANCES: HostMetric = gauge("palisade_plugin_instances", "Live instances of a plugin.");
+pub(crate) const PLUGIN_LEASES: HostMetric = gauge("palisade_plugin_leases", "Exchanges that hold a plugin.");
+
+/// All of the above.
+pub(crate) const ALL: &[HostMetric] = &[
+    BUILD_INFO,
+    START_TIME_SECONDS,
+    CONNECTIONS,
+    CONNECTIONS_TOTAL,
+    CONNECTIONS_REFUSED_TOTAL,
+    EXCHANGES_ACTIVE,
+    REQUESTS_TOTAL,
+    REQUEST_DURATION_SECONDS,
+    REQUEST_BODY_BYTES_TOTAL,
+    RESPONSE_BODY_BYTES_TOTAL,
+    ENDINGS_TOTAL,
+    UPSTREAM_CONNECTIONS,
+    UPSTREAM_REQUESTS_TOTAL,
+    UPSTREAM_FAILURES_TOTAL,
+    PLUGIN_CALLS_TOTAL,
+    PLUGIN_CALL_NANOSECONDS_TOTAL,
+    PLUGIN_FAILURES_TOTAL,
+    PLUGIN_MEMORY_BYTES,
+    PLUGIN_INSTANCES,
+    PLUGIN_LEASES,
+];
