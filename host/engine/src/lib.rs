@@ -1,1 +1,40 @@
-//! Plugin bytes to modules, plugins and warm instances.
+//! Turns plugin bytes into something an exchange can be passed through.
+//!
+//! Three types carry a plugin through its life, and the order cannot be skipped: a [`Module`] is a file, checked and
+//! compiled and shared by everyone; a [`Plugin`] adds one configuration's settings, grants and limits, and has been
+//! configured once; an instance is live memory on one worker, behind the [`palisade_contract::Filter`] that
+//! [`palisade_contract::Plugin::open`] gives.
+//!
+//! There is no socket, no HTTP server, no route here, so any Rust server can embed it: see `examples/embed`.
+//!
+//! What a guest does wrong costs the exchange at hand, or what its `on_error` says of it, and the instance; never the
+//! host and never another plugin.
+
+#![deny(unsafe_code)] // One file, cache.rs, has the one exception and its reason.
+
+mod abi;
+mod allowance;
+mod cache;
+mod error;
+mod failure;
+mod filter;
+mod host;
+mod instance;
+mod library;
+mod limits;
+mod manifest;
+mod meters;
+mod module;
+mod plugin;
+mod runtime;
+mod state;
+mod stats;
+
+pub use error::{LoadError, Reason};
+pub use library::{File, Library};
+pub use manifest::{ABI, About, Form, Manifest};
+pub use module::Module;
+pub use plugin::Plugin;
+pub use runtime::{Engine, EngineError, Options};
+pub use state::Services;
+pub use stats::{FailureKind, PhaseFigures, Stats};

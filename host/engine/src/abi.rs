@@ -1,0 +1,388 @@
+//! The contract's types as wasmtime passes them: twins of `sdk/wit`, checked against every component when it is linked.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::Method;
+use http::header::HeaderName;
+use palisade_contract as contract;
+use palisade_contract::{Exchange, RequestHead};
+use wasmtime::component::{ComponentType, Lift, Lower};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
+#[component(record)]
+pub(crate) struct IpAddress {
+    high: u64,
+    low: u64,
+}
+
+impl From<IpAddr> for IpAddress {
+    fn from(address: IpAddr) -> Self {
+        let bits = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+        Self { high: half(bits >> 64), low: half(bits) }
+    }
+}
+
+macro_rules! enumeration {
+    (lifted $name:ident $cases:tt) => {
+        enumeration!(#[expect(dead_code, reason = "guests make these values, not we")] $name $cases);
+    };
+    ($(#[$attribute:meta])* $name:ident { $($case:ident = $text:literal),+ $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
+        #[component(enum)]
+        #[repr(u8)]
+        pub(crate) enum $name {
+            $(#[component(name = $text)] $case),+
+        }
+    };
+}
+
+enumeration!(WireMethod {
+    Get = "get", Head = "head", Post = "post", Put = "put", Delete = "delete", Connect = "connect", Options = "options",
+    Trace = "trace", Patch = "patch", Other = "other",
+});
+enumeration!(Scheme { Http = "http", Https = "https" });
+enumeration!(Protocol { Http1 = "http1", Http2 = "http2", Http3 = "http3" });
+enumeration!(lifted Verdict { Proceed = "proceed", Reply = "reply", Close = "close", Failed = "failed" });
+enumeration!(lifted Admission { Accept = "accept", Refuse = "refuse", Failed = "failed" });
+enumeration!(HeadError {
+    InvalidName = "invalid-name", InvalidValue = "invalid-value", Reserved = "reserved", TooLarge = "too-large",
+    ReadOnly = "read-only",
+});
+enumeration!(Health { Healthy = "healthy", Unhealthy = "unhealthy", Draining = "draining" });
+enumeration!(Outcome {
+    Untried = "untried", ConnectFailed = "connect-failed", TimedOut = "timed-out", Reset = "reset",
+    BadStatus = "bad-status",
+});
+enumeration!(Ending {
+    Complete = "complete", ClientGone = "client-gone", UpstreamFailed = "upstream-failed", Truncated = "truncated",
+    Closed = "closed",
+});
+enumeration!(lifted LogLevel { Trace = "trace", Debug = "debug", Info = "info", Warn = "warn", Error = "error" });
+enumeration!(lifted MetricKind { Counter = "counter", Gauge = "gauge", Histogram = "histogram" });
+enumeration!(lifted MetricUnit { None = "none", Seconds = "seconds", Bytes = "bytes" });
+
+impl From<&Method> for WireMethod {
+    fn from(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::HEAD => Self::Head,
+            Method::POST => Self::Post,
+            Method::PUT => Self::Put,
+            Method::DELETE => Self::Delete,
+            Method::CONNECT => Self::Connect,
+            Method::OPTIONS => Self::Options,
+            Method::TRACE => Self::Trace,
+            Method::PATCH => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<contract::Scheme> for Scheme {
+    fn from(scheme: contract::Scheme) -> Self {
+        match scheme {
+            contract::Scheme::Http => Self::Http,
+            contract::Scheme::Https => Self::Https,
+        }
+    }
+}
+
+impl From<contract::Protocol> for Protocol {
+    fn from(protocol: contract::Protocol) -> Self {
+        match protocol {
+            contract::Protocol::Http1 => Self::Http1,
+            contract::Protocol::Http2 => Self::Http2,
+            contract::Protocol::Http3 => Self::Http3,
+        }
+    }
+}
+
+impl From<contract::HeadError> for HeadError {
+    fn from(error: contract::HeadError) -> Self {
+        match error {
+            contract::HeadError::InvalidName => Self::InvalidName,
+            contract::HeadError::InvalidValue => Self::InvalidValue,
+            contract::HeadError::Reserved => Self::Reserved,
+            contract::HeadError::TooLarge => Self::TooLarge,
+            contract::HeadError::ReadOnly => Self::ReadOnly,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Connection {
+    id: u64,
+    client: IpAddress,
+    #[component(name = "client-port")]
+    client_port: u16,
+    local: IpAddress,
+    #[component(name = "local-port")]
+    local_port: u16,
+    listener: u32,
+}
+
+impl From<&contract::Connection> for Connection {
+    fn from(connection: &contract::Connection) -> Self {
+        Self {
+            id: connection.id.0,
+            client: connection.client.ip().into(),
+            client_port: connection.client.port(),
+            local: connection.local.ip().into(),
+            local_port: connection.local.port(),
+            listener: connection.listener.0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct WireRequest<'a> {
+    exchange: u64,
+    method: WireMethod,
+    scheme: Scheme,
+    protocol: Protocol,
+    client: IpAddress,
+    #[component(name = "client-port")]
+    client_port: u16,
+    listener: u32,
+    route: u32,
+    text: &'a [u8],
+    #[component(name = "authority-bytes")]
+    authority_bytes: u32,
+    #[component(name = "path-bytes")]
+    path_bytes: u32,
+    #[component(name = "target-bytes")]
+    target_bytes: u32,
+}
+
+impl<'a> WireRequest<'a> {
+    /// Packs the text into `scratch`: authority, target, then each hot header behind its length.
+    pub(crate) fn pack(exchange: &Exchange, hot_headers: &[HeaderName], scratch: &'a mut Vec<u8>) -> Self {
+        let request = &exchange.request;
+        let SocketParts { address: client, port: client_port } = exchange.connection.client.into();
+        scratch.clear();
+        scratch.extend_from_slice(request.authority_bytes());
+        scratch.extend_from_slice(request.target.as_str().as_bytes());
+        for name in hot_headers {
+            pack_hot(request, name, scratch);
+        }
+        Self {
+            exchange: exchange.id.0,
+            method: (&request.method).into(),
+            scheme: exchange.connection.scheme.into(),
+            protocol: exchange.protocol.into(),
+            client,
+            client_port,
+            listener: exchange.connection.listener.0,
+            route: exchange.route.0,
+            text: scratch,
+            authority_bytes: wire_len(request.authority_bytes()),
+            path_bytes: wire_len(request.target.path().as_bytes()),
+            target_bytes: wire_len(request.target.as_str().as_bytes()),
+        }
+    }
+}
+
+fn pack_hot(request: &RequestHead, name: &HeaderName, scratch: &mut Vec<u8>) {
+    match request.header(name.as_str()) {
+        Some(value) => {
+            scratch.extend_from_slice(&wire_len(value).to_le_bytes());
+            scratch.extend_from_slice(value);
+        }
+        None => scratch.extend_from_slice(&u32::MAX.to_le_bytes()),
+    }
+}
+
+/// Heads are bounded far below four gigabytes.
+fn wire_len(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1)
+}
+
+struct SocketParts {
+    address: IpAddress,
+    port: u16,
+}
+
+impl From<SocketAddr> for SocketParts {
+    fn from(socket: SocketAddr) -> Self {
+        Self { address: socket.ip().into(), port: socket.port() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct WireResponse {
+    exchange: u64,
+    status: u16,
+    method: WireMethod,
+    protocol: Protocol,
+    client: IpAddress,
+    listener: u32,
+    route: u32,
+    upstream: u32,
+    endpoint: u32,
+}
+
+impl From<&Exchange> for WireResponse {
+    fn from(exchange: &Exchange) -> Self {
+        Self {
+            exchange: exchange.id.0,
+            status: exchange.response.as_ref().map_or(0, |response| response.status.as_u16()),
+            method: (&exchange.request.method).into(),
+            protocol: exchange.protocol.into(),
+            client: exchange.connection.client.ip().into(),
+            listener: exchange.connection.listener.0,
+            route: exchange.route.0,
+            upstream: exchange.upstream.0,
+            endpoint: exchange.endpoint.0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct PickRequest {
+    exchange: u64,
+    client: IpAddress,
+    upstream: u32,
+    version: u64,
+    attempt: u32,
+}
+
+impl PickRequest {
+    pub(crate) fn new(exchange: &Exchange, request: &contract::PickRequest) -> Self {
+        Self {
+            exchange: exchange.id.0,
+            client: exchange.connection.client.ip().into(),
+            upstream: request.upstream.0,
+            version: request.version,
+            attempt: request.attempt,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Candidate {
+    endpoint: u32,
+    key: u64,
+    weight: u32,
+    zone: u32,
+    health: Health,
+    outcome: Outcome,
+    #[component(name = "in-flight")]
+    in_flight: u32,
+    #[component(name = "latency-micros")]
+    latency_micros: u32,
+    failures: u32,
+    #[component(name = "slow-start-permille")]
+    slow_start_permille: u16,
+}
+
+impl From<&contract::Candidate> for Candidate {
+    fn from(candidate: &contract::Candidate) -> Self {
+        Self {
+            endpoint: candidate.endpoint.0,
+            key: candidate.key,
+            weight: candidate.weight,
+            zone: candidate.zone.0,
+            health: match candidate.health {
+                contract::Health::Healthy => Health::Healthy,
+                contract::Health::Unhealthy => Health::Unhealthy,
+                contract::Health::Draining => Health::Draining,
+            },
+            outcome: match candidate.outcome {
+                contract::Outcome::Untried => Outcome::Untried,
+                contract::Outcome::ConnectFailed => Outcome::ConnectFailed,
+                contract::Outcome::TimedOut => Outcome::TimedOut,
+                contract::Outcome::Reset => Outcome::Reset,
+                contract::Outcome::BadStatus => Outcome::BadStatus,
+            },
+            in_flight: candidate.in_flight,
+            latency_micros: candidate.latency_micros,
+            failures: candidate.failures,
+            slow_start_permille: candidate.slow_start_permille,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Choice {
+    #[component(name = "endpoint")]
+    Endpoint(u32),
+    #[component(name = "none")]
+    None,
+    #[component(name = "failed")]
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Begun {
+    exchange: u64,
+    listener: u32,
+    route: u32,
+}
+
+impl From<&contract::Begun> for Begun {
+    fn from(begun: &contract::Begun) -> Self {
+        Self { exchange: begun.exchange.0, listener: begun.listener.0, route: begun.route.0 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Ended {
+    exchange: u64,
+    listener: u32,
+    route: u32,
+    upstream: u32,
+    endpoint: u32,
+    client: IpAddress,
+    method: WireMethod,
+    protocol: Protocol,
+    status: u16,
+    ending: Ending,
+    #[component(name = "request-bytes")]
+    request_bytes: u64,
+    #[component(name = "response-bytes")]
+    response_bytes: u64,
+    #[component(name = "duration-micros")]
+    duration_micros: u64,
+    #[component(name = "first-byte-micros")]
+    first_byte_micros: u64,
+}
+
+impl From<&contract::Ended> for Ended {
+    fn from(ended: &contract::Ended) -> Self {
+        Self {
+            exchange: ended.exchange.0,
+            listener: ended.listener.0,
+            route: ended.route.0,
+            upstream: ended.upstream.0,
+            endpoint: ended.endpoint.0,
+            client: ended.client.into(),
+            method: (&ended.method).into(),
+            protocol: ended.protocol.into(),
+            status: ended.status,
+            ending: match ended.ending {
+                contract::Ending::Complete => Ending::Complete,
+                contract::Ending::ClientGone => Ending::ClientGone,
+                contract::Ending::UpstreamFailed => Ending::UpstreamFailed,
+                contract::Ending::Truncated => Ending::Truncated,
+                contract::Ending::Closed => Ending::Closed,
+            },
+            request_bytes: ended.request_bytes,
+            response_bytes: ended.response_bytes,
+            duration_micros: ended.duration_micros,
+            first_byte_micros: ended.first_byte_micros,
+        }
+    }
+}

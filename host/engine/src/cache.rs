@@ -1,0 +1,128 @@
+//! Compiled code on disk, keyed by the plugin's content and by the engine that compiled it.
+//!
+//! Machine code is loaded without checks, so it is taken only from files that this host wrote itself: from a folder that
+//! belongs to it and that nobody else can write to. Where there is no such folder there is no cache.
+
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// A folder of compiled code, or none.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    folder: Option<PathBuf>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Cache {
+    /// Keeps nothing.
+    pub(crate) fn none() -> Self {
+        Self { folder: None, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    /// Keeps compiled code in this folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or others can write to it.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let about = fs::metadata(folder)?;
+        let (mode, owner) = (about.permissions().mode(), about.uid());
+        if owner != process_owner()? || mode & 0o022 != 0 {
+            return Err(io::Error::other(format!(
+                "others could write code into it (owner {owner}, mode {:o}): it must be this user's and mode 700",
+                mode & 0o777
+            )));
+        }
+        Ok(Self { folder: Some(folder.to_owned()), ..Self::none() })
+    }
+
+    /// How often code was found, and how often it had to be compiled.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    /// The component of these contents: from the folder, or from `compile` and kept.
+    ///
+    /// # Errors
+    /// Those of `compile`. A cache that cannot be read or written only costs time.
+    pub(crate) fn component<E>(
+        &self,
+        engine: &Engine,
+        content: &str,
+        compile: impl FnOnce() -> Result<Component, E>,
+    ) -> Result<Component, E> {
+        let file = self.folder.as_ref().map(|folder| folder.join(file_name(engine, content)));
+        if let Some(component) = file.as_ref().and_then(|file| load(engine, file)) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(component);
+        }
+        let component = compile()?;
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        if let Some(file) = file
+            && let Err(error) = keep(&component, &file)
+        {
+            tracing::warn!(file = %file.display(), %error, "compiled code was not kept; the next start compiles it again");
+        }
+        Ok(component)
+    }
+}
+
+fn file_name(engine: &Engine, content: &str) -> String {
+    let mut hasher = Sha256Hasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let engine: String = hasher.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{content}-{engine}.cwasm")
+}
+
+/// The user that this process acts as, which owns what it creates.
+fn process_owner() -> io::Result<u32> {
+    fs::metadata("/proc/self").map(|about| about.uid())
+}
+
+fn load(engine: &Engine, file: &Path) -> Option<Component> {
+    let about = fs::symlink_metadata(file).ok()?;
+    if !about.is_file() || about.uid() != process_owner().ok()? || about.permissions().mode() & 0o022 != 0 {
+        return None;
+    }
+    deserialize(engine, file)
+        .inspect_err(|error| tracing::warn!(file = %file.display(), %error, "kept code does not load; compiling again"))
+        .ok()
+}
+
+#[expect(unsafe_code, reason = "wasmtime loads machine code unchecked")]
+fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: the file is a plain file of ours that nobody else can write, in a folder of ours that nobody else can write
+    // to, under a name that only `keep` gives, by an atomic rename of what `Component::serialize` returned.
+    unsafe { Component::deserialize_file(engine, file) }
+}
+
+/// Writes beside and renames, so that a reader never sees half a file.
+fn keep(component: &Component, file: &Path) -> io::Result<()> {
+    static UNIQUE: AtomicU64 = AtomicU64::new(0);
+    let code = component.serialize().map_err(io::Error::other)?;
+    let suffix = format!("{}-{}.part", std::process::id(), UNIQUE.fetch_add(1, Ordering::Relaxed));
+    let part = file.with_extension(suffix);
+    fs::write(&part, code).and_then(|()| fs::rename(&part, file)).inspect_err(|_| drop(fs::remove_file(&part)))
+}
+
+/// Feeds a [`Hash`] to SHA-256, whose result, unlike the standard hasher's, is the same in every process.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0 // Never asked: the digest is read instead.
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a plugin file did not become a plugin.
+
+use std::path::PathBuf;
+
+use palisade_config::Capability;
+
+use crate::manifest::ABI;
+
+/// Why one plugin file did not become a module, or one configured plugin did not start. The others still load.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin {plugin:?} ({}) did not load", file.display())]
+pub struct LoadError {
+    /// The plugin's name in the config.
+    pub plugin: String,
+    /// The file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    #[source]
+    pub reason: Reason,
+}
+
+/// What is wrong with a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// The file cannot be read.
+    #[error("cannot read the file: {0}")]
+    Read(#[from] std::io::Error),
+    /// The file is larger than any plugin.
+    #[error("the file has {bytes} bytes, more than the {max} that a plugin may have")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The file does not begin as WebAssembly does.
+    #[error("is not WebAssembly: it begins with \"{found}\", not with \"\\x00asm\"")]
+    NotWasm {
+        /// Its first bytes, escaped.
+        found: String,
+    },
+    /// The file begins as WebAssembly and does not go on as such; most often it is cut off.
+    #[error("is malformed WebAssembly at byte {offset}: {message}; is the file complete?")]
+    Malformed {
+        /// Where.
+        offset: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A core module that does not say what component it is.
+    #[error("is a core module that cannot become a component: {0}; was it built with palisade-sdk?")]
+    NotComponent(String),
+    /// It was built against another version of the contract.
+    #[error(
+        "speaks version {found} of the plugin contract, this host speaks {ABI}; rebuild it with a palisade-sdk for {ABI}"
+    )]
+    Abi {
+        /// Its version.
+        found: String,
+    },
+    /// Every plugin has a lifecycle.
+    #[error(
+        "does not export \"palisade:plugin/lifecycle@{ABI}\", which every plugin has; was it built with `register!`?"
+    )]
+    NoLifecycle,
+    /// It imports a WASI interface that plugins are never given.
+    #[error("imports {import:?}: plugins have no files, no sockets and no environment, and no grant gives them")]
+    Wasi {
+        /// The interface.
+        import: String,
+    },
+    /// It imports what this host does not have.
+    #[error("imports {import:?}, which this host does not have")]
+    Unknown {
+        /// The interface.
+        import: String,
+    },
+    /// It asks for more than the operator grants.
+    #[error("asks for the capability {:?}, which the config does not grant: add `grant = [\"{}\"]` to [plugin.{plugin}] to allow it", capability.name(), capability.name())]
+    NotGranted {
+        /// The plugin's name in the config.
+        plugin: String,
+        /// What it asks for.
+        capability: Capability,
+    },
+    /// It has none of the phases of a chain.
+    #[error("has no phase besides its lifecycle, so no chain can use it")]
+    NoPhase,
+    /// The compiler does not take it.
+    #[error("does not compile: {0}")]
+    Compile(String),
+    /// An import or export has a type that is not the contract's.
+    #[error("does not fit the plugin contract: {0}")]
+    Type(String),
+    /// It cannot even start within its limits.
+    #[error("cannot start within its limits: {0}")]
+    Start(String),
+    /// It does not take its settings.
+    #[error("refuses its configuration: {0}")]
+    Refused(String),
+    /// It failed while it was configured.
+    #[error("failed while it was configured: {0}")]
+    Configure(palisade_contract::Failure),
+}

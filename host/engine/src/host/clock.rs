@@ -1,0 +1,29 @@
+//! `clock`: the time that the host was handed.
+
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use wasmtime::component::LinkerInstance;
+
+use super::Guest;
+use crate::state::State;
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("monotonic", |guest: Guest<'_>, (): ()| {
+        Ok((nanoseconds(since_start(guest.data().identity.services.clock.now())),))
+    })?;
+    interface.func_wrap("wall", |guest: Guest<'_>, (): ()| {
+        let wall = guest.data().identity.services.clock.wall();
+        Ok((nanoseconds(wall.duration_since(UNIX_EPOCH).unwrap_or_default()),))
+    })
+}
+
+/// Time since the first guest asked for it: guests are told that the beginning is arbitrary.
+pub(super) fn since_start(now: Instant) -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    // A clock of another instance may stand a little earlier than the first; an hour of room keeps it from going back.
+    now.saturating_duration_since(*START.get_or_init(|| now)) + Duration::from_secs(3_600)
+}
+
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,103 @@
+//! `metrics`: the plugin's own metrics, by handle.
+
+use palisade_contract::metrics::{Kind, Series, Unit};
+use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
+
+use super::Guest;
+use crate::abi::{MetricKind, MetricUnit};
+use crate::meters::cut;
+use crate::state::{Stage, State};
+
+const HELP_BYTES_MAX: usize = 1_000;
+const LABELS_MAX: usize = 64;
+const VALUES_MAX: usize = 65_536;
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    add_declaring(interface)?;
+    interface.func_wrap("add", |guest: Guest<'_>, (series, amount): (u32, u64)| {
+        match guest.data().meters.at(series)? {
+            Series::Counter(counter) => Ok(counter.add(amount)),
+            Series::Gauge(_) | Series::Histogram(_) => wasmtime::bail!("series {series} is not of a counter"),
+        }
+    })?;
+    interface.func_wrap("set", |guest: Guest<'_>, (series, value): (u32, f64)| {
+        match guest.data().meters.at(series)? {
+            Series::Gauge(gauge) => Ok(gauge.set(value)),
+            Series::Counter(_) | Series::Histogram(_) => wasmtime::bail!("series {series} is not of a gauge"),
+        }
+    })?;
+    interface.func_wrap("shift", |guest: Guest<'_>, (series, by): (u32, f64)| {
+        match guest.data().meters.at(series)? {
+            Series::Gauge(gauge) => Ok(gauge.shift(by)),
+            Series::Counter(_) | Series::Histogram(_) => wasmtime::bail!("series {series} is not of a gauge"),
+        }
+    })?;
+    interface.func_wrap("record", |mut guest: Guest<'_>, (series, values): (u32, WasmList<f64>)| {
+        let values = floats(&mut guest, &values)?;
+        match guest.data().meters.at(series)? {
+            Series::Histogram(histogram) => Ok(histogram.record(&values)),
+            Series::Counter(_) | Series::Gauge(_) => wasmtime::bail!("series {series} is not of a histogram"),
+        }
+    })
+}
+
+type Declaration = (MetricKind, WasmStr, WasmStr, MetricUnit, WasmList<WasmStr>);
+
+fn add_declaring(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("declare", |mut guest: Guest<'_>, (kind, name, help, unit, labels): Declaration| {
+        if guest.data().stage != Stage::Configure {
+            wasmtime::bail!("metrics.declare outside of configure");
+        }
+        let (name, mut help) = (name.to_str(&guest)?.into_owned(), help.to_str(&guest)?.into_owned());
+        cut(&mut help, HELP_BYTES_MAX);
+        let labels = texts(&mut guest, &labels)?;
+        let state = guest.data_mut();
+        Ok((state.meters.declare(&state.identity, (kind.into(), unit.into()), (&name, help), labels),))
+    })?;
+    interface.func_wrap("series", |mut guest: Guest<'_>, (metric, values): (u32, WasmList<WasmStr>)| {
+        let values = texts(&mut guest, &values)?;
+        let state = guest.data_mut();
+        Ok((state.meters.series(&state.identity, metric, values)?,))
+    })
+}
+
+fn texts(guest: &mut Guest<'_>, list: &WasmList<WasmStr>) -> wasmtime::Result<Vec<String>> {
+    if list.len() > LABELS_MAX {
+        wasmtime::bail!("a list of {} labels, at most {LABELS_MAX} are taken", list.len());
+    }
+    let mut texts = Vec::with_capacity(list.len());
+    for index in 0..list.len() {
+        if let Some(text) = list.get(&mut *guest, index) {
+            texts.push(text?.to_str(&*guest)?.into_owned());
+        }
+    }
+    Ok(texts)
+}
+
+fn floats(guest: &mut Guest<'_>, list: &WasmList<f64>) -> wasmtime::Result<Vec<f64>> {
+    if list.len() > VALUES_MAX {
+        wasmtime::bail!("a list of {} values, at most {VALUES_MAX} are taken", list.len());
+    }
+    let floats: wasmtime::Result<Vec<f64>> = list.iter(guest)?.collect();
+    Ok(floats?.into_iter().filter(|value| !value.is_nan()).collect())
+}
+
+impl From<MetricKind> for Kind {
+    fn from(kind: MetricKind) -> Self {
+        match kind {
+            MetricKind::Counter => Self::Counter,
+            MetricKind::Gauge => Self::Gauge,
+            MetricKind::Histogram => Self::Histogram,
+        }
+    }
+}
+
+impl From<MetricUnit> for Unit {
+    fn from(unit: MetricUnit) -> Self {
+        match unit {
+            MetricUnit::None => Self::None,
+            MetricUnit::Seconds => Self::Seconds,
+            MetricUnit::Bytes => Self::Bytes,
+        }
+    }
+}

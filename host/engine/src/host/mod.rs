@@ -1,0 +1,43 @@
+//! What guests can call: one file for each interface of the contract.
+
+mod clock;
+mod fault;
+mod head;
+mod log;
+mod metrics;
+mod names;
+mod random;
+mod reply;
+mod request;
+mod response;
+mod setup;
+pub(crate) mod wasi;
+
+use wasmtime::component::{Linker, LinkerInstance};
+
+use crate::manifest::{ABI, PACKAGE};
+use crate::state::State;
+
+/// A linker with everything of the contract. What a plugin may import was checked before it is linked.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let interfaces: [(&str, fn(&mut LinkerInstance<'_, State>) -> wasmtime::Result<()>); 10] = [
+        ("setup", setup::add),
+        ("fault", fault::add),
+        ("names", names::add),
+        ("log", log::add),
+        ("clock", clock::add),
+        ("random", random::add),
+        ("request", request::add),
+        ("response", response::add),
+        ("reply", reply::add),
+        ("metrics", metrics::add),
+    ];
+    for (name, add) in interfaces {
+        add(&mut linker.instance(&format!("{PACKAGE}/{name}@{ABI}"))?)?;
+    }
+    Ok(linker)
+}
+
+/// A type that both `func_wrap` and a reader can live with: the first argument of every host function.
+type Guest<'a> = wasmtime::StoreContextMut<'a, State>;

@@ -1,0 +1,13 @@
+//! `names`: the text of names that guests are told by number.
+
+use palisade_contract::Name;
+use wasmtime::component::LinkerInstance;
+
+use super::Guest;
+use crate::state::State;
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("text", |guest: Guest<'_>, (name,): (u32,)| {
+        Ok((guest.data().identity.services.names.text(Name(name)).to_string(),))
+    })
+}

@@ -1,0 +1,25 @@
+//! `random`: the operating system's generator.
+
+use wasmtime::component::LinkerInstance;
+
+use super::Guest;
+use crate::state::State;
+
+const BYTES_MAX: u32 = 65_536;
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("number", |_: Guest<'_>, (): ()| Ok((number()?,)))?;
+    interface.func_wrap("bytes", |_: Guest<'_>, (count,): (u32,)| {
+        if count > BYTES_MAX {
+            wasmtime::bail!("{count} random bytes asked for, at most {BYTES_MAX} are given");
+        }
+        let mut bytes = vec![0; usize::try_from(count)?];
+        getrandom::fill(&mut bytes).map_err(wasmtime::Error::new)?;
+        Ok((bytes,))
+    })
+}
+
+/// 64 random bits.
+pub(super) fn number() -> wasmtime::Result<u64> {
+    getrandom::u64().map_err(wasmtime::Error::new)
+}

@@ -1,0 +1,99 @@
+//! `request`: the head of the request at hand, beyond its hot fields.
+
+use palisade_contract::{Exchange, HeadError, Phase, head};
+use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
+
+use super::Guest;
+use super::head::{all, changed, field, values};
+use crate::state::{Stage, State};
+
+const READING: [Phase; 3] = [Phase::Request, Phase::Balance, Phase::Response];
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    add_reading(interface)?;
+    add_headers(interface)?;
+    add_changing(interface)
+}
+
+fn add_reading(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("method", |guest: Guest<'_>, (exchange,): (u64,)| {
+        Ok((guest.data().exchange_ref(exchange, &READING)?.request.method.as_str().to_owned(),))
+    })?;
+    interface.func_wrap("target", |guest: Guest<'_>, (exchange,): (u64,)| {
+        let exchange = guest.data().exchange_ref(exchange, &READING)?;
+        Ok((exchange.request.target.as_str().as_bytes().to_owned(),))
+    })?;
+    interface.func_wrap("authority", |guest: Guest<'_>, (exchange,): (u64,)| {
+        Ok((guest.data().exchange_ref(exchange, &READING)?.request.authority_bytes().to_owned(),))
+    })
+}
+
+fn add_headers(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("header", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+        let request = &guest.data().exchange_ref(exchange, &READING)?.request;
+        Ok((request.header(&name.to_str(&guest)?).map(<[u8]>::to_owned),))
+    })?;
+    interface.func_wrap("header-values", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+        let request = &guest.data().exchange_ref(exchange, &READING)?.request;
+        let name = name.to_str(&guest)?;
+        if name.eq_ignore_ascii_case("host") {
+            return Ok((first_as_list(request.header("host")),));
+        }
+        Ok((values(&request.headers, &name),))
+    })?;
+    interface.func_wrap("headers", |guest: Guest<'_>, (exchange,): (u64,)| {
+        let request = &guest.data().exchange_ref(exchange, &READING)?.request;
+        let mut headers = all(&request.headers);
+        if let Some(host) = request.header("host") {
+            headers.insert(0, ("host".to_owned(), host.to_owned()));
+        }
+        Ok((headers,))
+    })
+}
+
+fn first_as_list(value: Option<&[u8]>) -> Vec<Vec<u8>> {
+    value.into_iter().map(<[u8]>::to_owned).collect()
+}
+
+fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap(
+        "set-header",
+        |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
+            let (name, value) = field(&guest, &name, &value)?;
+            change(guest.data_mut(), exchange, |exchange| {
+                head::set(&mut exchange.request.headers, exchange.limits, &name, &value)
+            })
+        },
+    )?;
+    interface.func_wrap(
+        "append-header",
+        |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
+            let (name, value) = field(&guest, &name, &value)?;
+            change(guest.data_mut(), exchange, |exchange| {
+                head::append(&mut exchange.request.headers, exchange.limits, &name, &value)
+            })
+        },
+    )?;
+    interface.func_wrap("remove-header", |mut guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+        let name = name.to_str(&guest)?.into_owned();
+        change(guest.data_mut(), exchange, |exchange| head::remove(&mut exchange.request.headers, &name))
+    })?;
+    interface.func_wrap("set-target", |mut guest: Guest<'_>, (exchange, target): (u64, WasmList<u8>)| {
+        let target = target.as_le_slice(&guest).to_owned();
+        change(guest.data_mut(), exchange, |exchange| head::set_target(&mut exchange.request, &target, exchange.limits))
+    })?;
+    interface.func_wrap("set-authority", |mut guest: Guest<'_>, (exchange, authority): (u64, WasmList<u8>)| {
+        let authority = authority.as_le_slice(&guest).to_owned();
+        change(guest.data_mut(), exchange, |exchange| head::set_authority(&mut exchange.request, &authority))
+    })
+}
+
+fn change(
+    state: &mut State,
+    exchange: u64,
+    make: impl FnOnce(&mut Exchange) -> Result<(), HeadError>,
+) -> wasmtime::Result<super::head::Changed> {
+    let writable = state.stage == Stage::Phase(Phase::Request);
+    let exchange = state.exchange(exchange, &READING)?;
+    Ok(changed(if writable { make(exchange) } else { Err(HeadError::ReadOnly) }))
+}

@@ -1,0 +1,88 @@
+//! `response`: the head of the response at hand.
+
+use http::StatusCode;
+use palisade_contract::{HeadError, HeadLimits, Phase, ResponseHead, head};
+use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
+
+use super::Guest;
+use super::head::{Changed, all, changed, field, first, values};
+use crate::state::State;
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("header", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+        Ok((first(&at(guest.data(), exchange)?.headers, &name.to_str(&guest)?),))
+    })?;
+    interface.func_wrap("header-values", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+        Ok((values(&at(guest.data(), exchange)?.headers, &name.to_str(&guest)?),))
+    })?;
+    interface.func_wrap("headers", |guest: Guest<'_>, (exchange,): (u64,)| {
+        Ok((all(&at(guest.data(), exchange)?.headers),))
+    })?;
+    add_changing(interface)
+}
+
+fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("set-status", |mut guest: Guest<'_>, (exchange, status): (u64, u16)| {
+        change(guest.data_mut(), exchange, |response, _| set_status(response, status))
+    })?;
+    interface.func_wrap(
+        "set-header",
+        |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
+            let (name, value) = field(&guest, &name, &value)?;
+            change(guest.data_mut(), exchange, |response, limits| {
+                head::set(&mut response.headers, limits, &name, &value)
+            })
+        },
+    )?;
+    interface.func_wrap(
+        "append-header",
+        |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
+            let (name, value) = field(&guest, &name, &value)?;
+            change(guest.data_mut(), exchange, |response, limits| {
+                head::append(&mut response.headers, limits, &name, &value)
+            })
+        },
+    )?;
+    interface.func_wrap("remove-header", |mut guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+        let name = name.to_str(&guest)?.into_owned();
+        change(guest.data_mut(), exchange, |response, _| head::remove(&mut response.headers, &name))
+    })
+}
+
+fn at(state: &State, exchange: u64) -> wasmtime::Result<&ResponseHead> {
+    let response = state.exchange_ref(exchange, &[Phase::Response])?.response.as_ref();
+    response.ok_or_else(|| wasmtime::format_err!("the exchange has no response"))
+}
+
+fn change(
+    state: &mut State,
+    exchange: u64,
+    make: impl FnOnce(&mut ResponseHead, HeadLimits) -> Result<(), HeadError>,
+) -> wasmtime::Result<Changed> {
+    let exchange = state.exchange(exchange, &[Phase::Response])?;
+    let limits = exchange.limits;
+    let Some(response) = &mut exchange.response else { wasmtime::bail!("the exchange has no response") };
+    Ok(changed(make(response, limits)))
+}
+
+/// A status that keeps the body's framing as it is (RFC 9112, section 6.3).
+fn set_status(response: &mut ResponseHead, status: u16) -> Result<(), HeadError> {
+    let status = final_status(status)?;
+    if status != response.status && (is_bodiless(status) || is_bodiless(response.status)) {
+        return Err(HeadError::InvalidValue);
+    }
+    response.status = status;
+    Ok(())
+}
+
+/// A status that ends an exchange.
+pub(super) fn final_status(status: u16) -> Result<StatusCode, HeadError> {
+    if !(200..=599).contains(&status) {
+        return Err(HeadError::InvalidValue);
+    }
+    StatusCode::from_u16(status).map_err(|_| HeadError::InvalidValue)
+}
+
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED)
+}

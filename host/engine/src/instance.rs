@@ -1,0 +1,180 @@
+//! Live memory: one instance of a configured plugin, and its functions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_config::PluginLimits;
+use palisade_contract::{Failure, Phase};
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Lift, Lower, TypedFunc};
+use wasmtime::{Store, component};
+
+use crate::abi::{self, Admission, Choice, Verdict, WireRequest, WireResponse};
+use crate::failure;
+use crate::module::Module;
+use crate::runtime::ticks;
+use crate::state::{Identity, Stage, State};
+
+/// Bytes that one host call may copy out of a guest: lists can claim far more than the guest has.
+const HOST_CALL_BYTES_MAX: usize = 16 << 20;
+
+/// One instance of a plugin: its memory, and its functions ready to be called.
+pub(crate) struct Instance {
+    pub(crate) store: Store<State>,
+    pub(crate) connection: Option<TypedFunc<(abi::Connection,), (Admission,)>>,
+    pub(crate) request: Option<TypedFunc<(WireRequest<'static>,), (Verdict,)>>,
+    pub(crate) response: Option<TypedFunc<(WireResponse,), (Verdict,)>>,
+    pub(crate) pick: Option<TypedFunc<(abi::PickRequest, &'static [abi::Candidate]), (Choice,)>>,
+    pub(crate) begun: Option<TypedFunc<(&'static [abi::Begun],), ()>>,
+    pub(crate) ended: Option<TypedFunc<(&'static [abi::Ended],), ()>>,
+    raw: component::Instance,
+    limits: PluginLimits,
+    deadline_ticks: u64,
+    memory_bytes: usize,
+}
+
+/// Why there is no instance.
+pub(crate) enum StartError {
+    /// It failed while it started or was configured.
+    Failed(Failure),
+    /// It refuses its settings, with this sentence.
+    Refused(String),
+    /// An export has another type than the contract's.
+    Type(String),
+}
+
+impl Instance {
+    /// Instantiates the module and configures the instance, each within the limits.
+    pub(crate) fn start(
+        module: &Module,
+        identity: &Arc<Identity>,
+        limits: PluginLimits,
+        settings: &str,
+    ) -> Result<Self, StartError> {
+        let mut instance = Self::instantiate(module, identity, limits)?;
+        let configure =
+            find_one::<(&str,), (Result<(), String>,)>(&mut instance.store, &instance.raw, module.exports.configure)?;
+        instance.store.data_mut().stage = Stage::Configure;
+        instance.store.set_epoch_deadline(ticks(limits.configure_deadline));
+        let configured = configure.call(&mut instance.store, (settings,));
+        instance.store.data_mut().stage = Stage::Idle;
+        instance.measure();
+        match configured {
+            Ok((Ok(()),)) => Ok(instance),
+            Ok((Err(sentence),)) => Err(StartError::Refused(sentence)),
+            Err(error) => Err(StartError::Failed(instance.failure(&error, limits.configure_deadline))),
+        }
+    }
+
+    /// The plugin's settings schema, as it tells it before it is configured.
+    pub(crate) fn settings_schema(
+        module: &Module,
+        identity: &Arc<Identity>,
+        limits: PluginLimits,
+    ) -> Result<String, StartError> {
+        let mut instance = Self::instantiate(module, identity, limits)?;
+        let schema = find_one::<(), (String,)>(&mut instance.store, &instance.raw, module.exports.settings_schema)?;
+        instance.store.set_epoch_deadline(ticks(limits.configure_deadline));
+        schema
+            .call(&mut instance.store, ())
+            .map(|(schema,)| schema)
+            .map_err(|error| StartError::Failed(instance.failure(&error, limits.configure_deadline)))
+    }
+
+    fn instantiate(module: &Module, identity: &Arc<Identity>, limits: PluginLimits) -> Result<Self, StartError> {
+        let mut store = Store::new(module.pre.engine(), State::new(identity, limits));
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
+        store.set_epoch_deadline(ticks(limits.configure_deadline));
+        let raw = module.pre.instantiate(&mut store).map_err(|error| {
+            let state = store.data_mut();
+            StartError::Failed(failure::of(&error, state, limits.configure_deadline, limits.memory_bytes))
+        })?;
+        let exports = &module.exports;
+        let (connection, request) =
+            (find(&mut store, &raw, exports.connection)?, find(&mut store, &raw, exports.request)?);
+        let (response, pick) = (find(&mut store, &raw, exports.response)?, find(&mut store, &raw, exports.pick)?);
+        let (begun, ended) = (find(&mut store, &raw, exports.begun)?, find(&mut store, &raw, exports.ended)?);
+        identity.stats.instance_made();
+        let deadline_ticks = ticks(limits.deadline);
+        Ok(Self {
+            store,
+            connection,
+            request,
+            response,
+            pick,
+            begun,
+            ended,
+            limits,
+            deadline_ticks,
+            memory_bytes: 0,
+            raw,
+        })
+    }
+
+    /// Calls one of the functions for a phase, within the deadline of a call.
+    pub(crate) fn call<P, R>(&mut self, phase: Phase, function: TypedFunc<P, R>, arguments: P) -> Result<R, Failure>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        self.store.set_epoch_deadline(self.deadline_ticks);
+        self.store.data_mut().stage = Stage::Phase(phase);
+        let result = function.call(&mut self.store, arguments);
+        self.store.data_mut().stage = Stage::Idle;
+        match result {
+            Ok(result) => Ok(result),
+            Err(error) => Err(self.failure(&error, self.limits.deadline)),
+        }
+    }
+
+    /// The sentence that the guest reported, for a call that said that it failed.
+    pub(crate) fn reported(&mut self) -> Failure {
+        Failure::Reported(self.store.data_mut().fault.take().unwrap_or_else(|| "without a reason".into()))
+    }
+
+    /// Brings the plugin's memory figure up to date with this instance.
+    pub(crate) fn measure(&mut self) {
+        let state = self.store.data();
+        let now = state.limiter.memory_bytes();
+        if now != self.memory_bytes {
+            state.identity.stats.memory_changed(self.memory_bytes, now);
+            self.memory_bytes = now;
+        }
+    }
+
+    fn failure(&mut self, error: &wasmtime::Error, deadline: Duration) -> Failure {
+        failure::of(error, self.store.data_mut(), deadline, self.limits.memory_bytes)
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let stats = &self.store.data().identity.stats;
+        stats.memory_changed(self.memory_bytes, 0);
+        stats.instance_gone();
+    }
+}
+
+fn find<P, R>(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    export: Option<ComponentExportIndex>,
+) -> Result<Option<TypedFunc<P, R>>, StartError>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    export.map(|export| find_one(store, instance, export)).transpose()
+}
+
+fn find_one<P, R>(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    export: ComponentExportIndex,
+) -> Result<TypedFunc<P, R>, StartError>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    instance.get_typed_func(&mut *store, export).map_err(|error| StartError::Type(format!("{error:#}")))
+}

@@ -1,0 +1,107 @@
+//! Every plugin file of a folder, and every configured plugin made of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::{Engine, LoadError, Manifest, Module, Plugin, Reason};
+
+/// Every plugin file of a folder, and every configured plugin. One bad file is one error about that file.
+#[derive(Debug)]
+pub struct Library {
+    /// Every `.wasm` of the folder, by name.
+    pub files: Vec<File>,
+    /// In the order of the configuration: each plugin, or why there is none.
+    pub plugins: Vec<Result<Plugin, LoadError>>,
+}
+
+/// One `.wasm` of the folder.
+#[derive(Debug)]
+pub struct File {
+    /// The file's stem, which configurations name.
+    pub module: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says of itself, or what is wrong with it.
+    pub manifest: Result<Manifest, String>,
+}
+
+impl Library {
+    /// Loads every `.wasm` of the folder and configures the plugins, on as many threads as the machine has cores.
+    ///
+    /// # Errors
+    /// The folder cannot be read. What is wrong with single files is in the result.
+    pub fn load(engine: &Engine, folder: &Path, configs: &[palisade_config::Plugin]) -> std::io::Result<Self> {
+        let found = files(folder)?;
+        let modules = in_parallel(&found, |(module, path)| {
+            let loaded = fs::read(path).map_err(Reason::Read).and_then(|bytes| Module::new(engine, &bytes));
+            (module.clone(), loaded)
+        });
+        let modules: BTreeMap<String, Result<Module, Reason>> = modules.into_iter().collect();
+        let plugins = in_parallel(configs, |config| {
+            let file = folder.join(&config.module).with_extension("wasm");
+            let plugin = match modules.get(&config.module) {
+                Some(Ok(module)) => Plugin::new(engine, module, config),
+                // The reason is told once for each plugin of the file, so it is found again rather than shared.
+                Some(Err(_)) => fs::read(&file).map_err(Reason::Read).and_then(|bytes| {
+                    Module::new(engine, &bytes).and_then(|module| Plugin::new(engine, &module, config))
+                }),
+                None => Err(Reason::Read(std::io::ErrorKind::NotFound.into())),
+            };
+            plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, reason })
+        });
+        let files = found.into_iter().map(|(module, path)| File {
+            manifest: match modules.get(&module) {
+                Some(Ok(loaded)) => Ok(loaded.manifest().clone()),
+                Some(Err(reason)) => Err(reason.to_string()),
+                None => Err("was not looked at".into()),
+            },
+            module,
+            path,
+        });
+        Ok(Self { files: files.collect(), plugins })
+    }
+}
+
+/// The stems and paths of the folder's `.wasm` files, by name. Hidden files are somebody's half-written ones.
+fn files(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+        let is_plugin = path.extension().is_some_and(|extension| extension == "wasm") && path.is_file();
+        if is_plugin && !stem.is_empty() && !stem.starts_with('.') {
+            files.push((stem, path));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Does the work for each item on a few threads, and gives the results in the items' order.
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(items.len());
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((index, item)) = take(items, &next) {
+                    let result = work(item);
+                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    items.get(index).map(|item| (index, item))
+}

@@ -1,0 +1,222 @@
+//! What a plugin file says of itself, read from its bytes with nothing compiled.
+//!
+//! A plugin is a component, or a core module that carries its component type and becomes a component on load. Both name
+//! their imports and exports by interface, so both tell here what they can do and what they ask for.
+
+use std::collections::BTreeSet;
+
+use palisade_config::Capability;
+use palisade_contract::{Phase, Phases};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::Reason;
+
+/// The contract's package, without its version.
+pub(crate) const PACKAGE: &str = "palisade:plugin";
+
+/// The version of the contract that this host speaks.
+pub const ABI: &str = "0.1.0";
+
+/// The largest plugin file that is looked at.
+pub(crate) const FILE_BYTES_MAX: usize = 64 << 20;
+
+/// What a plugin file says of itself.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// What the plugin calls itself, or empty.
+    pub about: About,
+    /// The version of the contract that it was built against.
+    pub abi: String,
+    /// The phases that it has.
+    pub phases: Phases,
+    /// The capabilities that it asks for, beyond those that every plugin has.
+    pub asks: Vec<Capability>,
+    /// Whether it reads request heads by handle.
+    pub reads_requests: bool,
+    /// Whether it is a component already.
+    pub form: Form,
+    /// The SHA-256 of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// The file's size.
+    pub bytes: usize,
+}
+
+/// What the SDK wrote into the plugin about it. All of it may be missing, and none of it is trusted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One sentence.
+    pub description: String,
+    /// The SDK's version.
+    pub sdk: String,
+}
+
+/// What kind of WebAssembly file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A component.
+    Component,
+    /// A core module.
+    CoreModule,
+}
+
+impl Manifest {
+    /// Reads the whole file, and checks that it can be a plugin of this host.
+    ///
+    /// # Errors
+    /// It is not WebAssembly, it is cut off, it speaks another version of the contract, or it imports what no host gives.
+    pub fn read(bytes: &[u8]) -> Result<Self, Reason> {
+        if bytes.len() > FILE_BYTES_MAX {
+            return Err(Reason::TooLarge { bytes: bytes.len(), max: FILE_BYTES_MAX });
+        }
+        if !bytes.starts_with(b"\0asm") {
+            return Err(Reason::NotWasm { found: beginning(bytes) });
+        }
+        let names = Names::read(bytes)?;
+        let abi = names.abi()?;
+        let asks = names.asks()?;
+        Ok(Self {
+            phases: Phase::ALL.into_iter().filter(|phase| names.exports(phase.as_str())).collect(),
+            reads_requests: names.imports.contains(&format!("{PACKAGE}/request@{abi}")),
+            abi,
+            asks,
+            about: names.about,
+            form: names.form,
+            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            bytes: bytes.len(),
+        })
+    }
+}
+
+/// Names of what the outermost component, or the module, imports and exports.
+struct Names {
+    form: Form,
+    imports: BTreeSet<String>,
+    exports: BTreeSet<String>,
+    about: About,
+}
+
+impl Names {
+    fn read(bytes: &[u8]) -> Result<Self, Reason> {
+        let mut names =
+            Self { form: Form::Component, imports: BTreeSet::new(), exports: BTreeSet::new(), about: About::default() };
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(malformed)? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => names.form = Form::CoreModule,
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::CustomSection(section) if section.name() == "palisade:plugin" => {
+                    names.about = serde_json::from_slice(section.data()).unwrap_or_default();
+                }
+                payload if depth == 0 => names.outermost(payload)?,
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
+    fn outermost(&mut self, payload: Payload<'_>) -> Result<(), Reason> {
+        match payload {
+            Payload::ComponentImportSection(section) => {
+                for import in section {
+                    self.imports.insert(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) => {
+                for export in section {
+                    self.exports.insert(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    self.imports.insert(import.map_err(malformed)?.module.to_owned());
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let name = export.map_err(malformed)?.name;
+                    // A core module exports `interface#function`, and functions of its own that are no interface's.
+                    if let Some((interface, _)) = name.split_once('#') {
+                        self.exports.insert(interface.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn exports(&self, interface: &str) -> bool {
+        self.exports.contains(&format!("{PACKAGE}/{interface}@{ABI}"))
+    }
+
+    /// The one version of the contract that all its interfaces name.
+    fn abi(&self) -> Result<String, Reason> {
+        let ours = self.imports.iter().chain(&self.exports).filter_map(|name| name.strip_prefix(PACKAGE));
+        for name in ours {
+            let version = name.split_once('@').map_or("none", |(_, version)| version);
+            if version != ABI {
+                return Err(Reason::Abi { found: version.to_owned() });
+            }
+        }
+        if self.exports("lifecycle") { Ok(ABI.to_owned()) } else { Err(Reason::NoLifecycle) }
+    }
+
+    fn asks(&self) -> Result<Vec<Capability>, Reason> {
+        let mut asks = Vec::new();
+        for import in &self.imports {
+            let interface = import.split_once('@').map_or(import.as_str(), |(interface, _)| interface);
+            match interface.strip_prefix("palisade:plugin/") {
+                Some(ours) if GIVEN.contains(&ours) => {}
+                Some(ours) => match Capability::ALL.into_iter().find(|capability| capability.name() == ours) {
+                    Some(capability) => asks.push(capability),
+                    None => return Err(Reason::Unknown { import: import.clone() }),
+                },
+                None if WASI_GIVEN.contains(&interface) => {}
+                None if interface.starts_with("wasi:") => {
+                    return Err(Reason::Wasi { import: import.clone() });
+                }
+                None => return Err(Reason::Unknown { import: import.clone() }),
+            }
+        }
+        Ok(asks)
+    }
+}
+
+/// The interfaces that every plugin may import, and `types`, which has no functions.
+const GIVEN: [&str; 10] =
+    ["types", "setup", "fault", "names", "log", "clock", "random", "request", "response", "reply"];
+
+/// What a standard library imports to start: its output goes to the log, the rest is empty.
+const WASI_GIVEN: [&str; 15] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:clocks/monotonic-clock",
+    "wasi:random/insecure-seed",
+];
+
+fn malformed(error: wasmparser::BinaryReaderError) -> Reason {
+    Reason::Malformed { offset: error.offset(), message: error.message().to_owned() }
+}
+
+fn beginning(bytes: &[u8]) -> String {
+    bytes.iter().take(8).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect()
+}

@@ -1,0 +1,126 @@
+//! A module with one configuration's settings, grants and limits.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use palisade_contract::{self as contract, Filter, OnError};
+
+use crate::Reason;
+use crate::filter::Slot;
+use crate::instance::{Instance, StartError};
+use crate::manifest::Manifest;
+use crate::module::Module;
+use crate::runtime::Engine;
+use crate::state::Identity;
+use crate::stats::Stats;
+
+/// A module with one configuration's settings, grants and limits, configured once to see that it takes them.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) module: Module,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) config: palisade_config::Plugin,
+    settings: String,
+}
+
+impl Plugin {
+    /// Checks what the plugin asks for against what is granted, and configures a first instance with its settings.
+    ///
+    /// # Errors
+    /// It asks for more, has no phase, refuses its settings, or fails while it starts or is configured.
+    pub fn new(engine: &Engine, module: &Module, config: &palisade_config::Plugin) -> Result<Self, Reason> {
+        let manifest = module.manifest();
+        if let Some(capability) = manifest.asks.iter().find(|asked| !config.grants.contains(asked)) {
+            return Err(Reason::NotGranted { plugin: config.name.clone(), capability: *capability });
+        }
+        if manifest.phases.iter().next().is_none() {
+            return Err(Reason::NoPhase);
+        }
+        let inner = Inner {
+            module: module.clone(),
+            identity: identity(engine, config),
+            config: config.clone(),
+            settings: config.settings.to_string(),
+        };
+        inner.start().map_err(Reason::from)?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The JSON Schema of a module's settings, as its author's code tells it.
+    ///
+    /// # Errors
+    /// It fails while it starts or tells.
+    pub fn settings_schema(
+        engine: &Engine,
+        module: &Module,
+        config: &palisade_config::Plugin,
+    ) -> Result<String, Reason> {
+        Instance::settings_schema(module, &identity(engine, config), config.limits).map_err(Reason::from)
+    }
+
+    /// What its file says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        self.inner.module.manifest()
+    }
+
+    /// How the operator configured it.
+    #[must_use]
+    pub fn config(&self) -> &palisade_config::Plugin {
+        &self.inner.config
+    }
+
+    /// What it costs and how often it fails.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.inner.identity.stats
+    }
+}
+
+fn identity(engine: &Engine, config: &palisade_config::Plugin) -> Arc<Identity> {
+    Arc::new(Identity {
+        name: config.name.clone(),
+        module: config.module.clone(),
+        services: engine.services.clone(),
+        stats: Stats::default(),
+    })
+}
+
+impl Inner {
+    /// A fresh instance, configured.
+    pub(crate) fn start(&self) -> Result<Instance, StartError> {
+        Instance::start(&self.module, &self.identity, self.config.limits, &self.settings)
+    }
+
+    pub(crate) fn on_error(&self) -> Option<OnError> {
+        self.config.on_error.map(|on_error| match on_error {
+            palisade_config::OnError::Closed => OnError::Closed,
+            palisade_config::OnError::Open => OnError::Open,
+        })
+    }
+}
+
+impl contract::Plugin for Plugin {
+    fn name(&self) -> &str {
+        &self.inner.config.name
+    }
+
+    fn open(&self) -> Rc<dyn Filter> {
+        Rc::new(Slot::open(self.inner.clone()))
+    }
+}
+
+impl From<StartError> for Reason {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Failed(failure) => Self::Configure(failure),
+            StartError::Refused(sentence) => Self::Refused(sentence),
+            StartError::Type(message) => Self::Type(message),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The engine: one compiler, one set of host functions, one clock tick for every deadline.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+
+use crate::cache::Cache;
+use crate::host;
+use crate::state::{Services, State};
+
+/// How exact deadlines are: a call is cut between its deadline and two ticks later.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Address space that each linear memory gets at once. It may grow beyond by moving, so limits above it still hold.
+const MEMORY_RESERVATION_BYTES: u64 = 16 << 20;
+const MEMORY_GUARD_BYTES: u64 = 64 << 10;
+
+/// What an engine is made with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes of stack that a guest may use. Threads that call guests need this much and 256 KiB more.
+    pub stack_bytes: usize,
+    /// Where compiled code is kept. None compiles everything at every start.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { stack_bytes: 512 << 10, cache: None }
+    }
+}
+
+/// Compiles plugins and runs them. Cheap to clone; ends its ticking thread with the last clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) linker: Arc<Linker<State>>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) services: Services,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Engine").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The machine, or the options, are not what the compiler needs.
+    #[error("WebAssembly cannot run here: {0:#}")]
+    Runtime(wasmtime::Error),
+    /// The thread that watches deadlines did not start.
+    #[error("the thread that watches deadlines did not start")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Engine {
+    /// An engine with these services for its guests.
+    ///
+    /// A cache folder that cannot be used is logged and done without.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn new(options: &Options, services: Services) -> Result<Self, EngineError> {
+        let wasmtime = wasmtime::Engine::new(&config(options)).map_err(EngineError::Runtime)?;
+        let linker = host::linker(&wasmtime).map_err(EngineError::Runtime)?;
+        tick(&wasmtime).map_err(EngineError::Thread)?;
+        let cache = options.cache.as_ref().map_or_else(Cache::none, |folder| {
+            Cache::open(folder).unwrap_or_else(|error| {
+                tracing::warn!(folder = %folder.display(), %error, "compiled code is not kept");
+                Cache::none()
+            })
+        });
+        Ok(Self { wasmtime, linker: Arc::new(linker), cache: Arc::new(cache), services })
+    }
+
+    /// How often compiled code was found in the cache, and how often it was compiled.
+    #[must_use]
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.cache.counts()
+    }
+}
+
+fn config(options: &Options) -> wasmtime::Config {
+    let mut config = wasmtime::Config::new();
+    config
+        .wasm_component_model(true)
+        // Twice to three times the price of every call, for what no interface of ours uses.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(options.stack_bytes)
+        .memory_reservation(MEMORY_RESERVATION_BYTES)
+        .memory_guard_size(MEMORY_GUARD_BYTES)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
+        .native_unwind_info(false);
+    config
+}
+
+/// Advances the epoch for as long as the engine lives.
+fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new().name("plugin-deadlines".into()).stack_size(64 << 10).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
+    Ok(())
+}
+
+/// A time in ticks, never less than what was asked for.
+pub(crate) fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX >> 1).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_shorter_than_it_says() {
+        for (milliseconds, expected) in [(0, 1), (1, 2), (5, 2), (6, 3), (50, 11)] {
+            assert_eq!(ticks(Duration::from_millis(milliseconds)), expected, "{milliseconds} ms");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What the host keeps beside a guest's memory: who it is, what it may do now, and what it is doing it to.
+
+use std::sync::Arc;
+
+use http::header::HeaderName;
+use palisade_contract::metrics::Metrics;
+use palisade_contract::{Clock, Exchange, ExchangeId, Names, Phase, Reply};
+
+use crate::allowance::Allowance;
+use crate::limits::Limiter;
+use crate::meters::Meters;
+use crate::stats::Stats;
+
+/// What the engine is given by whoever embeds it.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Where guests read time.
+    pub clock: Arc<dyn Clock>,
+    /// The text of the names that guests are told by number.
+    pub names: Arc<Names>,
+    /// Where guests' metrics go.
+    pub metrics: Arc<dyn Metrics>,
+}
+
+/// What stays the same for all instances of one plugin.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The plugin's name in the config.
+    pub(crate) name: String,
+    /// Its file's stem.
+    pub(crate) module: String,
+    pub(crate) services: Services,
+    pub(crate) stats: Stats,
+}
+
+/// The data of one instance's store.
+pub(crate) struct State {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) limiter: Limiter,
+    pub(crate) stage: Stage,
+    /// The exchange at hand; between calls a vacant one, so that no call pays for an allocation.
+    pub(crate) exchange: Box<Exchange>,
+    /// What `reply.prepare` was given in this call.
+    pub(crate) reply: Option<Reply>,
+    /// What `fault.report` was given in this call.
+    pub(crate) fault: Option<String>,
+    pub(crate) hot_headers: Vec<HeaderName>,
+    pub(crate) meters: Meters,
+    pub(crate) log_lines: Allowance,
+    pub(crate) wasi: crate::host::wasi::Tables,
+}
+
+/// What the guest is being called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is not being called, or its own start function runs.
+    Idle,
+    /// `lifecycle`.
+    Configure,
+    /// One of the phases.
+    Phase(Phase),
+}
+
+impl State {
+    pub(crate) fn new(identity: &Arc<Identity>, limits: palisade_config::PluginLimits) -> Self {
+        Self {
+            identity: identity.clone(),
+            limiter: Limiter::new(limits),
+            stage: Stage::Idle,
+            exchange: Exchange::vacant(),
+            reply: None,
+            fault: None,
+            hot_headers: Vec::new(),
+            meters: Meters::new(limits.series),
+            log_lines: Allowance::new(),
+            wasi: crate::host::wasi::Tables::default(),
+        }
+    }
+
+    /// The exchange at hand, for a host call about it in one of these phases.
+    ///
+    /// # Errors
+    /// The handle is another one's, or the phase is not one of these: the guest traps.
+    pub(crate) fn exchange(&mut self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&mut Exchange> {
+        self.check(handle, phases)?;
+        Ok(&mut self.exchange)
+    }
+
+    /// As [`State::exchange`], to read only.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn exchange_ref(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&Exchange> {
+        self.check(handle, phases)?;
+        Ok(&self.exchange)
+    }
+
+    fn check(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<()> {
+        match self.stage {
+            Stage::Phase(phase) if !phases.contains(&phase) => {
+                wasmtime::bail!("a host call about an exchange that cannot be made in {}", phase.as_str())
+            }
+            Stage::Phase(_) if self.exchange.id != ExchangeId(handle) => {
+                wasmtime::bail!("exchange {handle} is not the one at hand, {}", self.exchange.id.0)
+            }
+            Stage::Phase(_) => Ok(()),
+            Stage::Idle | Stage::Configure => wasmtime::bail!("a host call about an exchange outside of any"),
+        }
+    }
+}
