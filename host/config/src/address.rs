@@ -36,7 +36,7 @@ pub(crate) fn endpoint(value: &Value<'_>) -> Option<SocketAddr> {
         return without_port(value, ip);
     }
     let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
-    if host::is_name(&name.to_ascii_lowercase()) {
+    if host::is_name(&name.to_ascii_lowercase()) && name.parse::<IpAddr>().is_err() {
         let message = "is not an address, and names are not looked up in this version: expected";
         return value.refuse(format!("{} {message} {}", value.found(), ENDPOINT.expected));
     }

@@ -3,7 +3,7 @@
 /// The candidate that takes the fewest edits, if they are few for a name of this length.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = typed.chars().count();
-    let edits_max = (length / 2).clamp(1, 3);
+    let edits_max = (length / 3).clamp(1, 3);
     candidates
         .filter(|candidate| candidate.chars().count().abs_diff(length) <= edits_max)
         .map(|candidate| (if swapped(typed, candidate) { 1 } else { edits(typed, candidate) }, candidate))

@@ -39,7 +39,7 @@ fn explained(error: &Error, text: &str) -> (Range<usize>, String) {
         let word = word(span, text);
         let found = text.get(word.clone()).filter(|word| !word.is_empty()).unwrap_or("nothing");
         let expected = "expected text in quotes, a number, true or false";
-        return (word, format!("{} is not a value: {expected}", shortened(found)));
+        return (word, format!("{} is not a value: {expected}", shortened(found).escape_debug()));
     }
     if message.starts_with("missing comma") {
         return (span, "expected a comma or a closing bracket before this".to_owned());

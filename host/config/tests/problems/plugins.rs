@@ -1,0 +1,93 @@
+//! `[plugin.NAME]`.
+
+use crate::check::{check, plugin, root};
+
+#[test]
+fn a_plugin_has_a_name_and_a_module() {
+    check(
+        &root("[plugin.Edge]\nmodule = \"firewall\""),
+        &[
+            "1:1: plugin.Edge: needs plugins_dir, the folder that modules are in, which is missing",
+            "1:9: plugin.Edge: \"Edge\" is not a name: expected a lower-case letter, then at most 62 lower-case letters, \
+             digits or hyphens, such as \"web-1\"",
+        ],
+    );
+    check(
+        &plugin("").replace("module", "modul"),
+        &[
+            "2:1: plugin.edge.module: is missing: a plugin needs it",
+            "3:1: plugin.edge.modul: is not a key of a plugin: did you mean \"module\"?",
+        ],
+    );
+    let expected = "expected the name of a file in plugins_dir without .wasm: letters, digits, \".\", \"-\" and \"_\"";
+    for module in ["", "../firewall", "a/b", ".hidden", "a b", "ä"] {
+        let row = format!("3:10: plugin.edge.module: \"{module}\" is not a module: {expected}");
+        check(&plugin("").replace("\"firewall\"", &format!("\"{module}\"")), &[&row]);
+    }
+    check(
+        &plugin("").replace("\"firewall\"", "\"firewall.wasm\""),
+        &["3:10: plugin.edge.module: \"firewall.wasm\" has its ending: expected the name without .wasm"],
+    );
+    check(
+        &plugin("on_error = \"ignore\""),
+        &["4:12: plugin.edge.on_error: \"ignore\" is not a policy: expected \"closed\" or \"open\""],
+    );
+}
+
+#[test]
+fn a_plugin_is_granted_what_there_is() {
+    check(
+        &plugin("grant = [\"metrics\", \"files\", \"metrics\"]"),
+        &[
+            "4:21: plugin.edge.grant[1]: \"files\" is not a capability: expected \"metrics\"",
+            "4:30: plugin.edge.grant[2]: \"metrics\" is granted already",
+        ],
+    );
+    check(
+        &plugin("grant = \"metrics\""),
+        &["4:9: plugin.edge.grant: \"metrics\" is not a list: expected capabilities, such as [\"metrics\"]"],
+    );
+}
+
+#[test]
+fn settings_have_a_form_in_json() {
+    check(
+        &plugin(
+            "settings = { from = 2020-01-01, rate = [1.5, nan], \"a b\" = { c = -inf }, n = 18446744073709551616 }",
+        ),
+        &[
+            "4:21: plugin.edge.settings.from: 2020-01-01 has no form in JSON: expected it in quotes",
+            "4:46: plugin.edge.settings.rate[1]: nan has no form in JSON",
+            "4:66: plugin.edge.settings.\"a b\".c: -inf has no form in JSON",
+            "4:78: plugin.edge.settings.n: 18446744073709551616 is out of range: expected -9223372036854775808 to \
+             18446744073709551615",
+        ],
+    );
+    check(
+        &plugin("settings = \"deny\""),
+        &["4:12: plugin.edge.settings: \"deny\" is not a table: expected settings, such as { status = 403 }"],
+    );
+    let deep = format!("settings = {{ a = {}1{} }}", "[".repeat(70), "]".repeat(70));
+    let path = format!("plugin.edge.settings.a{}", "[0]".repeat(64));
+    check(&plugin(&deep), &[&format!("4:82: {path}: is nested too deep: expected at most 64 levels")]);
+}
+
+#[test]
+fn a_plugins_limits_have_bounds() {
+    check(
+        &plugin(
+            "limits = { memory = \"5 GiB\", deadline = \"0s\", configure_deadline = \"11m\", table_elements = 10_000_001, \
+             instances = 0, series = 0, fuel = 1 }",
+        ),
+        &[
+            "4:21: plugin.edge.limits.memory: \"5 GiB\" is out of range: expected 64 KiB to 4 GiB",
+            "4:41: plugin.edge.limits.deadline: \"0s\" is out of range: expected 1ms to 1m",
+            "4:68: plugin.edge.limits.configure_deadline: \"11m\" is out of range: expected 1ms to 10m",
+            "4:92: plugin.edge.limits.table_elements: 10000001 is out of range: expected 1 to 10000000",
+            "4:116: plugin.edge.limits.instances: 0 is out of range: expected 1 to 1000",
+            "4:128: plugin.edge.limits.series: 0 is out of range: expected 1 to 1000000",
+            "4:131: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
+             configure_deadline, table_elements, instances or series",
+        ],
+    );
+}

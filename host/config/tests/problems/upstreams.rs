@@ -1,0 +1,94 @@
+//! `[upstream.NAME]`.
+
+use crate::check::{check, upstream};
+
+#[test]
+fn endpoints_are_addresses_each_once() {
+    check(&upstream("endpoints = []"), &["2:13: upstream.web.endpoints: holds 0 endpoints: expected 1 to 10000"]);
+    check(&upstream(""), &["1:1: upstream.web.endpoints: is missing: an upstream needs it"]);
+    check(
+        &upstream("endpoints = \"127.0.0.1:80\""),
+        &["2:13: upstream.web.endpoints: \"127.0.0.1:80\" is not a list: expected endpoints, such as \
+           [\"10.0.1.11:8443\"]"],
+    );
+    let form = "expected \"IP:port\", such as \"10.0.1.11:8443\" or \"[2001:db8::1]:8443\"";
+    check(
+        &upstream(
+            "endpoints = [\n\"web.internal:8443\",\n\"Web\",\n\"::1\",\n\"127.0.0.1:0\",\n\"1.2.3.4:99999\",\n80]",
+        ),
+        &[
+            &format!(
+                "3:1: upstream.web.endpoints[0]: \"web.internal:8443\" is not an address, and names are not looked up in \
+                 this version: {form}"
+            ),
+            &format!(
+                "4:1: upstream.web.endpoints[1]: \"Web\" is not an address, and names are not looked up in this version: \
+                 {form}"
+            ),
+            "5:1: upstream.web.endpoints[2]: \"::1\" has no port: expected one, such as \"[::1]:443\"",
+            "6:1: upstream.web.endpoints[3]: port 0 cannot be connected to",
+            &format!("7:1: upstream.web.endpoints[4]: \"1.2.3.4:99999\" is not an address: {form}"),
+            &format!("8:1: upstream.web.endpoints[5]: 80 is not an address: {form}"),
+        ],
+    );
+    check(
+        &upstream("endpoints = [\"127.0.0.1:80\", { address = \"127.0.0.1:80\" }, \"[::ffff:127.0.0.1]:80\"]"),
+        &[
+            "2:42: upstream.web.endpoints[1].address: \"127.0.0.1:80\" is upstream.web.endpoints[0] already",
+            "2:60: upstream.web.endpoints[2]: \"[::ffff:127.0.0.1]:80\" is upstream.web.endpoints[0] already",
+        ],
+    );
+    check(
+        &upstream("endpoints = [{ weight = 0, zone = \"\" }, { address = \"127.0.0.1:81\", weight = 65_536 }]"),
+        &[
+            "2:14: upstream.web.endpoints[0].address: is missing: an endpoint needs it",
+            "2:25: upstream.web.endpoints[0].weight: 0 is out of range: expected 1 to 65535",
+            "2:35: upstream.web.endpoints[0].zone: \"\" is not a zone: expected 1 to 63 bytes of text, such as \"b\"",
+            "2:78: upstream.web.endpoints[1].weight: 65536 is out of range: expected 1 to 65535",
+        ],
+    );
+}
+
+#[test]
+fn an_upstream_has_tls_limits_and_timeouts() {
+    let endpoints = "endpoints = [\"127.0.0.1:80\"]";
+    check(
+        &upstream(&format!("{endpoints}\ntls = true")),
+        &["3:7: upstream.web.tls: true is not an upstream's tls: expected false or a table, such as { server_name = \
+           \"web.internal\" }"],
+    );
+    check(
+        &upstream(&format!("{endpoints}\ntls = {{ ca = 1, certificate = {{ chain = \"a.pem\" }} }}")),
+        &[
+            "3:7: upstream.web.tls.server_name: is missing: an upstream's tls needs it",
+            "3:14: upstream.web.tls.ca: 1 is not a path: expected one from the config's folder or from the root, such as \
+             \"web.pem\"",
+            "3:31: upstream.web.tls.certificate.key: is missing: a certificate needs it",
+        ],
+    );
+    check(
+        &upstream(&format!("{endpoints}\ntls = {{ server_name = \"*.web.internal\" }}")),
+        &[
+            "3:23: upstream.web.tls.server_name: \"*.web.internal\" is not a server name: expected a host name or an IP \
+           address, such as \"web.internal\"",
+        ],
+    );
+    check(
+        &upstream(&format!(
+            "{endpoints}\nconnect_timeout = \"0ms\"\nresponse_timeout = \"61m\"\nidle_timeout = \"1.5s\"\n\
+             body_timeout = true\nidle_connections = 10_001\nconnections = 0\ntimeout = \"1s\""
+        )),
+        &[
+            "3:19: upstream.web.connect_timeout: \"0ms\" is out of range: expected 1ms to 1h",
+            "4:20: upstream.web.response_timeout: \"61m\" is out of range: expected 1ms to 1h",
+            "5:16: upstream.web.idle_timeout: \"1.5s\" is not a duration: expected a whole number with ms, s, m or h, such \
+             as \"500ms\" or \"10s\"",
+            "6:16: upstream.web.body_timeout: true is not a duration: expected a whole number with ms, s, m or h, such as \
+             \"500ms\" or \"10s\"",
+            "7:20: upstream.web.idle_connections: 10001 is out of range: expected 0 to 10000",
+            "8:15: upstream.web.connections: 0 is out of range: expected 1 to 1000000",
+            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, tls, connect_timeout, \
+             response_timeout, idle_timeout, body_timeout, idle_connections or connections",
+        ],
+    );
+}

@@ -1,0 +1,332 @@
+//! Good configs and what is read from them.
+
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
+
+use palisade_config::{
+    Action, Admin, Capability, CertificateFiles, Config, Endpoint, Engine, HostPattern, HttpVersions, Listener,
+    ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin, PluginLimits, ReadError, Route, Shutdown,
+    TlsVersion, Upstream, UpstreamTls,
+};
+use serde_json::json;
+
+const EVERY_KEY: &str = include_str!("every_key.toml");
+
+#[test]
+fn what_the_text_leaves_out_has_its_default() {
+    let config = good(SMALL);
+    assert_eq!((&config.plugins_dir, &config.cache_dir, config.workers, config.admin), (&None, &None, None, None));
+    assert_eq!((config.log, config.shutdown, config.engine), (Log::default(), Shutdown::default(), Engine::default()));
+    let [upstream] = config.upstreams.as_slice() else { panic!("{:?}", config.upstreams) };
+    let [listener] = config.listeners.as_slice() else { panic!("{:?}", config.listeners) };
+    let route =
+        Route { name: "public/0".to_owned(), hosts: Vec::new(), path: "/".to_owned(), upstream: 0, chain: Vec::new() };
+    assert_eq!(
+        upstream,
+        &Upstream {
+            name: "web".to_owned(),
+            endpoints: vec![Endpoint { address: address("127.0.0.1:80"), weight: 1, zone: None }],
+            tls: None,
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(60),
+            idle_connections: 64,
+            connections: 1_024,
+        }
+    );
+    assert_eq!(
+        listener,
+        &Listener {
+            name: "public".to_owned(),
+            bind: vec![address("127.0.0.1:8080")],
+            http: HttpVersions { h1: true, h2: false },
+            tls: None,
+            chain: Vec::new(),
+            action: Action::Routes(vec![route]),
+            trusted_proxies: Vec::new(),
+            limits: ListenerLimits::default(),
+        }
+    );
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn a_plugin_and_a_redirect_need_little() {
+    let config = good(
+        "plugins_dir = \"p\"\n[plugin.edge]\nmodule = \"firewall\"\n[[listener]]\nname = \"plain\"\nbind = \
+         \"127.0.0.1:80\"\nchain = [\"edge\"]\nredirect_to_https = true",
+    );
+    assert_eq!(
+        config.plugins,
+        [Plugin {
+            name: "edge".to_owned(),
+            module: "firewall".to_owned(),
+            on_error: None,
+            grants: Vec::new(),
+            settings: json!({}),
+            limits: PluginLimits::default(),
+        }]
+    );
+    let actions: Vec<_> = config.listeners.into_iter().map(|listener| (listener.chain, listener.action)).collect();
+    assert_eq!(actions, [(vec![0], Action::RedirectToHttps { port: 443, status: 308 })]);
+}
+
+#[test]
+fn tls_brings_http2() {
+    let tls = "tls = { certificates = [{ chain = \"a.pem\", key = \"a.key\" }] }\nbind";
+    let config = good(&SMALL.replace("bind", tls));
+    let listener = config.listeners.first().expect("a listener");
+    assert_eq!(listener.http, HttpVersions { h1: true, h2: true });
+    assert_eq!(listener.tls.as_ref().map(|tls| (tls.min_version, tls.tickets)), Some((TlsVersion::V1_2, true)));
+}
+
+#[test]
+fn every_key_is_read_for_the_whole_host() {
+    let config = good(EVERY_KEY);
+    assert_eq!(config.file, Path::new("conf/palisade.toml"));
+    assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("conf/plugins")));
+    assert_eq!(config.cache_dir.as_deref(), Some(Path::new("/var/cache/palisade")));
+    assert_eq!(config.workers, NonZeroUsize::new(2));
+    assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Json, access: false });
+    assert_eq!(config.admin, Some(Admin { bind: address("[::1]:9901") }));
+    assert_eq!(config.shutdown, Shutdown { drain: Duration::ZERO });
+    assert_eq!(config.engine, Engine { stack_bytes: 1 << 20 });
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
+fn every_key_is_read_for_plugins() {
+    let plugins = good(EVERY_KEY).plugins;
+    assert_eq!(
+        plugins,
+        [
+            Plugin {
+                name: "edge-firewall".to_owned(),
+                module: "firewall".to_owned(),
+                on_error: Some(OnError::Closed),
+                grants: vec![Capability::Metrics],
+                settings: json!({ "deny": ["203.0.113.0/24"], "status": 403, "ratio": 0.5, "nested": { "on": true } }),
+                limits: PluginLimits {
+                    memory_bytes: 64 << 20,
+                    deadline: Duration::from_millis(20),
+                    configure_deadline: Duration::from_secs(60),
+                    table_elements: 50_000,
+                    instances: 4,
+                    series: 2_000,
+                },
+            },
+            Plugin {
+                name: "balance".to_owned(),
+                module: "balance-2.0_rc1".to_owned(),
+                on_error: Some(OnError::Open),
+                grants: Vec::new(),
+                settings: json!({}),
+                limits: PluginLimits::default(),
+            },
+        ]
+    );
+}
+
+#[test]
+fn every_key_is_read_for_upstreams() {
+    let upstreams = good(EVERY_KEY).upstreams;
+    let [web, plain] = upstreams.as_slice() else { panic!("{upstreams:?}") };
+    assert_eq!(
+        web,
+        &Upstream {
+            name: "web".to_owned(),
+            endpoints: vec![
+                Endpoint { address: address("10.0.1.11:8443"), weight: 1, zone: None },
+                Endpoint { address: address("[2001:db8::12]:8443"), weight: 3, zone: Some("b".to_owned()) },
+            ],
+            tls: Some(UpstreamTls {
+                ca: Some("conf/internal-ca.pem".into()),
+                server_name: "web.internal".to_owned(),
+                certificate: Some(CertificateFiles { chain: "conf/host.pem".into(), key: "/keys/host.key".into() }),
+            }),
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(90),
+            body_timeout: Duration::from_millis(500),
+            idle_connections: 0,
+            connections: 10,
+        }
+    );
+    assert_eq!((plain.name.as_str(), &plain.tls), ("plain", &None));
+}
+
+#[test]
+fn every_key_is_read_for_listeners() {
+    let listeners = good(EVERY_KEY).listeners;
+    let [public, to_https] = listeners.as_slice() else { panic!("{listeners:?}") };
+    let certificate = |name: &str| CertificateFiles {
+        chain: format!("conf/{name}.pem").into(),
+        key: format!("conf/{name}.key").into(),
+    };
+    assert_eq!(public.bind, [address("[::]:443"), address("0.0.0.0:8443")]);
+    assert_eq!(public.http, HttpVersions { h1: true, h2: false });
+    assert_eq!(
+        public.tls,
+        Some(ListenerTls {
+            certificates: vec![certificate("a"), certificate("b")],
+            min_version: TlsVersion::V1_3,
+            tickets: false
+        })
+    );
+    assert_eq!(public.chain, [0, 1]);
+    let proxies: Vec<String> = public.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
+    assert_eq!(
+        public.limits,
+        ListenerLimits {
+            header_bytes: 128 << 10,
+            headers: 200,
+            target_bytes: 4_096,
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(3),
+            connections: 500,
+            streams: 50,
+            request_body_bytes: Some(10 << 20),
+        }
+    );
+    assert_eq!(to_https.action, Action::RedirectToHttps { port: 8443, status: 302 });
+}
+
+#[test]
+fn every_key_is_read_for_routes() {
+    let listeners = good(EVERY_KEY).listeners;
+    let Some(Action::Routes(routes)) = listeners.first().map(|listener| &listener.action) else { panic!() };
+    assert_eq!(
+        routes.as_slice(),
+        [
+            Route {
+                name: "api".to_owned(),
+                hosts: vec![
+                    HostPattern::Exact("www.foobar.com".to_owned()),
+                    HostPattern::Suffix(".foobar.com".to_owned()),
+                    HostPattern::Exact("192.0.2.7".to_owned()),
+                    HostPattern::Exact("[2001:db8::1]".to_owned()),
+                ],
+                path: "/api".to_owned(),
+                upstream: 0,
+                chain: vec![1],
+            },
+            Route {
+                name: "public/1".to_owned(),
+                hosts: Vec::new(),
+                path: "/".to_owned(),
+                upstream: 1,
+                chain: vec![0, 1]
+            },
+        ]
+    );
+}
+
+#[test]
+fn plugins_and_upstreams_keep_the_order_of_the_file() {
+    let text = "plugins_dir = \"p\"\n[plugin.z]\nmodule = \"m\"\n[plugin.a]\nmodule = \"m\"\n".to_owned()
+        + &SMALL.replace("bind", "chain = [\"a\", \"z\"]\nbind");
+    let config = good(&text);
+    let names: Vec<_> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    assert_eq!((names, &config.listeners.first().expect("a listener").chain), (vec!["z", "a"], &vec![1, 0]));
+}
+
+#[test]
+fn port_0_can_be_bound_often() {
+    let config = good(&SMALL.replace("\"127.0.0.1:8080\"", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]"));
+    assert_eq!(config.listeners.first().expect("a listener").bind, [address("127.0.0.1:0"); 2]);
+}
+
+#[test]
+fn what_is_hardly_meant_is_warned_of() {
+    let warn = |text: &str, expected: &[&str]| {
+        let rows: Vec<String> = good(text)
+            .warnings
+            .iter()
+            .map(|warning| format!("{}:{}: {}: {}", warning.line, warning.column, warning.key, warning.message))
+            .collect();
+        assert_eq!(rows, expected, "of {text}");
+    };
+    warn(
+        &SMALL.replace("127.0.0.1:80\"", "10.0.0.1:80\""),
+        &[
+            "2:13: upstream.web.endpoints: 10.0.0.1:80 is reached without encryption: write tls = { … }, or tls = false if that \
+         is meant",
+        ],
+    );
+    warn(
+        &format!("{SMALL}[admin]\nbind = \"0.0.0.0:9901\"\nallow_remote = true"),
+        &["9:8: admin.bind: \"0.0.0.0:9901\" lets other machines reach the admin listener"],
+    );
+    warn(
+        &SMALL.replace("bind", "trusted_proxies = [\"0.0.0.0/0\"]\nbind"),
+        &["5:20: listener[0].trusted_proxies[0]: \"0.0.0.0/0\" believes every client's own word on who it is"],
+    );
+    let unused = "plugins_dir = \"p\"\n[plugin.edge]\nmodule = \"m\"\ngrant = [\"log\"]\n[upstream.spare]\nendpoints = \
+                  [\"127.0.0.1:1\"]\n";
+    warn(
+        &format!("{unused}{SMALL}"),
+        &[
+            "2:1: plugin.edge: is in no chain",
+            "4:10: plugin.edge.grant[0]: \"log\" is always granted",
+            "5:1: upstream.spare: is in no route",
+        ],
+    );
+}
+
+#[test]
+fn a_file_is_read_from_its_folder() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/every_key.toml");
+    let config = Config::read(&file).expect("a config");
+    assert_eq!(config.plugins_dir, Some(file.with_file_name("plugins")));
+    assert_eq!(config.file, file);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::read(Path::new("nowhere/palisade.toml")).expect_err("no file");
+    assert_eq!(error.to_string(), "cannot read the config \"nowhere/palisade.toml\"");
+    assert!(matches!(error, ReadError::Read { .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_that_is_not_text_is_refused() {
+    let file = std::env::temp_dir().join(format!("palisade-config-{}.toml", std::process::id()));
+    std::fs::write(&file, b"workers = 1\n\"a\xff\" = 2\n").expect("a temporary file");
+    let error = Config::read(&file).expect_err("not text").to_string();
+    std::fs::remove_file(&file).expect("the temporary file");
+    let name = file.display();
+    let expected =
+        format!("{name}:2:3: the text is not UTF-8\n  |\n2 | \"a\u{fffd}\" = 2\n  |   ^\n\n1 problem in {name}");
+    assert_eq!(error, expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let error = Config::read(Path::new("/dev/zero")).expect_err("too large").to_string();
+    assert_eq!(error, "the config \"/dev/zero\" is too large: expected at most 16777216 bytes");
+}
+
+const SMALL: &str = "[upstream.web]
+endpoints = [\"127.0.0.1:80\"]
+[[listener]]
+name = \"public\"
+bind = \"127.0.0.1:8080\"
+[[listener.route]]
+upstream = \"web\"
+";
+
+#[track_caller]
+#[expect(clippy::expect_used, reason = "a case that is no config fails its test")]
+fn good(text: &str) -> Config {
+    Config::parse(text, Path::new("conf/palisade.toml")).expect(text)
+}
+
+#[track_caller]
+#[expect(clippy::expect_used, reason = "written in the test")]
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect(text)
+}
