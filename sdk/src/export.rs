@@ -1,0 +1,99 @@
+//! The host's entry into a registered plugin: finds the instance, and hands the call to [`phase`](crate::phase).
+
+use std::{cell::RefCell, marker::PhantomData, panic, thread::LocalKey};
+
+use crate::{
+    Balancer, ConnectionFilter, Error, Observer, Plugin, RequestFilter, ResponseFilter,
+    bindings::{
+        balancer::exports::palisade::plugin::balancer, capabilities::palisade::plugin::types::Verdict,
+        connection_filter::exports::palisade::plugin::connection_filter,
+        lifecycle::exports::palisade::plugin::lifecycle, observer::exports::palisade::plugin::observer,
+        request_filter::exports::palisade::plugin::request_filter,
+        response_filter::exports::palisade::plugin::response_filter,
+    },
+    host, log, phase, settings,
+};
+
+/// A plugin that [`register!`](crate::register) gave a place for its one instance.
+pub trait Registered: Plugin {
+    /// Where the instance is, once it is configured.
+    fn slot() -> &'static LocalKey<Slot<Self>>;
+}
+
+/// Where the one instance of a plugin is.
+pub type Slot<P> = RefCell<Option<P>>;
+
+/// What the export macros are given: every phase that `P` has.
+#[derive(Debug)]
+pub struct Export<P>(PhantomData<P>);
+
+impl<P: Registered> Export<P> {
+    fn with<T>(failed: T, call: impl FnOnce(&mut P) -> T) -> T {
+        P::slot().with_borrow_mut(|slot| match slot {
+            Some(plugin) => call(plugin),
+            None => {
+                phase::report(&Error::new("called before it was configured"));
+                failed
+            }
+        })
+    }
+}
+
+impl<P: Registered> lifecycle::Guest for Export<P> {
+    fn configure(settings: String) -> Result<(), String> {
+        if cfg!(target_family = "wasm") {
+            panic::set_hook(Box::new(report_panic));
+        }
+        let plugin = phase::configure(&settings).map_err(|error| error.to_string())?;
+        P::slot().set(Some(plugin));
+        Ok(())
+    }
+
+    fn settings_schema() -> String {
+        settings::schema::<P::Settings>()
+    }
+}
+
+impl<P: Registered + ConnectionFilter> connection_filter::Guest for Export<P> {
+    fn on_connection(connection: connection_filter::Connection) -> connection_filter::Admission {
+        Self::with(connection_filter::Admission::Failed, |plugin| phase::on_connection(plugin, connection))
+    }
+}
+
+impl<P: Registered + RequestFilter> request_filter::Guest for Export<P> {
+    fn on_request(head: request_filter::RequestHead) -> Verdict {
+        Self::with(Verdict::Failed, |plugin| phase::on_request(plugin, &head))
+    }
+}
+
+impl<P: Registered + ResponseFilter> response_filter::Guest for Export<P> {
+    fn on_response(head: response_filter::ResponseHead) -> Verdict {
+        Self::with(Verdict::Failed, |plugin| phase::on_response(plugin, head))
+    }
+}
+
+impl<P: Registered + Balancer> balancer::Guest for Export<P> {
+    fn pick(request: balancer::PickRequest, candidates: Vec<balancer::Candidate>) -> balancer::Choice {
+        Self::with(balancer::Choice::Failed, |plugin| phase::pick(plugin, request, candidates))
+    }
+}
+
+impl<P: Registered + Observer> observer::Guest for Export<P> {
+    fn on_begun(exchanges: Vec<observer::Begun>) {
+        let exchanges: Vec<_> = exchanges.into_iter().map(Into::into).collect();
+        Self::with((), |plugin| plugin.on_begun(&exchanges));
+    }
+
+    fn on_ended(exchanges: Vec<observer::Ended>) {
+        let exchanges: Vec<_> = exchanges.into_iter().map(Into::into).collect();
+        Self::with((), |plugin| plugin.on_ended(&exchanges));
+    }
+}
+
+/// A panic becomes a trap without a word: this says the word.
+fn report_panic(panic: &panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+    let message = format!("panicked{place}: {}", panic.payload_as_str().unwrap_or("no message"));
+    log::error!("{message}");
+    host::fault::report(&message);
+}

@@ -1,0 +1,12 @@
+//! The seam to the host: the imports of the contract in a module, and a stand-in for them in a native build.
+
+#[cfg(target_family = "wasm")]
+pub(crate) use crate::bindings::capabilities::palisade::plugin::{
+    clock, fault, log, metrics, names, random, reply, request, response, setup,
+};
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::{clock, fault, log, metrics, names, random, reply, request, response, setup};

@@ -1,0 +1,187 @@
+//! The contract's imports in a native build, answered by the [`TestHost`](crate::TestHost) of this thread. The signatures
+//! are those of the generated code.
+
+pub(crate) mod setup {
+    use crate::test_host::world;
+
+    pub(crate) fn hot_header(name: &str) -> bool {
+        world::with(|world| world.declare_hot_header(name))
+    }
+}
+
+pub(crate) mod fault {
+    use crate::test_host::world;
+
+    pub(crate) fn report(message: &str) {
+        world::with(|world| world.fault = Some(message.to_owned()));
+    }
+}
+
+pub(crate) mod names {
+    use crate::test_host::names;
+
+    pub(crate) fn text(name: u32) -> String {
+        names::text(name)
+    }
+}
+
+pub(crate) mod log {
+    use crate::{log::Level, test_host::world};
+
+    pub(crate) fn write(level: Level, message: &str) {
+        let line = format!("{}: {message}", format!("{level:?}").trim_start_matches("Level::").to_lowercase());
+        world::with(|world| world.logs.push(line));
+    }
+}
+
+pub(crate) mod clock {
+    use crate::test_host::world;
+
+    pub(crate) fn monotonic() -> u64 {
+        world::with(|world| world.clock.monotonic_nanos())
+    }
+
+    pub(crate) fn wall() -> u64 {
+        world::with(|world| world.clock.wall_nanos())
+    }
+}
+
+pub(crate) mod random {
+    use crate::test_host::world;
+
+    pub(crate) fn number() -> u64 {
+        world::with(|world| world.random.number())
+    }
+
+    pub(crate) fn bytes(count: u32) -> Vec<u8> {
+        world::with(|world| (0..count).map(|_| world.random.byte()).collect())
+    }
+}
+
+pub(crate) mod request {
+    use crate::{bindings::capabilities::palisade::plugin::types::HeadError, test_host::world};
+
+    pub(crate) fn method(exchange: u64) -> String {
+        world::with(|world| world.request(exchange).method.clone())
+    }
+
+    pub(crate) fn target(exchange: u64) -> Vec<u8> {
+        world::with(|world| world.request(exchange).target.clone().into_bytes())
+    }
+
+    pub(crate) fn authority(exchange: u64) -> Vec<u8> {
+        world::with(|world| world.request(exchange).authority.clone().into_bytes())
+    }
+
+    pub(crate) fn header(exchange: u64, name: &str) -> Option<Vec<u8>> {
+        world::with(|world| world.request(exchange).fields.first(name).map(<[u8]>::to_vec))
+    }
+
+    pub(crate) fn header_values(exchange: u64, name: &str) -> Vec<Vec<u8>> {
+        world::with(|world| world.request(exchange).fields.values(name))
+    }
+
+    pub(crate) fn headers(exchange: u64) -> Vec<(String, Vec<u8>)> {
+        world::with(|world| world.request(exchange).fields.all())
+    }
+
+    pub(crate) fn set_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
+        world::with(|world| world.request(exchange).fields.set(name, value))
+    }
+
+    pub(crate) fn append_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
+        world::with(|world| world.request(exchange).fields.append(name, value))
+    }
+
+    pub(crate) fn remove_header(exchange: u64, name: &str) -> Result<(), HeadError> {
+        world::with(|world| world.request(exchange).fields.remove(name))
+    }
+
+    pub(crate) fn set_target(exchange: u64, target: &[u8]) -> Result<(), HeadError> {
+        world::with(|world| world.request(exchange).set_target(target))
+    }
+
+    pub(crate) fn set_authority(exchange: u64, authority: &[u8]) -> Result<(), HeadError> {
+        world::with(|world| world.request(exchange).set_authority(authority))
+    }
+}
+
+pub(crate) mod response {
+    use crate::{bindings::capabilities::palisade::plugin::types::HeadError, test_host::world};
+
+    pub(crate) fn set_status(exchange: u64, status: u16) -> Result<(), HeadError> {
+        world::with(|world| world.response(exchange).set_status(status))
+    }
+
+    pub(crate) fn header(exchange: u64, name: &str) -> Option<Vec<u8>> {
+        world::with(|world| world.response(exchange).fields.first(name).map(<[u8]>::to_vec))
+    }
+
+    pub(crate) fn header_values(exchange: u64, name: &str) -> Vec<Vec<u8>> {
+        world::with(|world| world.response(exchange).fields.values(name))
+    }
+
+    pub(crate) fn headers(exchange: u64) -> Vec<(String, Vec<u8>)> {
+        world::with(|world| world.response(exchange).fields.all())
+    }
+
+    pub(crate) fn set_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
+        world::with(|world| world.response(exchange).fields.set(name, value))
+    }
+
+    pub(crate) fn append_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
+        world::with(|world| world.response(exchange).fields.append(name, value))
+    }
+
+    pub(crate) fn remove_header(exchange: u64, name: &str) -> Result<(), HeadError> {
+        world::with(|world| world.response(exchange).fields.remove(name))
+    }
+}
+
+pub(crate) mod reply {
+    use crate::{
+        bindings::capabilities::palisade::plugin::types::HeadError,
+        test_host::{head::ResponseSide, world},
+    };
+
+    pub(crate) fn prepare(
+        _exchange: u64,
+        status: u16,
+        headers: &[(String, Vec<u8>)],
+        body: &[u8],
+    ) -> Result<(), HeadError> {
+        let reply = ResponseSide::reply(status, headers, body)?;
+        world::with(|world| world.reply = Some(reply));
+        Ok(())
+    }
+}
+
+pub(crate) mod metrics {
+    use crate::test_host::world;
+
+    pub(crate) use crate::bindings::capabilities::palisade::plugin::metrics::{Kind, Unit};
+
+    pub(crate) fn declare(kind: Kind, name: &str, _help: &str, _unit: Unit, labels: &[String]) -> Result<u32, String> {
+        world::with(|world| world.metrics.declare(kind, name, labels))
+    }
+
+    pub(crate) fn series(metric: u32, values: &[String]) -> u32 {
+        world::with(|world| world.metrics.series(metric, values))
+    }
+
+    pub(crate) fn add(series: u32, amount: u64) {
+        world::with(|world| world.metrics.add(series, amount));
+    }
+
+    pub(crate) fn set(series: u32, value: f64) {
+        world::with(|world| world.metrics.set(series, value));
+    }
+
+    pub(crate) fn shift(series: u32, by: f64) {
+        world::with(|world| world.metrics.shift(series, by));
+    }
+
+    pub(crate) fn record(series: u32, values: &[f64]) {
+        world::with(|world| world.metrics.record(series, values));
+    }
+}

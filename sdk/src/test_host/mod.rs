@@ -1,0 +1,234 @@
+//! A host for tests: a plugin, configured and called natively, and what it did to the host.
+
+mod address;
+mod connection;
+pub(crate) mod head;
+pub(crate) mod names;
+mod outcome;
+mod pick;
+mod registry;
+mod request;
+mod response;
+pub(crate) mod world;
+
+use std::{fmt, time::Duration};
+
+use serde_json::Value;
+
+pub use self::{
+    connection::TestConnection,
+    outcome::TestOutcome,
+    pick::{TestCandidate, TestPick},
+    request::TestRequest,
+    response::TestResponse,
+};
+use self::{
+    head::{RequestSide, ResponseSide},
+    world::{Entered, World},
+};
+use crate::{
+    Admission, Balancer, Begun, ConnectionFilter, Ended, Error, Observer, Pick, Plugin, RequestFilter, ResponseFilter,
+    bindings::{
+        balancer::exports::palisade::plugin::balancer::Choice,
+        connection_filter::exports::palisade::plugin::connection_filter::Admission as HostAdmission,
+    },
+    phase, settings,
+};
+
+/// A host for tests: one instance of a plugin, called natively, with a clock that the test moves, random numbers that are
+/// the same in every run, and metrics and log lines that the test reads.
+///
+/// It has the phases that the plugin has. What would trap in production panics here.
+pub struct TestHost<P> {
+    plugin: P,
+    world: World,
+    calls: u64,
+}
+
+impl<P: Plugin> TestHost<P> {
+    /// A plugin configured with these settings, which go through the same text and the same checks as in production.
+    ///
+    /// # Errors
+    ///
+    /// Those that would keep the plugin from loading, with the same sentence.
+    pub fn configure(settings: Value) -> Result<Self, Error> {
+        let mut world = World::default();
+        let plugin = {
+            let _entered = Entered::new(&mut world);
+            phase::configure(&settings.to_string())?
+        };
+        Ok(Self { plugin, world, calls: 0 })
+    }
+
+    /// The JSON Schema (2020-12) of the plugin's settings.
+    pub fn settings_schema() -> Value {
+        serde_json::from_str(&settings::schema::<P::Settings>()).unwrap_or_default()
+    }
+
+    /// The plugin, to look at its fields.
+    pub fn plugin(&self) -> &P {
+        &self.plugin
+    }
+
+    /// A counter's value.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin declared no such counter without labels.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.world.metrics.count(name, &[])
+    }
+
+    /// The value of a counter's series; zero where the plugin never asked for it.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin declared no such counter with these labels.
+    pub fn counter_with(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.world.metrics.count(name, labels)
+    }
+
+    /// A gauge's value.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin declared no such gauge without labels.
+    pub fn gauge(&self, name: &str) -> f64 {
+        self.world.metrics.gauge(name, &[])
+    }
+
+    /// The value of a gauge's series; zero where the plugin never asked for it.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin declared no such gauge with these labels.
+    pub fn gauge_with(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.world.metrics.gauge(name, labels)
+    }
+
+    /// How many values a histogram has.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin declared no such histogram without labels.
+    pub fn histogram_count(&self, name: &str) -> usize {
+        self.histogram_values(name, &[]).len()
+    }
+
+    /// The values that were recorded in a histogram's series, in order.
+    ///
+    /// # Panics
+    ///
+    /// Where the plugin declared no such histogram with these labels.
+    pub fn histogram_values(&self, name: &str, labels: &[(&str, &str)]) -> &[f64] {
+        self.world.metrics.recorded(name, labels)
+    }
+
+    /// Every line that was logged so far, as `level: message`.
+    pub fn logs(&self) -> Vec<String> {
+        self.world.logs.clone()
+    }
+
+    /// Moves both clocks forward.
+    pub fn advance(&mut self, by: Duration) {
+        self.world.clock.advance(by);
+    }
+
+    /// Calls the plugin, so that its host calls reach this host.
+    fn call<T>(&mut self, call: impl FnOnce(&mut P) -> T) -> T {
+        let _entered = Entered::new(&mut self.world);
+        call(&mut self.plugin)
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
+    }
+
+    /// What the plugin said before it returned `failed`.
+    fn fault(&self) -> Error {
+        Error::new(self.world.fault.clone().unwrap_or_default())
+    }
+}
+
+impl<P: ConnectionFilter> TestHost<P> {
+    /// Opens a connection: from an address, or a [`TestConnection`].
+    ///
+    /// # Errors
+    ///
+    /// The plugin's.
+    ///
+    /// # Panics
+    ///
+    /// Where text is not an address.
+    pub fn connection(&mut self, connection: impl Into<TestConnection>) -> Result<Admission, Error> {
+        let connection = connection.into().to_host(self.next_number());
+        match self.call(|plugin| phase::on_connection(plugin, connection)) {
+            HostAdmission::Accept => Ok(Admission::Accept),
+            HostAdmission::Refuse => Ok(Admission::Refuse),
+            HostAdmission::Failed => Err(self.fault()),
+        }
+    }
+}
+
+impl<P: RequestFilter> TestHost<P> {
+    /// Passes a request through the plugin.
+    pub fn request(&mut self, request: TestRequest) -> TestOutcome {
+        let exchange = self.next_number();
+        let head = request.head(exchange, &self.world.hot_headers);
+        self.world.begin(exchange, request.side, ResponseSide::default());
+        let verdict = self.call(|plugin| phase::on_request(plugin, &head));
+        TestOutcome::of_request(&self.world, verdict)
+    }
+}
+
+impl<P: ResponseFilter> TestHost<P> {
+    /// Passes a response through the plugin.
+    pub fn response(&mut self, response: TestResponse) -> TestOutcome {
+        let next = self.next_number();
+        let exchange = response.exchange.map_or(next, |exchange| exchange.number());
+        let head = response.head(exchange);
+        self.world.begin(exchange, response.request.side, response.side);
+        let verdict = self.call(|plugin| phase::on_response(plugin, head));
+        TestOutcome::of_response(&self.world, verdict)
+    }
+}
+
+impl<P: Balancer> TestHost<P> {
+    /// Asks the plugin for an endpoint.
+    ///
+    /// # Errors
+    ///
+    /// The plugin's.
+    pub fn pick(&mut self, pick: TestPick) -> Result<Pick, Error> {
+        let exchange = self.next_number();
+        let (request, candidates) = pick.to_host(exchange);
+        self.world.begin(exchange, pick.request.side, ResponseSide::default());
+        match self.call(|plugin| phase::pick(plugin, request, candidates)) {
+            Choice::Endpoint(index) => Ok(Pick::Endpoint(usize::try_from(index).unwrap_or(usize::MAX))),
+            Choice::None => Ok(Pick::None),
+            Choice::Failed => Err(self.fault()),
+        }
+    }
+}
+
+impl<P: Observer> TestHost<P> {
+    /// Tells the plugin of exchanges that began.
+    pub fn begun(&mut self, exchanges: &[Begun]) {
+        self.world.begin(0, RequestSide::default(), ResponseSide::default());
+        self.call(|plugin| plugin.on_begun(exchanges));
+    }
+
+    /// Tells the plugin of exchanges that ended.
+    pub fn ended(&mut self, exchanges: &[Ended]) {
+        self.world.begin(0, RequestSide::default(), ResponseSide::default());
+        self.call(|plugin| plugin.on_ended(exchanges));
+    }
+}
+
+/// Without the plugin, which need not be `Debug`.
+impl<P> fmt::Debug for TestHost<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestHost").field("world", &self.world).finish_non_exhaustive()
+    }
+}
