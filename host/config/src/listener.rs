@@ -35,7 +35,7 @@ pub struct Listener {
 impl Listener {
     pub(crate) fn read(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Self> {
         let mut table = value.table("a listener")?;
-        let name = table.required("name", |value| unique_name(&value, scope));
+        let name = table.required("name", |value| name::read_unique(&value, &mut scope.listener_names));
         let bind = table.required("bind", |value| addresses(&value, &mut scope.bound));
         let says_tls = table.has("tls");
         let http = table.optional("http", |value| HttpVersions::read(&value, says_tls));
@@ -56,14 +56,6 @@ impl Listener {
             trusted_proxies,
             limits,
         })
-    }
-}
-
-fn unique_name(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<String> {
-    let name = name::read(value)?;
-    match scope.listener_names.insert(name.clone(), value) {
-        Ok(()) => Some(name),
-        Err(first) => value.refuse(format!("{} is {first} already", value.found())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The names that the operator gives to plugins, upstreams, listeners and routes.
 
-use crate::text::{Form, Value};
+use crate::text::{Form, Seen, Value};
 
 /// How a name is written.
 pub(crate) const NAME: Form = Form {
@@ -9,9 +9,18 @@ pub(crate) const NAME: Form = Form {
 };
 
 /// Reads a name.
-pub(crate) fn read(value: &Value<'_>) -> Option<String> {
+fn read(value: &Value<'_>) -> Option<String> {
     let text = value.text(NAME)?;
     if is_name(text) { Some(text.to_owned()) } else { value.is_not(NAME) }
+}
+
+/// Reads a name that no other of its kind has.
+pub(crate) fn read_unique(value: &Value<'_>, names: &mut Seen<String>) -> Option<String> {
+    let name = read(value)?;
+    match names.insert(name.clone(), value) {
+        Ok(()) => Some(name),
+        Err(first) => value.refuse(format!("{} is {first} already", value.found())),
+    }
 }
 
 pub(crate) fn is_name(text: &str) -> bool {

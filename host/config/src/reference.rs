@@ -2,10 +2,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use crate::{
-    name,
-    text::{Value, nearest},
-};
+use crate::{name, text::Value};
 
 /// The names of one kind, and which of them were used.
 #[derive(Debug)]
@@ -45,10 +42,8 @@ impl<'a> References<'a> {
 
     fn unknown(&self, text: &str, value: &Value<'_>) -> String {
         let noun = self.noun;
-        let meant = if value.report().is_full() { None } else { nearest(text, self.indices.keys().copied()) };
-        match meant {
-            Some(meant) => format!("no {noun} is called {}: did you mean \"{meant}\"?", value.found()),
-            None => format!("no {noun} is called {}: expected the NAME of a [{noun}.NAME]", value.found()),
-        }
+        let expected = value.report().did_you_mean(text, self.indices.keys().copied());
+        let expected = expected.unwrap_or_else(|| format!("expected the NAME of a [{noun}.NAME]"));
+        format!("no {noun} is called {}: {expected}", value.found())
     }
 }

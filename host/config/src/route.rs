@@ -38,7 +38,7 @@ impl Route {
         scope: &mut Scope<'_>,
     ) -> Option<Self> {
         let mut table = value.table("a route")?;
-        let name = table.optional("name", |value| unique_name(&value, scope));
+        let name = table.optional("name", |value| name::read_unique(&value, &mut scope.route_names));
         let hosts = table.or("host", Vec::new(), |value| hosts(&value));
         let path = table.or("path", "/".to_owned(), path);
         let upstream = table.required("upstream", |value| scope.upstreams.find(&value));
@@ -68,14 +68,6 @@ impl Routes<'_> {
                 value.refuse::<()>(format!("{} with path {path:?} is in {first} already", value.found()));
             }
         }
-    }
-}
-
-fn unique_name(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<String> {
-    let name = name::read(value)?;
-    match scope.route_names.insert(name.clone(), value) {
-        Ok(()) => Some(name),
-        Err(first) => value.refuse(format!("{} is {first} already", value.found())),
     }
 }
 

@@ -13,7 +13,6 @@ mod syntax;
 mod table;
 mod value;
 
-pub(crate) use nearest::nearest;
 pub(crate) use report::Report;
 pub(crate) use seen::Seen;
 pub(crate) use syntax::parse;

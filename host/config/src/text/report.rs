@@ -2,7 +2,11 @@
 
 use std::{cell::RefCell, collections::BTreeSet, ops::Range, path::Path};
 
-use super::source::{Note, Source};
+use super::{
+    nearest::nearest,
+    source::{Note, Source},
+    value::quoted,
+};
 use crate::{Problem, Problems};
 
 /// Everything found so far about one text.
@@ -56,9 +60,13 @@ impl<'a> Report<'a> {
         self.warnings.borrow_mut().push(Note { span, key, message });
     }
 
-    /// Whether more problems are known than will be shown, so that no effort need go into their wording.
-    pub(crate) fn is_full(&self) -> bool {
-        self.problems.borrow().len() > PROBLEMS_MAX
+    /// Whether a mistyped name was meant to be one of these. Once more problems are known than will be shown, no effort
+    /// goes into this.
+    pub(crate) fn did_you_mean<'n>(&self, typed: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+        if self.problems.borrow().len() > PROBLEMS_MAX {
+            return None;
+        }
+        nearest(typed, names).map(|meant| format!("did you mean {}?", quoted(meant)))
     }
 
     /// What was read with the warnings, or else the problems. Whoever read nothing has reported why.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Report, Value, nearest,
+    Report, Value,
     value::{Form, any_of, quoted},
 };
 use crate::name;
@@ -102,11 +102,9 @@ impl<'a> Table<'a> {
                 continue;
             }
             let asked = self.asked.iter().copied();
-            let meant = match if self.report.is_full() { None } else { nearest(name, asked) } {
-                Some(meant) => format!("did you mean {}?", quoted(meant)),
-                None => format!("expected {}", any_of(&self.asked)),
-            };
-            self.report.problem(key.span(), self.child(name), format!("is not a key of {}: {meant}", self.noun));
+            let expected = self.report.did_you_mean(name, asked);
+            let expected = expected.unwrap_or_else(|| format!("expected {}", any_of(&self.asked)));
+            self.report.problem(key.span(), self.child(name), format!("is not a key of {}: {expected}", self.noun));
         }
     }
 
