@@ -1,0 +1,22 @@
+//! `cargo xtask test`: everything that the tests need, then the tests.
+
+use anyhow::Result;
+
+use crate::steps::Steps;
+use crate::workspace::Workspace;
+use crate::{plugins, tools};
+
+/// Ends with the lines of `cargo test --workspace`, which is given the arguments.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let mut steps = Steps::new(4);
+    steps.next("looking for a C compiler, curl, h2load, wrk and the WebAssembly targets");
+    tools::ensure(&[tools::C_COMPILER, tools::CURL, tools::H2LOAD, tools::WRK])?;
+    plugins::ensure_targets()?;
+    steps.next("building the plugins");
+    plugins::build(workspace)?;
+    steps.next("building the tests' guests");
+    plugins::build_guests(workspace)?;
+    steps.next("running the tests");
+    let test = ["test", "--workspace"].into_iter().chain(arguments.iter().map(String::as_str));
+    workspace.cargo(&test.collect::<Vec<_>>())
+}

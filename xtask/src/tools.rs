@@ -1,0 +1,78 @@
+//! Programs that are not Rust's: looked for first, installed where that is ours to do, asked for otherwise.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::command;
+
+/// A program and how Debian calls the package that has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+pub(crate) const C_COMPILER: Tool = Tool { program: "cc", package: "gcc libc6-dev" };
+pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
+pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
+pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };
+
+/// Makes sure that these are there.
+///
+/// # Errors
+/// A sentence naming what is missing and the command that installs it, unless we are root on a system with apt.
+pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !command::exists(tool.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root() || !command::exists("apt-get") {
+        bail!(sentence(&missing));
+    }
+    println!("installing {}", packages(&missing));
+    command::run(apt().args(["update", "-q"]))?;
+    command::run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(packages(&missing).split(' ')))
+}
+
+fn sentence(missing: &[Tool]) -> String {
+    let programs = missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", ");
+    let are = if missing.len() == 1 { "is" } else { "are" };
+    let packages = packages(missing);
+    format!(
+        "{programs} {are} not installed: on Debian or Ubuntu run `sudo apt-get install {packages}`, then this again"
+    )
+}
+
+fn packages(tools: &[Tool]) -> String {
+    tools.iter().map(|tool| tool.package).collect::<Vec<_>>().join(" ")
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn is_root() -> bool {
+    command::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_the_command_that_installs_it() {
+        check(&[CURL], "curl is not installed: on Debian or Ubuntu run `sudo apt-get install curl`, then this again");
+        check(
+            &[C_COMPILER, H2LOAD],
+            "cc, h2load are not installed: on Debian or Ubuntu run `sudo apt-get install gcc libc6-dev \
+             nghttp2-client`, then this again",
+        );
+    }
+
+    fn check(missing: &[Tool], expected: &str) {
+        assert_eq!(sentence(missing), expected);
+    }
+}
