@@ -70,10 +70,21 @@ mod tests {
 
     #[test]
     fn the_quickstarts_configuration_is_one() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("palisade.toml");
-        let config = Config::read(&file).unwrap_or_else(|problems| panic!("{problems}"));
+        check("palisade.toml", include_str!("../palisade.toml"), &["edge-firewall", "balance", "qps"]);
+    }
+
+    #[test]
+    fn the_front_pages_configuration_is_one() {
+        let page = include_str!("../../../README.md");
+        let (_, rest) = page.split_once("```toml\n").expect("the page has a configuration");
+        let (text, _) = rest.split_once("```").expect("which ends");
+        check("README.md", text, &["gate"]);
+    }
+
+    fn check(file: &str, text: &str, plugins: &[&str]) {
+        let config = Config::parse(text, Path::new(file)).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(config.warnings, []);
-        let plugins: Vec<&str> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-        assert_eq!(plugins, ["edge-firewall", "balance", "qps"]);
+        let names: Vec<&str> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+        assert_eq!(names, plugins);
     }
 }
