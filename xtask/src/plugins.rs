@@ -107,3 +107,45 @@ fn gather(built: &Path, folder: &Path, names: &[String]) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_holds_what_was_built_and_nothing_older() {
+        check(&["fire_wall.wasm"], &["fire-wall"], Ok(&["fire-wall.wasm", "notes.txt"]));
+        check(&["no-op.wasm", "qps.wasm"], &["no-op", "qps"], Ok(&["no-op.wasm", "notes.txt", "qps.wasm"]));
+        check(&[], &["qps"], Err("qps gave no .wasm in built: is its crate-type cdylib?"));
+    }
+
+    /// Gathers from a folder with these files into one with `old.wasm` and `notes.txt`.
+    #[track_caller]
+    fn check(built: &[&str], names: &[&str], expected: Result<&[&str], &str>) {
+        let scratch = std::env::temp_dir().join(format!("xtask-{}", std::process::id()));
+        let (from, to) = (scratch.join("built"), scratch.join("gathered"));
+        fs::create_dir_all(&from).expect("a folder");
+        fs::create_dir_all(&to).expect("a folder");
+        built.iter().map(|file| from.join(file)).for_each(|file| fs::write(file, "new").expect("written"));
+        ["old.wasm", "notes.txt"].iter().for_each(|file| fs::write(to.join(file), "old").expect("written"));
+        let done = gather(&from, &to, &owned(names));
+        let mut found: Vec<String> = fs::read_dir(&to).expect("a folder").map(|entry| file_name(&entry)).collect();
+        found.sort();
+        fs::remove_dir_all(&scratch).expect("removed");
+        match expected {
+            Ok(files) => assert_eq!((done.map_err(|error| error.to_string()), found), (Ok(()), owned(files))),
+            Err(sentence) => {
+                let error = done.expect_err("it fails").to_string();
+                assert_eq!(error.replace(&from.display().to_string(), "built"), sentence);
+            }
+        }
+    }
+
+    fn owned(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    fn file_name(entry: &std::io::Result<fs::DirEntry>) -> String {
+        entry.as_ref().expect("an entry").file_name().to_string_lossy().into_owned()
+    }
+}
