@@ -1,0 +1,65 @@
+//! The headers that rules look at: whether one is there comes with the request, its values are fetched when a rule needs them.
+
+use std::cell::OnceCell;
+
+use palisade_sdk::{HeaderValue, HotHeader, Request, Setup};
+
+use crate::value_test::ValueTest;
+
+/// The headers that rules look at, each once. Their values are fetched at most once per request.
+#[derive(Debug, Default)]
+pub(crate) struct Headers {
+    columns: Vec<Column>,
+}
+
+/// A place in [`Headers`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeaderIndex(usize);
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    hot: Option<HotHeader>,
+    values: OnceCell<Vec<HeaderValue>>,
+}
+
+impl Headers {
+    /// The place of a header, which is watched from now on. The first [`HOT_MAX`] are declared as hot.
+    pub(crate) fn watch(&mut self, name: &str, host: &mut Setup) -> HeaderIndex {
+        let known = self.columns.iter().position(|column| column.name == name);
+        HeaderIndex(known.unwrap_or_else(|| {
+            let hot = (self.columns.len() < HOT_MAX).then(|| host.hot_header(name));
+            self.columns.push(Column { name: name.to_owned(), hot, values: OnceCell::new() });
+            self.columns.len() - 1
+        }))
+    }
+
+    /// Forgets the values of the request before.
+    pub(crate) fn forget(&mut self) {
+        for column in &mut self.columns {
+            column.values.take();
+        }
+    }
+
+    /// Whether the request's header meets the test: any of its values, not only the first, which is all that a hot header
+    /// gives. So the first one can show that the test is met or that the header is absent, and otherwise the values are fetched.
+    pub(crate) fn meet(&self, header: HeaderIndex, test: &ValueTest, request: &Request<'_>) -> bool {
+        let Some(column) = self.columns.get(header.0) else { return false };
+        let Some(hot) = column.hot else { return column.meets(test, request) };
+        match (request.hot(hot), test) {
+            (None, test) => test.is_met_by_absence(),
+            (Some(_), ValueTest::Absent) => false,
+            (Some(first), test) => test.is_met_by(first) || column.meets(test, request),
+        }
+    }
+}
+
+impl Column {
+    fn meets(&self, test: &ValueTest, request: &Request<'_>) -> bool {
+        let values = self.values.get_or_init(|| request.header_values(&self.name));
+        if values.is_empty() { test.is_met_by_absence() } else { values.iter().any(|value| test.is_met_by(value)) }
+    }
+}
+
+/// How many headers the host hands over with each request.
+const HOT_MAX: usize = 16;
