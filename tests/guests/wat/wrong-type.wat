@@ -1,0 +1,25 @@
+;; A component whose `on-request` takes text and returns a number.
+(component
+  (core module $code
+    (memory (export "memory") 1)
+    ;; Nothing here is called twice at a time, so one place will do for whatever the host passes in.
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+    ;; The result is at address 16: zero for ok.
+    (func (export "configure") (param i32 i32) (result i32) (i32.const 16))
+    ;; An empty string is at address 32.
+    (func (export "settings-schema") (result i32) (i32.const 32))
+    (func (export "on-request") (param i32 i32) (result i32) (i32.const 0)))
+  (core instance $code (instantiate $code))
+  (alias core export $code "memory" (core memory $memory))
+  (alias core export $code "realloc" (core func $realloc))
+  (func $configure (param "settings" string) (result (result (error string)))
+    (canon lift (core func $code "configure") (memory $memory) (realloc $realloc)))
+  (func $settings-schema (result string) (canon lift (core func $code "settings-schema") (memory $memory)))
+  (instance $lifecycle
+    (export "configure" (func $configure))
+    (export "settings-schema" (func $settings-schema)))
+  (export "palisade:plugin/lifecycle@0.1.0" (instance $lifecycle))
+  (func $on-request (param "head" string) (result u32)
+    (canon lift (core func $code "on-request") (memory $memory) (realloc $realloc)))
+  (instance $request-filter (export "on-request" (func $on-request)))
+  (export "palisade:plugin/request-filter@0.1.0" (instance $request-filter)))
