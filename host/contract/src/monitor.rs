@@ -77,19 +77,22 @@ pub enum Refusal {
     Protocol,
     /// It took too long over a request's head.
     HeaderTimeout,
+    /// It took too long over a body, either way.
+    BodyTimeout,
     /// The time to drain was over.
     Drain,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Plugin,
         Self::Limit,
         Self::Handshake,
         Self::HandshakeTimeout,
         Self::Protocol,
         Self::HeaderTimeout,
+        Self::BodyTimeout,
         Self::Drain,
     ];
 
@@ -103,6 +106,7 @@ impl Refusal {
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Protocol => "protocol",
             Self::HeaderTimeout => "header_timeout",
+            Self::BodyTimeout => "body_timeout",
             Self::Drain => "drain",
         }
     }

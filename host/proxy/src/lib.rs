@@ -1,1 +1,31 @@
-//! Sockets, TLS, HTTP, routes and upstreams.
+//! Sockets, TLS, HTTP, routes and upstreams: everything between a client's byte and an endpoint's.
+//!
+//! One worker per core, each with its own sockets, plugin instances and connections to endpoints. A request is decoded to
+//! one form, passes its route's chain, goes to an endpoint and comes back the same way: `serve` is the whole of it, for
+//! every protocol. Bodies are streamed; nothing is gathered.
+//!
+//! What a chain does is the contract's business (`palisade-contract`), what a plugin is made of the engine's: neither
+//! WebAssembly nor configuration text is known here.
+
+#![forbid(unsafe_code)]
+
+mod activity;
+mod body;
+mod client;
+mod error;
+mod hygiene;
+mod io;
+mod plan;
+mod record;
+mod routes;
+mod serve;
+mod server;
+mod site;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use plan::{Parts, PlanError};
+pub use server::{Bound, Running, StartError};
+pub use tls::CertificateError;
+pub use upstream::UpstreamTlsError;

@@ -1,0 +1,190 @@
+//! Who is keeping a client's connection waiting, and for how long.
+//!
+//! Each connection has one of these and one timer. Reads, writes and bodies only note what happened; the timer looks at
+//! the notes when the earliest limit could have passed, so a request costs no timer of its own.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use palisade_config::ListenerLimits;
+use palisade_contract::Refusal;
+use tokio::time::Instant;
+
+/// What one client's connection is doing.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    /// Exchanges whose response has not ended.
+    active: Cell<usize>,
+    /// Of those, the ones whose body waits for the client.
+    awaiting_client: Cell<usize>,
+    /// The last time that a body moved, an exchange ended, or the connection was ready.
+    moved: Cell<Instant>,
+    /// The first byte after that, while no exchange is active: the beginning of a head.
+    head_began: Cell<Option<Instant>>,
+}
+
+/// What the timer is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Look again then.
+    Wait(Instant),
+    /// No request for too long: close in good order.
+    Idle,
+    /// The client kept us waiting for too long: cut.
+    Cut(Refusal),
+}
+
+impl Activity {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            active: Cell::new(0),
+            awaiting_client: Cell::new(0),
+            moved: Cell::new(Instant::now()),
+            head_began: Cell::new(None),
+        })
+    }
+
+    /// Bytes came from the client.
+    pub(crate) fn bytes_came(&self) {
+        if self.active.get() == 0 && self.head_began.get().is_none() {
+            self.head_began.set(Some(Instant::now()));
+        }
+    }
+
+    /// A head is complete. The exchange lasts until the guard is dropped.
+    pub(crate) fn exchange(self: &Rc<Self>) -> ActiveExchange {
+        self.active.set(self.active.get() + 1);
+        self.head_began.set(None);
+        self.moved.set(Instant::now());
+        ActiveExchange { activity: self.clone() }
+    }
+
+    /// What is to be done at this moment.
+    pub(crate) fn verdict(&self, limits: &ListenerLimits, now: Instant) -> Verdict {
+        let moved = self.moved.get();
+        let (end, verdict) = if let Some(began) = self.head_began.get() {
+            (began + limits.header_timeout, Verdict::Cut(Refusal::HeaderTimeout))
+        } else if self.active.get() == 0 {
+            (moved + limits.idle_timeout, Verdict::Idle)
+        } else if self.awaiting_client.get() == self.active.get() {
+            // One stream that does not wait for the client keeps the connection.
+            (moved + limits.body_timeout, Verdict::Cut(Refusal::BodyTimeout))
+        } else {
+            return Verdict::Wait(now + shortest(limits));
+        };
+        // What happens meanwhile may start a shorter limit. No limit ends sooner than the shortest from now, so looking
+        // again by then finds each one exactly at its end.
+        if now >= end { verdict } else { Verdict::Wait(end.min(now + shortest(limits))) }
+    }
+}
+
+fn shortest(limits: &ListenerLimits) -> Duration {
+    limits.body_timeout.min(limits.header_timeout).min(limits.idle_timeout)
+}
+
+/// An exchange under way on its connection.
+#[derive(Debug)]
+pub(crate) struct ActiveExchange {
+    activity: Rc<Activity>,
+}
+
+impl ActiveExchange {
+    /// The place where one body of this exchange notes whom it waits for.
+    pub(crate) fn body(&self) -> BodyActivity {
+        BodyActivity { activity: self.activity.clone(), awaits_client: false }
+    }
+}
+
+impl Drop for ActiveExchange {
+    fn drop(&mut self) {
+        self.activity.active.set(self.activity.active.get().saturating_sub(1));
+        self.activity.moved.set(Instant::now());
+    }
+}
+
+/// Notes for one body whether it waits for the client.
+#[derive(Debug)]
+pub(crate) struct BodyActivity {
+    activity: Rc<Activity>,
+    awaits_client: bool,
+}
+
+impl BodyActivity {
+    /// It waits for the client: to send more, or to take what was handed over.
+    pub(crate) fn awaits_client(&mut self) {
+        if !self.awaits_client {
+            self.awaits_client = true;
+            self.activity.awaiting_client.set(self.activity.awaiting_client.get() + 1);
+        }
+    }
+
+    /// The client did its part.
+    pub(crate) fn moved(&mut self) {
+        self.activity.moved.set(Instant::now());
+        self.rests();
+    }
+
+    /// It no longer waits for the client, whatever the client did.
+    fn rests(&mut self) {
+        if self.awaits_client {
+            self.awaits_client = false;
+            self.activity.awaiting_client.set(self.activity.awaiting_client.get().saturating_sub(1));
+        }
+    }
+}
+
+impl Drop for BodyActivity {
+    fn drop(&mut self) {
+        self.rests();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limits() -> ListenerLimits {
+        ListenerLimits {
+            header_timeout: SECOND,
+            body_timeout: 2 * SECOND,
+            idle_timeout: 3 * SECOND,
+            ..ListenerLimits::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_idle_and_a_begun_head_is_cut() {
+        let activity = Activity::new();
+        let start = Instant::now();
+        assert_eq!(activity.verdict(&limits(), start), Verdict::Wait(start + SECOND));
+        assert_eq!(activity.verdict(&limits(), start + 3 * SECOND), Verdict::Idle);
+        activity.bytes_came();
+        assert_eq!(activity.verdict(&limits(), start), Verdict::Wait(start + SECOND));
+        tokio::time::advance(SECOND / 2).await;
+        // More bytes of the same head win no time.
+        activity.bytes_came();
+        assert_eq!(activity.verdict(&limits(), start + SECOND), Verdict::Cut(Refusal::HeaderTimeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_client_that_all_bodies_wait_for_is_cut() {
+        let activity = Activity::new();
+        let start = Instant::now();
+        let (one, two) = (activity.exchange(), activity.exchange());
+        let (mut first, mut second) = (one.body(), two.body());
+        first.awaits_client();
+        // The other one waits for the upstream, which is no fault of the client's.
+        assert!(matches!(activity.verdict(&limits(), start + 60 * SECOND), Verdict::Wait(_)));
+        second.awaits_client();
+        assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
+        tokio::time::advance(SECOND).await;
+        second.moved();
+        second.awaits_client();
+        assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Wait(start + 3 * SECOND));
+        drop((first, second, one, two));
+        assert_eq!(activity.verdict(&limits(), start + 4 * SECOND), Verdict::Idle);
+    }
+}

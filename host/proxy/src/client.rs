@@ -1,0 +1,190 @@
+//! One client's connection, from the accepted socket to its end.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use palisade_contract::{Connection, ConnectionId, Refusal, Scheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+
+use crate::activity::{Activity, Verdict};
+use crate::hygiene::Trust;
+use crate::io::Watched;
+use crate::serve::{Client, serve};
+use crate::site::Site;
+
+/// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
+/// connection is closed (CVE-2023-44487, CVE-2025-8671).
+const RESETS_MAX: usize = 20;
+const LOCAL_RESETS_MAX: usize = 100;
+
+/// Flow-control windows of HTTP/2: what one stream, and one connection, may have in memory here.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+const SEND_BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// Serves one connection to its end, and says how it ended if that was our doing.
+pub(crate) async fn run(site: Rc<Site>, stream: TcpStream, tls: Option<TlsAcceptor>, drain: watch::Receiver<bool>) {
+    let Some(connection) = describe(&site, &stream) else { return };
+    if !site.chain.admits(&connection) {
+        site.monitor.connection_refused(Refusal::Plugin);
+        return;
+    }
+    let refused = match tls {
+        None => serve_http(&site, connection, stream, Speaks::Http1, drain).await,
+        Some(acceptor) => serve_tls(&site, connection, stream, acceptor, drain).await,
+    };
+    if let Err(why) = refused {
+        site.monitor.connection_refused(why);
+    }
+}
+
+fn describe(site: &Site, stream: &TcpStream) -> Option<Connection> {
+    // Without these the client is gone already.
+    let (client, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    // A failure costs latency, not correctness.
+    let _ = stream.set_nodelay(true);
+    let scheme = if site.config.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    Some(Connection { id: ConnectionId(site.worker.number()), client, local, listener: site.name, scheme })
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Speaks {
+    Http1,
+    Http2,
+}
+
+async fn serve_tls(
+    site: &Rc<Site>,
+    connection: Connection,
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    drain: watch::Receiver<bool>,
+) -> Result<(), Refusal> {
+    let handshake = tokio::time::timeout(site.config.limits.handshake_timeout, acceptor.accept(stream));
+    let stream = match handshake.await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(client = %connection.client, %error, "a TLS handshake failed");
+            return Err(Refusal::Handshake);
+        }
+        Err(_) => return Err(Refusal::HandshakeTimeout),
+    };
+    let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let speaks = if is_h2 { Speaks::Http2 } else { Speaks::Http1 };
+    serve_http(site, connection, stream, speaks, drain).await
+}
+
+async fn serve_http<S>(
+    site: &Rc<Site>,
+    connection: Connection,
+    stream: S,
+    speaks: Speaks,
+    drain: watch::Receiver<bool>,
+) -> Result<(), Refusal>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let activity = Activity::new();
+    let trust = Trust::of(connection.client.ip(), &site.config.trusted_proxies);
+    let client = Rc::new(Client { connection: Arc::new(connection), trust, activity: activity.clone() });
+    let stream = TokioIo::new(Watched::new(stream, activity.clone()));
+    let service = {
+        let site = site.clone();
+        service_fn(move |request| serve(site.clone(), client.clone(), request))
+    };
+    let limits = &site.config.limits;
+    match speaks {
+        Speaks::Http1 => {
+            let served = http1::Builder::new()
+                .max_headers(limits.headers)
+                .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
+                // The activity's timer keeps both limits on heads; two timers would be one too many.
+                .header_read_timeout(None)
+                .serve_connection(stream, service);
+            drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await
+        }
+        Speaks::Http2 => {
+            let served = http2::Builder::new(LocalExecutor)
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.streams)
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                .max_pending_accept_reset_streams(RESETS_MAX)
+                .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+                .serve_connection(stream, service);
+            drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await
+        }
+    }
+}
+
+/// The least that hyper takes for its read buffer.
+const SMALLEST_BUFFER: usize = 8 << 10;
+
+/// Polls a connection to its end, ending it in good order when it is idle or the host drains, and cutting it when the
+/// client keeps it waiting.
+async fn drive<C>(
+    site: &Site,
+    activity: &Activity,
+    served: C,
+    close: impl Fn(Pin<&mut C>),
+    mut drain: watch::Receiver<bool>,
+) -> Result<(), Refusal>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut served = pin!(served);
+    let limits = &site.config.limits;
+    // Looks at once, and then whenever a limit could have passed.
+    let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut served => return ended.or_else(|error| judge(&error)),
+            () = &mut timer => match activity.verdict(limits, Instant::now()) {
+                Verdict::Wait(until) => timer.as_mut().reset(until),
+                Verdict::Cut(why) => return Err(why),
+                Verdict::Idle if closing => return Ok(()),
+                Verdict::Idle => {
+                    closing = true;
+                    close(served.as_mut());
+                    timer.as_mut().reset(Instant::now() + limits.handshake_timeout);
+                }
+            },
+            _ = drain.wait_for(|drain| *drain), if !closing => {
+                closing = true;
+                close(served.as_mut());
+            }
+        }
+    }
+}
+
+/// Whether the end of a connection is worth counting: clients that leave are not.
+fn judge(error: &hyper::Error) -> Result<(), Refusal> {
+    tracing::debug!(%error, "a client's connection ended");
+    if error.is_parse() || error.is_parse_too_large() { Err(Refusal::Protocol) } else { Ok(()) }
+}
+
+/// Runs what HTTP/2 spawns for its streams on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, task: F) {
+        tokio::task::spawn_local(async move {
+            task.await;
+        });
+    }
+}

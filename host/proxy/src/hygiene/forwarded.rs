@@ -1,0 +1,180 @@
+//! `X-Forwarded-*`, `Forwarded` (RFC 7239) and `Via` (RFC 9110, section 7.6.3): who asked, of whom, how.
+//!
+//! What a stranger says of itself is replaced. What a trusted proxy says is kept and continued, and the client is then the
+//! last address that no trusted proxy has.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
+use http::{Version, header};
+use palisade_config::IpNet;
+use palisade_contract::{Connection, RequestHead};
+
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// What is believed of what the peer says about who is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Nothing.
+    Stranger,
+    /// Everything: it is one of the listener's trusted proxies.
+    Proxy,
+}
+
+impl Trust {
+    /// Decided once for each connection.
+    pub(crate) fn of(peer: IpAddr, trusted: &[IpNet]) -> Self {
+        if is_trusted(peer, trusted) { Self::Proxy } else { Self::Stranger }
+    }
+}
+
+/// Who is behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy itself.
+pub(crate) fn client_of(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
+    let mut last = None;
+    for value in headers.get_all(&FOR).iter().rev() {
+        for listed in value.to_str().ok()?.rsplit(',') {
+            let address: IpAddr = listed.trim().parse().ok()?;
+            last = Some(address);
+            if !is_trusted(address, trusted) {
+                return last;
+            }
+        }
+    }
+    last
+}
+
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
+}
+
+/// Writes into a request who asked, how, and that it passed here.
+pub(crate) fn forward(head: &mut RequestHead, connection: &Connection, trust: Trust, version: Version) {
+    let peer = connection.client.ip().to_canonical();
+    let scheme = connection.scheme.as_str();
+    let host = head.authority.clone();
+    let headers = &mut head.headers;
+    if trust == Trust::Stranger {
+        headers.remove(&FOR);
+        headers.remove(FORWARDED);
+    }
+    let mut text = String::with_capacity(96);
+    let _ = write!(text, "{peer}");
+    append(headers, &FOR, &text);
+    text.clear();
+    element(&mut text, peer, scheme, host.as_ref());
+    append(headers, &FORWARDED, &text);
+    if trust == Trust::Stranger || !headers.contains_key(&PROTO) {
+        headers.insert(PROTO, HeaderValue::from_static(scheme));
+    }
+    if let Some(host) = host
+        && (trust == Trust::Stranger || !headers.contains_key(&HOST))
+    {
+        headers.insert(HOST, host);
+    }
+    via(headers, version);
+}
+
+/// One element of `Forwarded` (RFC 7239, section 4). Values that are no tokens are quoted.
+fn element(text: &mut String, peer: IpAddr, scheme: &str, host: Option<&HeaderValue>) {
+    let _ = match peer {
+        IpAddr::V4(peer) => write!(text, "for={peer};proto={scheme}"),
+        IpAddr::V6(peer) => write!(text, "for=\"[{peer}]\";proto={scheme}"),
+    };
+    // An authority has no quote and no backslash in it.
+    if let Some(host) = host.and_then(|host| host.to_str().ok()) {
+        let _ = write!(text, ";host=\"{host}\"");
+    }
+}
+
+/// Adds this hop to `Via`.
+pub(super) fn via(headers: &mut HeaderMap, version: Version) {
+    let hop = match version {
+        Version::HTTP_10 => "1.0 palisade",
+        Version::HTTP_2 => "2 palisade",
+        Version::HTTP_3 => "3 palisade",
+        _ => "1.1 palisade",
+    };
+    if headers.contains_key(header::VIA) {
+        append(headers, &VIA, hop);
+    } else {
+        headers.insert(VIA, HeaderValue::from_static(hop));
+    }
+}
+
+/// Continues a list, in one field.
+fn append(headers: &mut HeaderMap, name: &HeaderName, member: &str) {
+    let mut list = Vec::new();
+    for value in headers.get_all(name) {
+        list.extend_from_slice(value.as_bytes());
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(member.as_bytes());
+    if let Ok(value) = HeaderValue::from_bytes(&list) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palisade_contract::testing;
+
+    #[test]
+    fn a_stranger_is_replaced_and_a_trusted_proxy_continued() {
+        check(Trust::Stranger, &[], "192.0.2.7", "for=192.0.2.7;proto=https;host=\"www.foobar.com\"", "https");
+        check(
+            Trust::Stranger,
+            &["x-forwarded-for: 6.6.6.6", "forwarded: for=6.6.6.6", "x-forwarded-proto: http"],
+            "192.0.2.7",
+            "for=192.0.2.7;proto=https;host=\"www.foobar.com\"",
+            "https",
+        );
+        check(
+            Trust::Proxy,
+            &["x-forwarded-for: 6.6.6.6", "forwarded: for=6.6.6.6", "x-forwarded-proto: http"],
+            "6.6.6.6, 192.0.2.7",
+            "for=6.6.6.6, for=192.0.2.7;proto=https;host=\"www.foobar.com\"",
+            "http",
+        );
+    }
+
+    fn check(trust: Trust, fields: &[&str], forwarded_for: &str, forwarded: &str, proto: &str) {
+        let mut exchange = testing::exchange("/");
+        add(&mut exchange.request.headers, fields);
+        forward(&mut exchange.request, &testing::connection(), trust, Version::HTTP_2);
+        let headers = &exchange.request.headers;
+        assert_eq!(headers[FOR], forwarded_for);
+        assert_eq!(headers[FORWARDED], forwarded);
+        assert_eq!(headers[PROTO], proto);
+        assert_eq!(headers[HOST], "www.foobar.com");
+        assert_eq!(headers[VIA], "2 palisade");
+    }
+
+    fn add(headers: &mut HeaderMap, fields: &[&str]) {
+        for field in fields {
+            let (name, value) = field.split_once(": ").expect("a field");
+            headers.append(name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"));
+        }
+    }
+
+    #[test]
+    fn the_client_is_the_last_that_no_trusted_proxy_has() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().expect("a network")];
+        for (fields, client) in [
+            (&["x-forwarded-for: 1.1.1.1, 2.2.2.2, 10.0.0.9"][..], Some("2.2.2.2")),
+            (&["x-forwarded-for: 1.1.1.1", "x-forwarded-for: 10.0.0.9"], Some("1.1.1.1")),
+            (&["x-forwarded-for: 10.0.0.8, 10.0.0.9"], Some("10.0.0.8")),
+            (&["x-forwarded-for: nonsense"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            add(&mut headers, fields);
+            let expected = client.map(|client| client.parse().expect("an address"));
+            assert_eq!(client_of(&headers, &trusted), expected, "{fields:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Header fields that are for one connection only (RFC 9110, section 7.6.1).
+
+use http::header::{self, HeaderMap, HeaderName};
+
+/// Those that intermediaries must remove whether or not `Connection` names them. `TE` and `Trailer` are decided elsewhere.
+const HOP_BY_HOP: [HeaderName; 4] =
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
+
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Fields that say where and how the message goes: naming them in `Connection` must not make them disappear.
+const KEPT: [HeaderName; 9] = [
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::FORWARDED,
+    header::CACHE_CONTROL,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+/// Removes what is for one connection only, including what `Connection` names.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        for name in named(headers) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    headers.remove(PROXY_CONNECTION);
+}
+
+/// What `Connection` names, but for fields that it must not name.
+fn named(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| !KEPT.contains(name))
+        .collect()
+}
+
+/// Whether a list field has this member, in any letter case (RFC 9110, section 5.6.1).
+pub(super) fn lists(headers: &HeaderMap, field: &HeaderName, member: &str) -> bool {
+    headers
+        .get_all(field)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|listed| listed.trim_ascii().eq_ignore_ascii_case(member.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn what_is_for_one_hop_goes_and_everything_else_stays() {
+        check(&["connection: close"], &[]);
+        check(&["connection: x-a, X-B", "x-a: 1", "x-b: 2", "x-c: 3"], &["x-c"]);
+        check(&["connection: x-a", "connection: x-b", "x-a: 1", "x-b: 2"], &[]);
+        check(&["keep-alive: timeout=5", "proxy-connection: close", "upgrade: h2c", "accept: */*"], &["accept"]);
+        check(&["transfer-encoding: chunked", "trailer: x", "te: trailers"], &["te", "trailer"]);
+        // What names the peer or frames the body cannot be argued away.
+        check(
+            &["connection: host, content-length, cookie", "content-length: 3", "cookie: a"],
+            &["content-length", "cookie"],
+        );
+        check(&["connection: x-forwarded-for", "x-forwarded-for: 1.2.3.4"], &["x-forwarded-for"]);
+    }
+
+    fn check(fields: &[&str], left: &[&str]) {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            let (name, value) = field.split_once(": ").expect("a field");
+            headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"));
+        }
+        strip(&mut headers);
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, left, "{fields:?}");
+    }
+}

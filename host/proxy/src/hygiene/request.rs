@@ -1,0 +1,165 @@
+//! A request as it arrived becomes the one form that every protocol decodes to, or is refused.
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Uri, Version};
+use palisade_config::ListenerLimits;
+use palisade_contract::{RequestHead, head};
+
+use super::hop;
+use crate::error::RequestError;
+
+/// A request's head in our form, and what of it was for this hop but is needed later.
+pub(crate) struct Arrived {
+    pub(crate) head: RequestHead,
+    /// The client takes trailers (RFC 9110, section 10.1.4).
+    pub(crate) takes_trailers: bool,
+}
+
+/// Decodes and checks a head.
+///
+/// # Errors
+/// What the client is answered with.
+pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> Result<Arrived, RequestError> {
+    let http::request::Parts { method, uri, version, mut headers, .. } = parts;
+    check_size(&uri, &headers, limits)?;
+    if method == Method::CONNECT {
+        return Err(RequestError::Connect);
+    }
+    let authority = authority(&uri, version, &headers)?;
+    let target = target(&method, uri)?;
+    let takes_trailers = hop::lists(&headers, &header::TE, "trailers");
+    headers.remove(header::HOST);
+    headers.remove(header::TE);
+    // Answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1).
+    headers.remove(header::EXPECT);
+    hop::strip(&mut headers);
+    // The body's own length frames it again; a number that was only copied could lie.
+    headers.remove(header::CONTENT_LENGTH);
+    Ok(Arrived { head: RequestHead { method, target, authority, headers }, takes_trailers })
+}
+
+/// Sets what belongs to the hop towards an HTTP/1.1 endpoint.
+pub(crate) fn for_upstream(headers: &mut HeaderMap, takes_trailers: bool) {
+    if takes_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    }
+}
+
+fn check_size(uri: &Uri, headers: &HeaderMap, limits: &ListenerLimits) -> Result<(), RequestError> {
+    if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes) {
+        return Err(RequestError::TargetTooLong);
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let fits = headers.len() <= limits.headers && bytes <= limits.header_bytes;
+    if fits { Ok(()) } else { Err(RequestError::HeadTooLarge) }
+}
+
+/// Host and port: of the target where it has one, else of `Host`, which HTTP/1.1 must have once (RFC 9112, section 3.2;
+/// RFC 9113, section 8.3.1).
+fn authority(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Option<HeaderValue>, RequestError> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() || (host.is_none() && version == Version::HTTP_11) {
+        return Err(RequestError::Host);
+    }
+    let is_h1 = version < Version::HTTP_2;
+    match (uri.authority(), host) {
+        // Absolute-form: the target counts (RFC 9112, section 3.2.2), and one that disagrees is not passed on.
+        (Some(authority), host) => {
+            let authority = authority.as_str().as_bytes();
+            if host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority)) {
+                return Err(RequestError::Host);
+            }
+            head::parse_authority(authority).map(Some).ok_or(RequestError::Host)
+        }
+        (None, Some(host)) if host.is_empty() && is_h1 => Ok(None),
+        (None, Some(host)) => head::parse_authority(host.as_bytes()).map(Some).ok_or(RequestError::Host),
+        (None, None) if is_h1 => Ok(None),
+        (None, None) => Err(RequestError::Host),
+    }
+}
+
+/// Path and query, or `*` for OPTIONS (RFC 9112, section 3.2.4).
+fn target(method: &Method, uri: Uri) -> Result<PathAndQuery, RequestError> {
+    let target = uri.into_parts().path_and_query.ok_or(RequestError::Target)?;
+    let is_path = target.as_str().starts_with('/');
+    let is_asterisk = target.as_str() == "*" && method == Method::OPTIONS;
+    if !(is_path || is_asterisk) || target.as_str().bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(RequestError::Target);
+    }
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    const OK: &str = "ok";
+
+    #[test]
+    fn a_request_has_one_host_and_one_target() {
+        check("GET / HTTP/1.1", &["host: a"], OK);
+        check("GET / HTTP/1.1", &["host: a:8443"], OK);
+        check("GET / HTTP/1.1", &[], "Host");
+        check("GET / HTTP/1.1", &["host: a", "host: a"], "Host");
+        check("GET / HTTP/1.1", &["host: a, b"], "Host");
+        check("GET / HTTP/1.1", &["host: user@a"], "Host");
+        check("GET / HTTP/1.1", &["host: a:port"], "Host");
+        check("GET / HTTP/1.0", &[], OK);
+        check("GET http://a/x HTTP/1.1", &["host: a"], OK);
+        check("GET http://a/x HTTP/1.1", &["host: A"], OK);
+        check("GET http://a/x HTTP/1.1", &["host: b"], "Host");
+        check("GET http://u@a/x HTTP/1.1", &["host: u@a"], "Host");
+        check("OPTIONS * HTTP/1.1", &["host: a"], OK);
+        check("GET * HTTP/1.1", &["host: a"], "Target");
+        check("CONNECT a:443 HTTP/1.1", &["host: a:443"], "Connect");
+        check("GET /12345678901234567890 HTTP/1.1", &["host: a"], "TargetTooLong");
+        check("GET / HTTP/1.1", &["host: a", "a: 1", "b: 2", "c: 3"], "HeadTooLarge");
+        check("GET / HTTP/1.1", &["host: a", "a: 12345678901234567890123456789012345678901234567890"], "HeadTooLarge");
+        check("GET https://a/x HTTP/2.0", &[], OK);
+        check("GET /x HTTP/2.0", &[], "Host");
+    }
+
+    fn check(line: &str, fields: &[&str], expected: &str) {
+        let [method, uri, version] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let version = match version {
+            "HTTP/1.0" => Version::HTTP_10,
+            "HTTP/1.1" => Version::HTTP_11,
+            _ => Version::HTTP_2,
+        };
+        let mut request = Request::builder().method(method).uri(uri).version(version);
+        for field in fields {
+            let (name, value) = field.split_once(": ").expect("a field");
+            request = request.header(name, value);
+        }
+        let parts = request.body(()).expect("a request").into_parts().0;
+        let limits = ListenerLimits { headers: 3, header_bytes: 40, target_bytes: 20, ..ListenerLimits::default() };
+        let found = match super::request(parts, &limits) {
+            Ok(_) => OK.to_owned(),
+            Err(error) => format!("{error:?}"),
+        };
+        assert_eq!(found, expected, "{line} {fields:?}");
+    }
+
+    #[test]
+    fn what_frames_the_message_is_not_copied() {
+        let parts = Request::builder()
+            .uri("/")
+            .header("host", "a")
+            .header("content-length", "5")
+            .header("expect", "100-continue")
+            .header("te", "gzip, trailers")
+            .header("x-stays", "1")
+            .body(())
+            .expect("a request")
+            .into_parts()
+            .0;
+        let arrived = super::request(parts, &ListenerLimits::default()).ok().expect("a good request");
+        assert!(arrived.takes_trailers);
+        assert_eq!(arrived.head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-stays"]);
+        assert_eq!(arrived.head.authority_bytes(), b"a");
+    }
+}

@@ -1,0 +1,162 @@
+//! What is written down of one exchange, from its head to its end, however it ends.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::Method;
+use palisade_contract::{
+    Access, Begun, Ended, Ending, Exchange, ExchangeId, Lease, Name, PluginName, Protocol, RequestHead,
+};
+use tokio::time::Instant;
+
+use crate::activity::ActiveExchange;
+use crate::site::Site;
+
+/// One exchange's record. Dropping it is the end of the exchange: it is counted, logged, and told to observers.
+pub(crate) struct Record {
+    site: Rc<Site>,
+    active: ActiveExchange,
+    lease: Option<Lease>,
+    began: Instant,
+    head: Option<Duration>,
+    ended: Ended,
+    authority: Vec<u8>,
+    target: String,
+    plugin: Option<PluginName>,
+    error: Option<String>,
+}
+
+impl Record {
+    /// Begins with a head that is complete, and says so.
+    pub(crate) fn begin(site: &Rc<Site>, active: ActiveExchange, id: ExchangeId, client: std::net::IpAddr) -> Self {
+        site.monitor.exchange_begun();
+        let ended = Ended {
+            exchange: id,
+            listener: site.name,
+            route: Name::NONE,
+            upstream: Name::NONE,
+            endpoint: Name::NONE,
+            client,
+            method: Method::GET,
+            protocol: Protocol::Http1,
+            status: 0,
+            ending: Ending::ClientGone,
+            request_bytes: 0,
+            response_bytes: 0,
+            duration_micros: 0,
+            first_byte_micros: 0,
+        };
+        Self {
+            site: site.clone(),
+            active,
+            lease: None,
+            began: Instant::now(),
+            head: None,
+            ended,
+            authority: Vec::new(),
+            target: String::new(),
+            plugin: None,
+            error: None,
+        }
+    }
+
+    /// What was asked, as the client wrote it.
+    pub(crate) fn asked(&mut self, protocol: Protocol, head: &RequestHead) {
+        self.ended.method = head.method.clone();
+        self.ended.protocol = protocol;
+        if self.site.logs_access {
+            self.authority.extend_from_slice(head.authority_bytes());
+            self.target.push_str(head.target.as_str());
+        }
+    }
+
+    /// The chain that the exchange goes through: its observers hear of the beginning now and of the end later.
+    pub(crate) fn leased(&mut self, lease: Lease, exchange: &Exchange) {
+        self.ended.route = exchange.route;
+        self.ended.client = exchange.connection.client.ip();
+        if lease.chain().is_observed() {
+            lease.begun(&Begun { exchange: exchange.id, listener: self.site.name, route: exchange.route });
+            self.site.worker.observed();
+        }
+        self.lease = Some(lease);
+    }
+
+    pub(crate) fn id(&self) -> ExchangeId {
+        self.ended.exchange
+    }
+
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref()
+    }
+
+    pub(crate) fn active(&self) -> &ActiveExchange {
+        &self.active
+    }
+
+    /// A plugin answered, closed or failed in the upstream's place.
+    pub(crate) fn decided_by(&mut self, plugin: PluginName) {
+        self.plugin = Some(plugin);
+    }
+
+    /// The host answers in the upstream's place.
+    pub(crate) fn failed(&mut self, error: &crate::error::RequestError) {
+        self.error = Some(error.to_string());
+        self.ended.ending = error.ending();
+    }
+
+    /// The upstream that is asked.
+    pub(crate) fn endpoint(&mut self, upstream: Name, endpoint: Name) {
+        (self.ended.upstream, self.ended.endpoint) = (upstream, endpoint);
+    }
+
+    /// The response's head is on its way.
+    pub(crate) fn responded(&mut self, status: u16) {
+        self.ended.status = status;
+        self.head = Some(self.began.elapsed());
+    }
+
+    pub(crate) fn request_bytes(&mut self, bytes: u64) {
+        self.ended.request_bytes = bytes;
+    }
+
+    pub(crate) fn response_bytes(&mut self, more: u64) {
+        self.ended.response_bytes = self.ended.response_bytes.saturating_add(more);
+    }
+
+    /// How it ended. Without this, the client left; what failed stays failed.
+    pub(crate) fn ended(&mut self, ending: Ending) {
+        if self.ended.ending == Ending::ClientGone {
+            self.ended.ending = ending;
+        }
+    }
+
+    /// The response broke off, and for this reason.
+    pub(crate) fn truncated(&mut self, reason: String) {
+        self.ended.ending = Ending::Truncated;
+        self.error = Some(reason);
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.ended.duration_micros = micros(self.began.elapsed());
+        self.ended.first_byte_micros = self.head.map_or(0, micros);
+        if let Some(lease) = &self.lease
+            && lease.chain().is_observed()
+        {
+            lease.ended(&self.ended);
+            self.site.worker.observed();
+        }
+        self.site.monitor.exchange_ended(&Access {
+            ended: &self.ended,
+            authority: &self.authority,
+            target: &self.target,
+            plugin: self.plugin.as_deref(),
+            error: self.error.as_deref(),
+        });
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

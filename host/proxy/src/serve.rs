@@ -1,0 +1,244 @@
+//! One request, from its head to the response that goes out: the same for every protocol.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use palisade_contract::{
+    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Lease, Name, Protocol, Reply, ResponseHead,
+};
+
+use crate::activity::Activity;
+use crate::body::{RequestBody, ResponseBody, Upload};
+use crate::error::RequestError;
+use crate::hygiene::{self, Trust};
+use crate::record::Record;
+use crate::site::{Site, Way};
+use crate::upstream::{Answer, Asked};
+
+/// A client's connection, as its requests see it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) trust: Trust,
+    pub(crate) activity: Rc<Activity>,
+}
+
+/// A plugin closes without an answer: the connection ends, or the stream is reset.
+#[derive(Debug, thiserror::Error)]
+#[error("closed by a plugin")]
+pub(crate) struct Closed;
+
+/// Where a response comes from.
+enum Source {
+    /// A plugin or the host.
+    Reply(Reply),
+    /// An endpoint.
+    Upstream(Box<Answer>, Rc<Upload>),
+}
+
+/// Serves one request. Dropping the future cancels everything that is under way for it.
+///
+/// # Errors
+/// A plugin said to close.
+pub(crate) async fn serve(
+    site: Rc<Site>,
+    client: Rc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Closed> {
+    let active = client.activity.exchange();
+    let id = site.worker.exchange_id();
+    let mut record = Record::begin(&site, active, id, client.connection.client.ip());
+    let (parts, incoming) = request.into_parts();
+    let (version, is_head) = (parts.version, parts.method == Method::HEAD);
+    let arrived = match hygiene::request(parts, &site.config.limits) {
+        Ok(arrived) => arrived,
+        Err(error) => {
+            record.failed(&error);
+            return Ok(whole(error.reply(), is_head, record));
+        }
+    };
+    let mut exchange = begin(&site, &client, version, arrived.head, &mut record);
+    let request = Forwardable { version, takes_trailers: arrived.takes_trailers, incoming };
+    let source = match request_side(&site, &client, &mut exchange, request, &mut record).await {
+        Ok(Some(source)) => source,
+        Ok(None) => {
+            record.ended(Ending::Closed);
+            return Err(Closed);
+        }
+        Err(error) => {
+            record.failed(&error);
+            Source::Reply(error.reply())
+        }
+    };
+    response_side(exchange, source, is_head, record)
+}
+
+/// What of a request is not its head.
+struct Forwardable {
+    version: Version,
+    takes_trailers: bool,
+    incoming: Incoming,
+}
+
+/// The exchange, on its way and with its chain leased.
+fn begin(
+    site: &Site,
+    client: &Client,
+    version: Version,
+    head: palisade_contract::RequestHead,
+    record: &mut Record,
+) -> Box<Exchange> {
+    let protocol = if version == Version::HTTP_2 { Protocol::Http2 } else { Protocol::Http1 };
+    record.asked(protocol, &head);
+    let connection = behind(site, client, &head);
+    let mut exchange = Exchange::new(record.id(), connection, protocol, head);
+    let limits = &site.config.limits;
+    // What a plugin adds must not make a request too large that was not.
+    exchange.limits = HeadLimits { headers: limits.headers + 64, bytes: limits.header_bytes + (16 << 10) };
+    let way = site.way(exchange.request.authority_bytes(), exchange.request.target.path());
+    exchange.route = way.map_or(Name::NONE, |way| way.name);
+    let chain: &Rc<Chain> = way.map_or(&site.chain, |way| &way.chain);
+    record.leased(chain.lease(), &exchange);
+    exchange
+}
+
+/// The connection as plugins see it: behind a trusted proxy, the client is who the proxy says.
+fn behind(site: &Site, client: &Client, head: &palisade_contract::RequestHead) -> Arc<Connection> {
+    if client.trust == Trust::Stranger {
+        return client.connection.clone();
+    }
+    match hygiene::client_of(&head.headers, &site.config.trusted_proxies) {
+        Some(address) => {
+            Arc::new(Connection { client: SocketAddr::new(address, 0), ..client.connection.as_ref().clone() })
+        }
+        None => client.connection.clone(),
+    }
+}
+
+/// The request's half: filters, then the endpoint. None where a plugin closes.
+async fn request_side(
+    site: &Site,
+    client: &Client,
+    exchange: &mut Box<Exchange>,
+    request: Forwardable,
+    record: &mut Record,
+) -> Result<Option<Source>, RequestError> {
+    match record.lease().map_or(Decision::Proceed, |lease| lease.request(exchange)) {
+        Decision::Proceed => {}
+        Decision::Reply(reply, plugin) => {
+            record.decided_by(plugin);
+            return Ok(Some(Source::Reply(reply)));
+        }
+        Decision::Close(plugin) => {
+            record.decided_by(plugin);
+            return Ok(None);
+        }
+        Decision::Failed(plugin) => {
+            record.decided_by(plugin.clone());
+            return Err(RequestError::Plugin(plugin));
+        }
+    }
+    if let Some((port, status)) = site.redirect() {
+        return redirect(exchange, port, status).map(|reply| Some(Source::Reply(reply)));
+    }
+    let way = site.ways.iter().find(|way| way.name == exchange.route).ok_or(RequestError::NoRoute)?;
+    hygiene::forward(&mut exchange.request, &client.connection, client.trust, request.version);
+    forward(site, way, exchange, request, record).await.map(Some)
+}
+
+async fn forward(
+    site: &Site,
+    way: &Way,
+    exchange: &mut Box<Exchange>,
+    request: Forwardable,
+    record: &mut Record,
+) -> Result<Source, RequestError> {
+    let bytes_max = site.config.limits.request_body_bytes;
+    if bytes_max.is_some_and(|max| request.incoming.size_hint().lower() > max) {
+        return Err(RequestError::BodyTooLarge);
+    }
+    let (body, upload) = RequestBody::new(request.incoming, record.active().body(), bytes_max);
+    let asked = Asked { exchange, record, takes_trailers: request.takes_trailers };
+    let answer = way.pools.send(asked, body, &upload).await;
+    record.request_bytes(upload.bytes());
+    let mut answer = answer?;
+    exchange.response = Some(std::mem::take(&mut answer.head));
+    Ok(Source::Upstream(Box::new(answer), upload))
+}
+
+/// The response's half: filters in reverse, then out.
+fn response_side(
+    mut exchange: Box<Exchange>,
+    source: Source,
+    is_head: bool,
+    mut record: Record,
+) -> Result<Response<ResponseBody>, Closed> {
+    if let Source::Reply(reply) = &source {
+        exchange.response = Some(ResponseHead { status: reply.status, headers: reply.headers.clone() });
+    }
+    let decision = record.lease().map_or(Decision::Proceed, |lease: &Lease| lease.response(&mut exchange));
+    let head = exchange.response.take().unwrap_or_default();
+    match (decision, source) {
+        (Decision::Proceed, Source::Upstream(answer, upload)) => {
+            record.responded(head.status.as_u16());
+            let timeout = answer.connection.pool().upstream.config.body_timeout;
+            let body = ResponseBody::upstream(answer.incoming, answer.connection, timeout, (record, upload));
+            Ok(response(head, body))
+        }
+        (Decision::Proceed, Source::Reply(reply)) => {
+            Ok(whole(Reply { status: head.status, headers: head.headers, body: reply.body }, is_head, record))
+        }
+        (Decision::Reply(reply, plugin), _) => {
+            record.decided_by(plugin);
+            Ok(whole(reply, is_head, record))
+        }
+        (Decision::Close(plugin), _) => {
+            record.decided_by(plugin);
+            record.ended(Ending::Closed);
+            Err(Closed)
+        }
+        (Decision::Failed(plugin), _) => {
+            record.decided_by(plugin.clone());
+            let error = RequestError::Plugin(plugin);
+            record.failed(&error);
+            Ok(whole(error.reply(), is_head, record))
+        }
+    }
+}
+
+/// A response that is all there. Where the body is not sent, its length still is (RFC 9110, sections 9.3.2 and 8.6).
+fn whole(reply: Reply, is_head: bool, mut record: Record) -> Response<ResponseBody> {
+    let Reply { status, mut headers, mut body } = reply;
+    let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_none {
+        body.clear();
+    } else if is_head {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        body.clear();
+    }
+    record.responded(status.as_u16());
+    response(ResponseHead { status, headers }, ResponseBody::whole(body, record))
+}
+
+fn response(head: ResponseHead, body: ResponseBody) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
+}
+
+/// The same target under `https`.
+fn redirect(exchange: &Exchange, port: u16, status: u16) -> Result<Reply, RequestError> {
+    let authority = std::str::from_utf8(exchange.request.authority_bytes()).map_err(|_| RequestError::Host)?;
+    let host = authority.parse::<http::uri::Authority>().map_err(|_| RequestError::Host)?;
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let location = format!("https://{}{port}{}", host.host(), exchange.request.target);
+    let mut reply = Reply::text(StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT), "");
+    reply.headers.insert(header::LOCATION, HeaderValue::try_from(location).map_err(|_| RequestError::Target)?);
+    Ok(reply)
+}

@@ -1,0 +1,248 @@
+//! A request goes to an endpoint: chosen, connected to, asked, within the upstream's limits.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use palisade_contract::{Exchange, Outcome, Pick, PickRequest, ResponseHead, UpstreamFault};
+use tokio::time::Instant;
+
+use crate::body::{RequestBody, Upload};
+use crate::error::RequestError;
+use crate::hygiene;
+use crate::record::Record;
+use crate::upstream::connect::connect;
+use crate::upstream::pick::pick;
+use crate::upstream::{Connection, Pools};
+
+/// Endpoints that one request may be sent to when no connection can be made: nothing of it was sent then.
+const ATTEMPTS: u32 = 3;
+
+/// A request that is to be sent.
+pub(crate) struct Asked<'a> {
+    pub(crate) exchange: &'a mut Box<Exchange>,
+    pub(crate) record: &'a mut Record,
+    pub(crate) takes_trailers: bool,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) head: ResponseHead,
+    pub(crate) incoming: Incoming,
+    pub(crate) connection: Connection,
+}
+
+impl Pools {
+    /// Sends the request to an endpoint and awaits the answer's head. Dropping the future cancels what is under way.
+    ///
+    /// # Errors
+    /// What the client is answered with. Whatever is the endpoint's fault has been counted.
+    pub(crate) async fn send(
+        &self,
+        mut asked: Asked<'_>,
+        body: RequestBody,
+        upload: &Rc<Upload>,
+    ) -> Result<Answer, RequestError> {
+        let (connection, is_used) = self.connection(&mut asked).await?;
+        let request = asked.into_request(connection.pool().endpoint.address, body);
+        let asked_at = Instant::now();
+        let (response, connection) = self.ask(connection, is_used, request, upload).await?;
+        let (parts, incoming) = response.into_parts();
+        let head = hygiene::response(parts).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
+        connection.pool().endpoint.answered(asked_at.elapsed());
+        Ok(Answer { head, incoming, connection })
+    }
+
+    /// A connection to the chosen endpoint, or to another one where none can be made; and whether it was used before.
+    async fn connection(&self, asked: &mut Asked<'_>) -> Result<(Connection, bool), RequestError> {
+        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        loop {
+            let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
+            let index = self.choose(asked, attempt, &outcomes)?;
+            let Some(pool) = self.pools.get(index) else { return Err(RequestError::NoEndpoint) };
+            asked.exchange.upstream = self.upstream.name;
+            asked.exchange.endpoint = pool.endpoint.name;
+            asked.record.endpoint(self.upstream.name, pool.endpoint.name);
+            if let Some(connection) = pool.take() {
+                return Ok((connection, true));
+            }
+            match connect(pool).await {
+                Ok(connection) => return Ok((connection, false)),
+                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.pools.len() => return Err(error),
+                Err(RequestError::ConnectTimeout) => outcomes.push((index, Outcome::TimedOut)),
+                Err(_) => outcomes.push((index, Outcome::ConnectFailed)),
+            }
+        }
+    }
+
+    /// What the chain's balancer says, else what the host finds best.
+    fn choose(
+        &self,
+        asked: &mut Asked<'_>,
+        attempt: u32,
+        outcomes: &[(usize, Outcome)],
+    ) -> Result<usize, RequestError> {
+        let outcome_of = |index| outcomes.iter().find(|(tried, _)| *tried == index).map(|(_, outcome)| *outcome);
+        let mut candidates = self.candidates.take();
+        candidates.clear();
+        candidates.extend(
+            self.upstream
+                .endpoints
+                .iter()
+                .enumerate()
+                .map(|(index, endpoint)| endpoint.candidate(outcome_of(index).unwrap_or(Outcome::Untried))),
+        );
+        let request = PickRequest { upstream: self.upstream.name, version: self.upstream.version, attempt };
+        let picked = match asked.record.lease() {
+            Some(lease) => lease.pick(asked.exchange, &request, &candidates),
+            None => Ok(None),
+        };
+        let chosen = match picked {
+            Ok(Some(Pick::Endpoint(index))) => Ok(index),
+            Ok(Some(Pick::None)) => Err(RequestError::NoEndpoint),
+            Ok(None) => pick(&candidates, &self.random).ok_or(RequestError::NoEndpoint),
+            Err(plugin) => {
+                asked.record.decided_by(plugin.clone());
+                Err(RequestError::Plugin(plugin))
+            }
+        };
+        self.candidates.replace(candidates);
+        chosen
+    }
+
+    /// Sends on this connection; on a new one to the same endpoint where this one was closed before anything was sent.
+    async fn ask(
+        &self,
+        mut connection: Connection,
+        mut is_used: bool,
+        mut request: Request<RequestBody>,
+        upload: &Upload,
+    ) -> Result<(Response<Incoming>, Connection), RequestError> {
+        loop {
+            connection.pool().monitor.asked();
+            let Some(sender) = connection.sender() else { return Err(RequestError::NoEndpoint) };
+            let failed = match within(self.upstream.config.response_timeout, upload, ask_once(sender, request)).await {
+                Some(Ok(response)) => return Ok((response, connection)),
+                Some(Err(Unanswered { unsent: Some(unsent), .. })) if is_used => {
+                    request = *unsent;
+                    connection = connect(&connection.pool().clone()).await?;
+                    is_used = false;
+                    continue;
+                }
+                Some(Err(unanswered)) => unanswered.decided(upload),
+                None => (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout),
+            };
+            if let (Some(fault), _) = failed {
+                connection.failed(fault);
+            }
+            return Err(failed.1);
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// The request as the endpoint gets it. The head's fields move into it, unless the chain reads them again.
+    fn into_request(self, endpoint: std::net::SocketAddr, body: RequestBody) -> Request<RequestBody> {
+        let keeps = self.record.lease().is_some_and(|lease| lease.chain().keeps_request());
+        let head = &mut self.exchange.request;
+        let mut headers = if keeps { head.headers.clone() } else { std::mem::take(&mut head.headers) };
+        headers.insert(header::HOST, host(head.authority.as_ref(), endpoint));
+        hygiene::for_upstream(&mut headers, self.takes_trailers);
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method.clone();
+        *request.uri_mut() = Uri::from(head.target.clone());
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// The client's authority, or the endpoint's own for a client that gave none.
+fn host(authority: Option<&HeaderValue>, endpoint: std::net::SocketAddr) -> HeaderValue {
+    let of_endpoint = || HeaderValue::from_str(&endpoint.to_string()).unwrap_or(HeaderValue::from_static(""));
+    authority.cloned().unwrap_or_else(of_endpoint)
+}
+
+/// A request that got no answer.
+struct Unanswered {
+    error: hyper::Error,
+    /// The request, where nothing of it was sent.
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Unanswered {
+    /// What the client is told, and what the endpoint did wrong, if it was the endpoint.
+    fn decided(&self, upload: &Upload) -> (Option<UpstreamFault>, RequestError) {
+        if upload.is_too_large() {
+            return (None, RequestError::BodyTooLarge);
+        }
+        if upload.is_broken() {
+            return (None, RequestError::Body);
+        }
+        if self.error.is_parse() {
+            return (Some(UpstreamFault::Protocol), RequestError::Answer(chain_of(&self.error)));
+        }
+        (Some(UpstreamFault::Reset), RequestError::Reset(chain_of(&self.error)))
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain_of(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+async fn ask_once(
+    sender: &mut SendRequest<RequestBody>,
+    request: Request<RequestBody>,
+) -> Result<Response<Incoming>, Unanswered> {
+    if let Err(error) = sender.ready().await {
+        return Err(Unanswered { error, unsent: Some(Box::new(request)) });
+    }
+    sender
+        .try_send_request(request)
+        .await
+        .map_err(|mut failed| Unanswered { unsent: failed.take_message().map(Box::new), error: failed.into_error() })
+}
+
+/// Awaits the answer for this long after the end of the request. While the body waits for the client, it is the client's
+/// time that runs, not the endpoint's.
+async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Option<R> {
+    let mut answer = pin!(answer);
+    let mut timer = pin!(tokio::time::sleep(limit));
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut answer => return Some(answer),
+            () = &mut timer => {
+                let now = Instant::now();
+                let end = if upload.awaits_client() { now + limit } else { upload.moved() + limit };
+                if now >= end {
+                    return None;
+                }
+                timer.as_mut().reset(end);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_always_told_a_host() {
+        let endpoint = std::net::SocketAddr::from(([10, 0, 0, 1], 80));
+        assert_eq!(host(None, endpoint), "10.0.0.1:80");
+        assert_eq!(host(Some(&HeaderValue::from_static("a")), endpoint), "a");
+    }
+}

@@ -1,0 +1,111 @@
+//! TLS towards endpoints: verified, always.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use palisade_config::UpstreamTls;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::tls::{CertificateError, identity, provider};
+
+/// How an upstream's endpoints are connected to.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Why an upstream cannot be connected to.
+#[derive(Debug, thiserror::Error)]
+#[error("upstream {upstream:?}: {reason}")]
+pub struct UpstreamTlsError {
+    /// The upstream.
+    pub upstream: String,
+    /// What is wrong.
+    pub reason: UpstreamTlsReason,
+}
+
+/// What is wrong with an upstream's TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamTlsReason {
+    /// `tls.ca`.
+    #[error("cannot read the certificates in {}: {error}", file.display())]
+    Ca {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: pem::Error,
+    },
+    /// `tls.ca`, or the system's roots.
+    #[error("there is no root certificate in {0}")]
+    NoRoot(String),
+    /// `tls.server_name`.
+    #[error("tls.server_name is not a name: {0}")]
+    ServerName(#[from] InvalidDnsNameError),
+    /// `tls.certificate`.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The versions that are spoken do not fit the crypto provider.
+    #[error("TLS cannot be set up: {0}")]
+    Rustls(#[from] rustls::Error),
+}
+
+impl Tls {
+    /// # Errors
+    /// Files cannot be read, or what is in them cannot be used.
+    pub(crate) fn new(upstream: &str, config: &UpstreamTls) -> Result<Self, UpstreamTlsError> {
+        Self::build(config).map_err(|reason| UpstreamTlsError { upstream: upstream.to_owned(), reason })
+    }
+
+    fn build(config: &UpstreamTls) -> Result<Self, UpstreamTlsReason> {
+        let name = ServerName::try_from(config.server_name.clone())?;
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots(config)?);
+        let mut client = match &config.certificate {
+            None => builder.with_no_client_auth(),
+            Some(files) => {
+                let (chain, key) = identity(files)?;
+                builder.with_client_auth_cert(chain, key)?
+            }
+        };
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name })
+    }
+
+    /// # Errors
+    /// The handshake failed, or the endpoint's certificate is not one that we trust for this name.
+    pub(crate) async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+}
+
+fn roots(config: &UpstreamTls) -> Result<RootCertStore, UpstreamTlsReason> {
+    let mut roots = RootCertStore::empty();
+    let from = match &config.ca {
+        Some(file) => {
+            let certificates = CertificateDer::pem_file_iter(file)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|error| UpstreamTlsReason::Ca { file: file.clone(), error })?;
+            roots.add_parsable_certificates(certificates);
+            file.display().to_string()
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            "the system's store".to_owned()
+        }
+    };
+    if roots.is_empty() { Err(UpstreamTlsReason::NoRoot(from)) } else { Ok(roots) }
+}
