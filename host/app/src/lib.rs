@@ -1,1 +1,15 @@
-//! One small binary that runs sandboxed plugins on every request.
+//! The host as a whole: a configuration becomes plugins, sockets and an admin listener, and runs.
+//!
+//! This crate joins the others and decides nothing about requests or guests.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod certificate;
+pub mod cli;
+mod figures;
+mod host;
+mod logging;
+mod plugins;
+
+pub use host::{Host, HostError};

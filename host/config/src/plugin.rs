@@ -2,6 +2,8 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use palisade_contract::OnError;
+
 use crate::{
     duration, settings, size,
     text::{Form, Value},
@@ -75,15 +77,6 @@ const MODULE: Form = Form {
     expected: "the name of a file in plugins_dir without .wasm: letters, digits, \".\", \"-\" and \"_\"",
 };
 const GRANTS: Form = Form { noun: "a list", expected: "capabilities, such as [\"metrics\"]" };
-
-/// What a plugin's failure means for the request at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    /// The request fails.
-    Closed,
-    /// The request goes on as if the plugin were not in the chain.
-    Open,
-}
 
 /// Something that a plugin may import only if the config grants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

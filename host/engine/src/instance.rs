@@ -17,13 +17,15 @@ use crate::state::{Identity, Stage, State};
 /// Bytes that one host call may copy out of a guest: lists can claim far more than the guest has.
 const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 
+type PickFunction = TypedFunc<(abi::PickRequest, &'static [abi::Candidate]), (Choice,)>;
+
 /// One instance of a plugin: its memory, and its functions ready to be called.
 pub(crate) struct Instance {
     pub(crate) store: Store<State>,
     pub(crate) connection: Option<TypedFunc<(abi::Connection,), (Admission,)>>,
     pub(crate) request: Option<TypedFunc<(WireRequest<'static>,), (Verdict,)>>,
     pub(crate) response: Option<TypedFunc<(WireResponse,), (Verdict,)>>,
-    pub(crate) pick: Option<TypedFunc<(abi::PickRequest, &'static [abi::Candidate]), (Choice,)>>,
+    pub(crate) pick: Option<PickFunction>,
     pub(crate) begun: Option<TypedFunc<(&'static [abi::Begun],), ()>>,
     pub(crate) ended: Option<TypedFunc<(&'static [abi::Ended],), ()>>,
     raw: component::Instance,

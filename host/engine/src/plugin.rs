@@ -98,10 +98,7 @@ impl Inner {
     }
 
     pub(crate) fn on_error(&self) -> Option<OnError> {
-        self.config.on_error.map(|on_error| match on_error {
-            palisade_config::OnError::Closed => OnError::Closed,
-            palisade_config::OnError::Open => OnError::Open,
-        })
+        self.config.on_error
     }
 }
 

@@ -28,4 +28,4 @@ mod worker;
 pub use plan::{Parts, PlanError};
 pub use server::{Bound, Running, StartError};
 pub use tls::CertificateError;
-pub use upstream::UpstreamTlsError;
+pub use upstream::{UpstreamTlsError, UpstreamTlsReason};

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -105,7 +105,13 @@ impl Bound {
     /// A thread or its runtime did not start; those that did are drained.
     pub async fn run(self) -> Result<Running, StartError> {
         let (drain, draining) = watch::channel(false);
-        let mut running = Running { plan: self.plan.clone(), drain, workers: Vec::new(), addresses: self.addresses };
+        let mut running = Running {
+            plan: self.plan.clone(),
+            drain,
+            threads: Mutex::default(),
+            flush: Vec::new(),
+            addresses: self.addresses,
+        };
         for (index, sockets) in self.sockets.into_iter().enumerate() {
             let (flush, flushing) = mpsc::channel(1);
             let (ready, started) = oneshot::channel();
@@ -116,7 +122,8 @@ impl Bound {
                 .stack_size(self.worker_stack_bytes)
                 .spawn(move || worker::run(index, &plan, sockets, orders, ready))
                 .map_err(|error| StartError::Worker { worker: index, error })?;
-            running.workers.push(WorkerHandle { thread, flush });
+            running.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+            running.flush.push(flush);
             let started = started.await.unwrap_or_else(|_| Err(io::Error::other("it ended at once")));
             started.map_err(|error| StartError::Worker { worker: index, error })?;
         }
@@ -124,19 +131,15 @@ impl Bound {
     }
 }
 
-/// The proxy at work. Dropping it drains it without waiting.
+/// The proxy at work. Dropping it drains it without waiting: the workers see that nobody holds the other end.
 #[derive(Debug)]
 pub struct Running {
     plan: Arc<Plan>,
     drain: watch::Sender<bool>,
-    workers: Vec<WorkerHandle>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// One for each worker.
+    flush: Vec<mpsc::Sender<oneshot::Sender<()>>>,
     addresses: Vec<(String, SocketAddr)>,
-}
-
-#[derive(Debug)]
-struct WorkerHandle {
-    thread: JoinHandle<()>,
-    flush: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 impl Running {
@@ -149,7 +152,7 @@ impl Running {
     /// How many workers there are.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.workers.len()
+        self.flush.len()
     }
 
     /// Exchanges under way whose chain has this plugin, by its index in the configuration.
@@ -166,10 +169,10 @@ impl Running {
     /// Makes every worker hand over to its observers what it has kept, so that their figures are up to now. A worker that
     /// is busy for 100 ms is not waited for.
     pub async fn flush(&self) {
-        let mut done = Vec::with_capacity(self.workers.len());
-        for worker in &self.workers {
+        let mut done = Vec::with_capacity(self.flush.len());
+        for worker in &self.flush {
             let (tell, told) = oneshot::channel();
-            if worker.flush.try_send(tell).is_ok() {
+            if worker.try_send(tell).is_ok() {
                 done.push(told);
             }
         }
@@ -182,11 +185,12 @@ impl Running {
     }
 
     /// Stops accepting, lets exchanges under way finish within the configured time, and ends every worker.
-    pub async fn shut_down(self) {
+    pub async fn shut_down(&self) {
         let _ = self.drain.send(true);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let joined = tokio::task::spawn_blocking(move || {
-            for worker in self.workers {
-                if worker.thread.join().is_err() {
+            for thread in threads {
+                if thread.join().is_err() {
                     tracing::error!("a worker panicked");
                 }
             }

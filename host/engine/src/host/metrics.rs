@@ -16,26 +16,38 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
     add_declaring(interface)?;
     interface.func_wrap("add", |guest: Guest<'_>, (series, amount): (u32, u64)| {
         match guest.data().meters.at(series)? {
-            Series::Counter(counter) => Ok(counter.add(amount)),
+            Series::Counter(counter) => {
+                counter.add(amount);
+                Ok(())
+            }
             Series::Gauge(_) | Series::Histogram(_) => wasmtime::bail!("series {series} is not of a counter"),
         }
     })?;
     interface.func_wrap("set", |guest: Guest<'_>, (series, value): (u32, f64)| {
         match guest.data().meters.at(series)? {
-            Series::Gauge(gauge) => Ok(gauge.set(value)),
+            Series::Gauge(gauge) => {
+                gauge.set(value);
+                Ok(())
+            }
             Series::Counter(_) | Series::Histogram(_) => wasmtime::bail!("series {series} is not of a gauge"),
         }
     })?;
     interface.func_wrap("shift", |guest: Guest<'_>, (series, by): (u32, f64)| {
         match guest.data().meters.at(series)? {
-            Series::Gauge(gauge) => Ok(gauge.shift(by)),
+            Series::Gauge(gauge) => {
+                gauge.shift(by);
+                Ok(())
+            }
             Series::Counter(_) | Series::Histogram(_) => wasmtime::bail!("series {series} is not of a gauge"),
         }
     })?;
     interface.func_wrap("record", |mut guest: Guest<'_>, (series, values): (u32, WasmList<f64>)| {
         let values = floats(&mut guest, &values)?;
         match guest.data().meters.at(series)? {
-            Series::Histogram(histogram) => Ok(histogram.record(&values)),
+            Series::Histogram(histogram) => {
+                histogram.record(&values);
+                Ok(())
+            }
             Series::Counter(_) | Series::Gauge(_) => wasmtime::bail!("series {series} is not of a histogram"),
         }
     })

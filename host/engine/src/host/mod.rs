@@ -21,7 +21,7 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, fn(&mut LinkerInstance<'_, State>) -> wasmtime::Result<()>); 10] = [
+    let interfaces: [(&str, Add); 10] = [
         ("setup", setup::add),
         ("fault", fault::add),
         ("names", names::add),
@@ -39,5 +39,8 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     Ok(linker)
 }
 
-/// A type that both `func_wrap` and a reader can live with: the first argument of every host function.
+/// Adds one interface's functions.
+type Add = fn(&mut LinkerInstance<'_, State>) -> wasmtime::Result<()>;
+
+/// The guest that calls: the first argument of every host function.
 type Guest<'a> = wasmtime::StoreContextMut<'a, State>;

@@ -10,6 +10,7 @@ use super::hop;
 use crate::error::RequestError;
 
 /// A request's head in our form, and what of it was for this hop but is needed later.
+#[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) head: RequestHead,
     /// The client takes trailers (RFC 9110, section 10.1.4).
@@ -157,7 +158,7 @@ mod tests {
             .expect("a request")
             .into_parts()
             .0;
-        let arrived = super::request(parts, &ListenerLimits::default()).ok().expect("a good request");
+        let arrived = super::request(parts, &ListenerLimits::default()).expect("a good request");
         assert!(arrived.takes_trailers);
         assert_eq!(arrived.head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-stays"]);
         assert_eq!(arrived.head.authority_bytes(), b"a");

@@ -14,7 +14,7 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use pick::Random;
 pub(crate) use pool::{Connection, Pool};
 pub(crate) use send::{Answer, Asked};
-pub use tls::UpstreamTlsError;
+pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
 use std::cell::RefCell;
 use std::rc::Rc;

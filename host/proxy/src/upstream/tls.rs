@@ -34,7 +34,7 @@ pub struct UpstreamTlsError {
     /// The upstream.
     pub upstream: String,
     /// What is wrong.
-    pub reason: UpstreamTlsReason,
+    pub reason: Box<UpstreamTlsReason>,
 }
 
 /// What is wrong with an upstream's TLS.
@@ -66,7 +66,8 @@ impl Tls {
     /// # Errors
     /// Files cannot be read, or what is in them cannot be used.
     pub(crate) fn new(upstream: &str, config: &UpstreamTls) -> Result<Self, UpstreamTlsError> {
-        Self::build(config).map_err(|reason| UpstreamTlsError { upstream: upstream.to_owned(), reason })
+        Self::build(config)
+            .map_err(|reason| UpstreamTlsError { upstream: upstream.to_owned(), reason: Box::new(reason) })
     }
 
     fn build(config: &UpstreamTls) -> Result<Self, UpstreamTlsReason> {
