@@ -97,3 +97,59 @@ fn report_panic(panic: &panic::PanicHookInfo<'_>) {
     log::error!("{message}");
     host::fault::report(&message);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{lifecycle::Guest as _, request_filter::Guest as _, *};
+    use crate::{Flow, NoSettings, Request, Setup, test_host::world};
+
+    struct Closes;
+
+    impl Plugin for Closes {
+        type Settings = NoSettings;
+
+        fn configure(_settings: NoSettings, _host: &mut Setup) -> Result<Self, Error> {
+            Ok(Self)
+        }
+    }
+
+    impl RequestFilter for Closes {
+        fn on_request(&mut self, _request: &mut Request) -> Result<Flow, Error> {
+            Ok(Flow::Close)
+        }
+    }
+
+    crate::register!(Closes: RequestFilter);
+
+    #[test]
+    fn an_instance_answers_once_it_is_configured() {
+        assert_eq!(Export::<Closes>::on_request(head()), Verdict::Failed);
+        assert_eq!(fault().as_deref(), Some("called before it was configured"));
+        let refused = Export::<Closes>::configure(r#"{"limit":1}"#.to_owned());
+        assert_eq!(refused, Err("settings.limit: unknown field `limit`, there are no fields".to_owned()));
+        assert_eq!(Export::<Closes>::on_request(head()), Verdict::Failed);
+        assert_eq!(Export::<Closes>::configure(String::new()), Ok(()));
+        assert_eq!(Export::<Closes>::on_request(head()), Verdict::Close);
+    }
+
+    #[test]
+    fn a_panic_is_logged_and_reported_with_its_place() {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(report_panic));
+        let caught = panic::catch_unwind(|| panic!("out of {}", "luck"));
+        panic::set_hook(before);
+        assert!(caught.is_err());
+        let message = fault().unwrap_or_default();
+        assert!(message.starts_with("panicked at ") && message.ends_with(": out of luck"), "{message}");
+        assert!(message.contains("export.rs:"), "{message}");
+        assert_eq!(world::with(|world| world.logs.clone()), [format!("error: {message}")]);
+    }
+
+    fn fault() -> Option<String> {
+        world::with(|world| world.fault.take())
+    }
+
+    fn head() -> request_filter::RequestHead {
+        crate::TestRequest::get("/").head(1, &[])
+    }
+}

@@ -167,3 +167,41 @@ impl Known {
 
 /// How many series a family remembers.
 const KNOWN_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Setup, test_host::world};
+
+    #[test]
+    fn a_series_is_asked_of_the_host_once_while_it_is_remembered() {
+        let family = Setup::default().counter_with("paths_total", "by path", &["path", "method"]);
+        let first = family.with(&["/a", "GET"]);
+        assert_eq!(family.with(&["/a", "GET"]), first);
+        assert_ne!(family.with(&["/aG", "ET"]), first);
+        for number in 0..2 * KNOWN_MAX {
+            family.with(&[&number.to_string(), "GET"]).add(1);
+        }
+        assert_eq!(family.known.borrow().series.len(), KNOWN_MAX);
+        let other = [("path", "other"), ("method", "other")];
+        // The host keeps 1,000 series, of which two are the ones above.
+        assert_eq!(world::with(|world| world.metrics.count("paths_total", &other)), 2 * 1_024 - 998);
+    }
+
+    #[test]
+    #[should_panic = "a label value for each label"]
+    fn a_value_too_few_is_a_mistake_in_the_plugin() {
+        Setup::default().gauge_with("open", "by zone", &["zone"]).with(&[]);
+    }
+
+    #[test]
+    fn a_metric_that_was_refused_swallows_everything() {
+        let mut setup = Setup::default();
+        let counter = setup.counter_with("a-b", "refused", &["x"]).with(&["1"]);
+        counter.add(1);
+        setup.gauge("a-b", "refused").set(1.0);
+        setup.histogram("a-b", "refused", Unit::Bytes).record(1.0);
+        assert_eq!(counter, Counter(REFUSED));
+        assert!(setup.finish().is_err());
+    }
+}

@@ -19,3 +19,16 @@ pub fn bytes(count: usize) -> Vec<u8> {
 
 /// How many bytes the host gives at once.
 const PIECE_MAX: u32 = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_bytes_comes() {
+        for count in [0, 1, 65_536, 65_537, 200_000] {
+            assert_eq!(bytes(count).len(), count);
+        }
+        assert_ne!(bytes(16), bytes(16));
+    }
+}

@@ -232,3 +232,6 @@ impl<P> fmt::Debug for TestHost<P> {
         f.debug_struct("TestHost").field("world", &self.world).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,7 +136,7 @@ impl TestRequest {
     }
 
     /// The head as the host hands it over.
-    pub(super) fn head(&self, exchange: u64, hot_headers: &[String]) -> RequestHead {
+    pub(crate) fn head(&self, exchange: u64, hot_headers: &[String]) -> RequestHead {
         let side = &self.side;
         let mut text = [side.authority.as_bytes(), side.target.as_bytes()].concat();
         for name in hot_headers {

@@ -52,3 +52,33 @@ pub const WANTS_SOCKETS: Wat = Wat { name: "wants-sockets", text: include_str!("
 
 /// A component whose `on-request` takes text and returns a number.
 pub const WRONG_TYPE: Wat = Wat { name: "wrong-type", text: include_str!("../wat/wrong-type.wat") };
+
+#[cfg(test)]
+mod tests {
+    use wasmparser::Validator;
+
+    use super::{WATS, Wat};
+
+    #[test]
+    fn every_text_is_webassembly_and_wrong_for_the_host_alone() {
+        for wat in WATS {
+            check(wat);
+        }
+    }
+
+    #[test]
+    fn every_text_of_the_folder_is_listed() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/wat")).unwrap();
+        let mut files: Vec<_> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        assert_eq!(files, WATS.map(|wat| format!("{}.wat", wat.name)));
+    }
+
+    #[track_caller]
+    fn check(wat: Wat) {
+        let bytes = wat::parse_str(wat.text).unwrap_or_else(|error| panic!("{}: {error}", wat.name));
+        if let Err(error) = Validator::new().validate_all(&bytes) {
+            panic!("{}: {error}", wat.name);
+        }
+    }
+}
