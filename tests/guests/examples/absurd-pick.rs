@@ -1,5 +1,7 @@
 //! Picks the millionth candidate, however many there are.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct AbsurdPick;

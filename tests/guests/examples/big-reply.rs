@@ -1,5 +1,7 @@
 //! Replies with a body of 2 MiB, twice of what is allowed.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct BigReply;

@@ -1,5 +1,7 @@
 //! Closes without an answer.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct Close;

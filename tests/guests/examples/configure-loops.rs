@@ -1,5 +1,7 @@
 //! Never returns from configure.
 
+#![forbid(unsafe_code)]
+
 use std::hint;
 
 use palisade_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Counts requests by path: as many series as clients think of paths.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct Counts {

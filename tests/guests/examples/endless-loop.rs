@@ -1,5 +1,7 @@
 //! Never returns from a request, and makes no host call.
 
+#![forbid(unsafe_code)]
+
 use std::hint;
 
 use palisade_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Calls itself until the stack is used up.
 
+#![forbid(unsafe_code)]
+
 use std::hint;
 
 use palisade_sdk::prelude::*;

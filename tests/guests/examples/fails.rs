@@ -1,5 +1,7 @@
 //! Can never decide.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct Fails;

@@ -1,5 +1,7 @@
 //! Adds headers to the request until the host refuses, at most a million.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct HeaderBomb;

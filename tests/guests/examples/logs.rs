@@ -1,5 +1,7 @@
 //! Logs 100,000 lines for every request.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct Logs;

@@ -1,5 +1,7 @@
 //! Allocates on a request until the host gives no more memory.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct MemoryHog {

@@ -1,5 +1,7 @@
 //! Exports every phase and does nothing in any of them.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct Noop;

@@ -1,5 +1,6 @@
 //! Panics when an exchange has ended.
 
+#![forbid(unsafe_code)]
 #![expect(clippy::panic, reason = "this is what the guest is for")]
 
 use palisade_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Refuses whatever settings it gets.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 struct RefusesConfigure;

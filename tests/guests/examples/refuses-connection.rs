@@ -1,5 +1,7 @@
 //! Refuses connections from addresses that begin with the text of its settings: 127.0.0.2 unless they say otherwise.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 #[derive(Deserialize, JsonSchema)]

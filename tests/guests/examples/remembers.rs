@@ -1,6 +1,8 @@
 //! Replies with the `x-secret` of the request before, in `x-last-secret`, and keeps this request's in a static: what an
 //! instance that is shared lets through, and an instance of its own does not.
 
+#![forbid(unsafe_code)]
+
 use std::cell::RefCell;
 
 use palisade_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Replies to every request with the status, headers and body of its settings.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 
 use palisade_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Spends as many milliseconds in configure as its settings say.
 
+#![forbid(unsafe_code)]
+
 use std::time::Duration;
 
 use palisade_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Appends `x-tag` with the name of its settings to requests and responses, which shows the order of a chain.
 
+#![forbid(unsafe_code)]
+
 use palisade_sdk::prelude::*;
 
 #[derive(Deserialize, JsonSchema)]

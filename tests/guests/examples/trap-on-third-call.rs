@@ -1,5 +1,6 @@
 //! Panics on every third call of an instance. A fresh instance counts from the start.
 
+#![forbid(unsafe_code)]
 #![expect(clippy::panic, reason = "this is what the guest is for")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
