@@ -1,4 +1,4 @@
-//! The host's entry into a registered plugin: finds the instance, and hands the call to [`phase`](crate::phase).
+//! The host's entry into a registered plugin: finds the instance, and hands the call to `phase`.
 
 use std::{cell::RefCell, marker::PhantomData, panic, thread::LocalKey};
 

@@ -69,7 +69,17 @@ impl Reply {
             return Err(Error::new(problem));
         }
         host::reply::prepare(exchange, self.status, &self.headers, &self.body)
-            .map_err(|error| Error::new(format!("the reply was refused: something in it {}", HeadError::from(error))))
+            .map_err(|error| Error::new(format!("the reply was refused: {}", reason(error.into()))))
+    }
+}
+
+fn reason(error: HeadError) -> &'static str {
+    match error {
+        HeadError::InvalidName => "it has a header whose name is not one",
+        HeadError::InvalidValue => "its status is not 200 to 599, or the value of a header is not one",
+        HeadError::Reserved => "it has a header that belongs to the host",
+        HeadError::TooLarge => "it has more than 64 headers or more than 1 MiB of body",
+        HeadError::ReadOnly => "there can be no reply in this phase",
     }
 }
 

@@ -163,7 +163,7 @@ fn a_filter_continues_replies_closes_or_fails() {
     assert!(host().request(TestRequest::get("/close")).is_close());
     assert_eq!(host().request(TestRequest::get("/fail")).error(), Some("cannot decide"));
     let too_long = host().request(TestRequest::get("/long"));
-    assert_eq!(too_long.error(), Some("the reply was refused: something in it would pass the limit of the head"));
+    assert_eq!(too_long.error(), Some("the reply was refused: it has more than 64 headers or more than 1 MiB of body"));
     assert_eq!(too_long.reply_status(), None);
 }
 

@@ -58,6 +58,9 @@ mod tests {
     #[test]
     fn a_status_that_ends_no_exchange_is_an_error() {
         let outcome = TestHost::<Replying>::configure(json!({ "status": 101 })).unwrap().request(TestRequest::get("/"));
-        assert_eq!(outcome.error(), Some("the reply was refused: something in it is not a valid value"));
+        assert_eq!(
+            outcome.error(),
+            Some("the reply was refused: its status is not 200 to 599, or the value of a header is not one")
+        );
     }
 }
