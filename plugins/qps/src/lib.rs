@@ -1,1 +1,79 @@
-//! Counts requests, status classes, bytes, in-flight and latency.
+//! Counts requests by status class, bytes, requests in flight and latencies, by listener, route and upstream.
+//!
+//! The host hands over lists of exchanges. Each list is added up here first: the host is called once for each series that it touches,
+//! not once for each exchange.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod in_flight;
+mod labels;
+mod series;
+mod settings;
+
+use palisade_sdk::prelude::*;
+
+use crate::{
+    batch::Batch,
+    in_flight::InFlight,
+    labels::Labels,
+    series::{Families, Table},
+    settings::Settings,
+};
+
+register!(Qps: Observer);
+
+/// The plugin.
+#[derive(Debug)]
+pub struct Qps {
+    labels: Labels,
+    in_flight: InFlight,
+    table: Table,
+    batch: Batch,
+    endings: [Counter; ENDINGS.len()],
+}
+
+impl Plugin for Qps {
+    type Settings = Settings;
+
+    fn configure(settings: Settings, host: &mut Setup) -> Result<Self, Error> {
+        let labels = Labels::new(settings.labels)?;
+        let endings = host.counter_with("endings_total", "Exchanges by how they ended.", &["ending"]);
+        Ok(Self {
+            in_flight: InFlight::declare(&labels, host),
+            table: Table::new(Families::declare(&labels, host), settings.series_max.count()),
+            batch: Batch::default(),
+            endings: ENDINGS.map(|(_, text)| endings.with(&[text])),
+            labels,
+        })
+    }
+}
+
+impl Observer for Qps {
+    fn on_begun(&mut self, exchanges: &[Begun]) {
+        self.in_flight.begin(exchanges);
+    }
+
+    fn on_ended(&mut self, exchanges: &[Ended]) {
+        self.in_flight.end(exchanges);
+        self.batch.count(exchanges, &self.labels, &mut self.table);
+        for ((ending, _), counter) in ENDINGS.iter().zip(&self.endings) {
+            let count = exchanges.iter().map(|exchange| u64::from(exchange.ending == *ending)).sum();
+            if count > 0 {
+                counter.add(count);
+            }
+        }
+    }
+}
+
+/// The values of the label `ending`.
+const ENDINGS: [(Ending, &str); 5] = [
+    (Ending::Complete, "complete"),
+    (Ending::ClientGone, "client_gone"),
+    (Ending::UpstreamFailed, "upstream_failed"),
+    (Ending::Truncated, "truncated"),
+    (Ending::Closed, "closed"),
+];
+
+#[cfg(test)]
+mod tests;
