@@ -60,7 +60,7 @@ impl Conditions {
             query.push(test.parse().map_err(|reason| Error::setting(format!("{key}.query[{index}]"), reason))?);
         }
         Ok(Self {
-            client: when.client.map(|list| NetworkMap::new(list.into_iter().map(|network| (network, ())))),
+            client: when.client.map(|list| NetworkMap::new(list.iter().map(|network| (*network, ())))),
             methods: when.methods.map(MethodSet::new),
             hosts: when.hosts.map(HostSet::new),
             path: when.path.map(PathSet::new),

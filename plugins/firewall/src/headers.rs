@@ -45,19 +45,23 @@ impl Headers {
     /// gives. So the first one can show that the test is met or that the header is absent, and otherwise the values are fetched.
     pub(crate) fn meet(&self, header: HeaderIndex, test: &ValueTest, request: &Request<'_>) -> bool {
         let Some(column) = self.columns.get(header.0) else { return false };
-        let Some(hot) = column.hot else { return column.meets(test, request) };
+        let Some(hot) = column.hot else { return column.meets(test, request, 0) };
         match (request.hot(hot), test) {
             (None, test) => test.is_met_by_absence(),
             (Some(_), ValueTest::Absent) => false,
-            (Some(first), test) => test.is_met_by(first) || column.meets(test, request),
+            (Some(first), test) => test.is_met_by(first) || column.meets(test, request, 1),
         }
     }
 }
 
 impl Column {
-    fn meets(&self, test: &ValueTest, request: &Request<'_>) -> bool {
+    /// Whether a value after those that were looked at already meets the test.
+    fn meets(&self, test: &ValueTest, request: &Request<'_>, seen: usize) -> bool {
         let values = self.values.get_or_init(|| request.header_values(&self.name));
-        if values.is_empty() { test.is_met_by_absence() } else { values.iter().any(|value| test.is_met_by(value)) }
+        match values.get(seen..).unwrap_or_default() {
+            [] => seen == 0 && test.is_met_by_absence(),
+            values => values.iter().any(|value| test.is_met_by(value)),
+        }
     }
 }
 

@@ -73,8 +73,8 @@ impl Plugin for Firewall {
         let mut headers = Headers::default();
         let answer = Answer::new(settings.status, settings.body);
         let rules = Rules::new(settings.rules, &answer, &families, &mut headers, host)?;
-        let allowed = settings.allow.into_iter().map(|network| (network, AddressDefault::Allow));
-        let denied = settings.deny.into_iter().map(|network| (network, AddressDefault::Deny));
+        let allowed = settings.allow.iter().map(|network| (*network, AddressDefault::Allow));
+        let denied = settings.deny.iter().map(|network| (*network, AddressDefault::Deny));
         Ok(Self {
             addresses: NetworkMap::new(allowed.chain(denied)),
             address_default: settings.default,

@@ -12,6 +12,13 @@ use serde::{
 #[derive(Debug, Clone)]
 pub(crate) struct List<T>(Vec<T>);
 
+impl<T> List<T> {
+    /// The values, without taking them.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+}
+
 impl<T> IntoIterator for List<T> {
     type Item = T;
     type IntoIter = std::vec::IntoIter<T>;

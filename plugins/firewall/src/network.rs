@@ -1,28 +1,30 @@
-//! Text such as `192.0.2.0/24` or `2001:db8::1` to a [`Network`]: the first and the last address of a block.
+//! Text such as `192.0.2.0/24` or `2001:db8::1` to a [`Network`]: a block of addresses of one family.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// A block of addresses of one family. `::ffff:192.0.2.0/120` is the IPv4 block that it stands for.
+/// A block of addresses as a prefix of IPv6, in 24 bytes: a list may have 100,000. IPv4 is `::ffff:a.b.c.d` (RFC 4291,
+/// section 2.5.5.2), however it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Network {
-    /// IPv4, both ends included.
-    V4 {
-        /// The lowest address.
-        first: u32,
-        /// The highest address.
-        last: u32,
-    },
-    /// IPv6, both ends included.
-    V6 {
-        /// The lowest address.
-        first: u128,
-        /// The highest address.
-        last: u128,
-    },
+pub(crate) struct Network {
+    high: u64,
+    low: u64,
+    length: u8,
+}
+
+/// A network in the numbers of its family: the first address and the length of the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prefix {
+    /// IPv4, at most 32 bits.
+    V4(u32, u8),
+    /// IPv6, at most 128 bits.
+    V6(u128, u8),
 }
 
 impl Network {
@@ -37,21 +39,30 @@ impl Network {
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
+        let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let address: IpAddr = address
             .parse()
             .map_err(|_| "expected an address such as 192.0.2.1 or a prefix such as 192.0.2.0/24".to_owned())?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let length = match length {
-            Some(length) => prefix_length(length, width)?,
-            None => width,
+        let (bits, width) = match address {
+            IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
         };
-        match address {
-            IpAddr::V4(address) => v4(address, length),
-            IpAddr::V6(address) => v6(address, length),
+        let length = length.map_or(Ok(width), |length| prefix_length(length, width))?;
+        let hosts = u128::MAX.checked_shr(u32::from(128 - width + length)).unwrap_or(0);
+        if bits & hosts != 0 {
+            let first = Ipv6Addr::from_bits(bits & !hosts);
+            let first = if width == 32 { first.to_canonical() } else { first.into() };
+            return Err(format!("bits are set beyond the prefix length: did you mean {first}/{length}?"));
+        }
+        Ok(Self { high: half(bits >> 64), low: half(bits), length: 128 - width + length })
+    }
+
+    /// The network in the numbers of its family.
+    pub(crate) fn prefix(self) -> Prefix {
+        let first = Ipv6Addr::from_bits((u128::from(self.high) << 64) | u128::from(self.low));
+        match (first.to_ipv4_mapped(), self.length.checked_sub(96)) {
+            (Some(first), Some(length)) => Prefix::V4(first.to_bits(), length),
+            _ => Prefix::V6(first.to_bits(), self.length),
         }
     }
 }
@@ -67,29 +78,9 @@ fn prefix_length(text: &str, width: u8) -> Result<u8, String> {
     }
 }
 
-fn v4(address: Ipv4Addr, length: u8) -> Result<Network, String> {
-    let hosts = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-    let bits = address.to_bits();
-    if bits & hosts != 0 {
-        return Err(set_beyond(&Ipv4Addr::from_bits(bits & !hosts), length));
-    }
-    Ok(Network::V4 { first: bits, last: bits | hosts })
-}
-
-fn v6(address: Ipv6Addr, length: u8) -> Result<Network, String> {
-    let hosts = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-    let bits = address.to_bits();
-    if bits & hosts != 0 {
-        return Err(set_beyond(&Ipv6Addr::from_bits(bits & !hosts), length));
-    }
-    match (address.to_ipv4_mapped(), length.checked_sub(96)) {
-        (Some(mapped), Some(length)) => v4(mapped, length),
-        _ => Ok(Network::V6 { first: bits, last: bits | hosts }),
-    }
-}
-
-fn set_beyond(network: &impl fmt::Display, length: u8) -> String {
-    format!("bits are set beyond the prefix length: did you mean {network}/{length}?")
+/// The lower half.
+fn half(bits: u128) -> u64 {
+    u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0)
 }
 
 impl<'de> Deserialize<'de> for Network {
@@ -128,12 +119,14 @@ impl JsonSchema for Network {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = match Network::parse(text) {
-            Ok(Network::V4 { first, last }) => format!("{} to {}", Ipv4Addr::from(first), Ipv4Addr::from(last)),
-            Ok(Network::V6 { first, last }) => format!("{} to {}", Ipv6Addr::from(first), Ipv6Addr::from(last)),
+        let found = match Network::parse(text).map(Network::prefix) {
+            Ok(Prefix::V4(first, length)) => format!("{}/{length}", Ipv4Addr::from(first)),
+            Ok(Prefix::V6(first, length)) => format!("{}/{length}", Ipv6Addr::from(first)),
             Err(message) => message,
         };
         assert_eq!(found, expected, "{text}");
@@ -141,23 +134,26 @@ mod tests {
 
     #[test]
     fn an_address_is_a_network_of_one() {
-        check("192.0.2.7", "192.0.2.7 to 192.0.2.7");
-        check("2001:db8::7", "2001:db8::7 to 2001:db8::7");
+        check("192.0.2.7", "192.0.2.7/32");
+        check("2001:db8::7", "2001:db8::7/128");
     }
 
     #[test]
-    fn a_prefix_covers_its_block() {
-        check("10.0.0.0/8", "10.0.0.0 to 10.255.255.255");
-        check("0.0.0.0/0", "0.0.0.0 to 255.255.255.255");
-        check("192.0.2.7/32", "192.0.2.7 to 192.0.2.7");
-        check("::/0", ":: to ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
-        check("2001:db8::/33", "2001:db8:: to 2001:db8:7fff:ffff:ffff:ffff:ffff:ffff");
+    fn a_prefix_is_of_its_family() {
+        for text in ["10.0.0.0/8", "0.0.0.0/0", "192.0.2.7/32", "::/0", "::/96", "2001:db8::/33", "::1/128"] {
+            check(text, text);
+        }
     }
 
     #[test]
     fn a_mapped_network_is_the_ipv4_network() {
-        check("::ffff:192.0.2.0/120", "192.0.2.0 to 192.0.2.255");
-        check("::ffff:192.0.2.1", "192.0.2.1 to 192.0.2.1");
+        check("::ffff:192.0.2.0/120", "192.0.2.0/24");
+        check("::ffff:192.0.2.1", "192.0.2.1/32");
+        check("::ffff:0:0/96", "0.0.0.0/0");
+        check(
+            "::ffff:0:0/95",
+            "\"::ffff:0:0/95\" is not a network: bits are set beyond the prefix length: did you mean ::fffe:0:0/95?",
+        );
     }
 
     #[test]

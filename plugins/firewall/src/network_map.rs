@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use crate::network::Network;
+use crate::network::{Network, Prefix};
 
 /// What each address stands for. Building sorts: O(n log n). Finding is O(log n) and allocates nothing.
 #[derive(Debug)]
@@ -19,13 +19,14 @@ pub(crate) struct NetworkMap<V> {
 impl<V: Copy + Eq> NetworkMap<V> {
     /// Lays the networks over each other: inside a network, a longer prefix stands out; of two that are the same, the
     /// later one counts.
-    pub(crate) fn new(networks: impl IntoIterator<Item = (Network, V)>) -> Self {
-        let mut v4 = Vec::new();
-        let mut v6 = Vec::new();
+    pub(crate) fn new(networks: impl Iterator<Item = (Network, V)> + Clone) -> Self {
+        let count = networks.clone().filter(|(network, _)| matches!(network.prefix(), Prefix::V4(..))).count();
+        let mut v4 = Vec::with_capacity(count);
+        let mut v6 = Vec::with_capacity(networks.clone().count() - count);
         for (network, value) in networks {
-            match network {
-                Network::V4 { first, last } => v4.push(Block { first, last, value }),
-                Network::V6 { first, last } => v6.push(Block { first, last, value }),
+            match network.prefix() {
+                Prefix::V4(first, length) => v4.push(Block { first, length, value }),
+                Prefix::V6(first, length) => v6.push(Block { first, length, value }),
             }
         }
         Self { v4: Boundaries::new(v4), v6: Boundaries::new(v6) }
@@ -41,10 +42,10 @@ impl<V: Copy + Eq> NetworkMap<V> {
     }
 }
 
-/// A network in numbers, both ends included.
+/// A network in numbers: its first address and the length of its prefix.
 struct Block<K, V> {
     first: K,
-    last: K,
+    length: u8,
     value: V,
 }
 
@@ -59,13 +60,13 @@ impl<K: Address, V: Copy + Eq> Boundaries<K, V> {
     /// Sweeps over the blocks in order of their first address. Prefixes nest or are apart, so those that are open at one
     /// address form a stack with the longest prefix on top.
     fn new(mut blocks: Vec<Block<K, V>>) -> Self {
-        blocks.sort_by(|a, b| (a.first, b.last).cmp(&(b.first, a.last)));
+        blocks.sort_by_key(|block| (block.first, block.length));
         let mut boundaries = Self { starts: Vec::new(), values: Vec::new() };
         let mut open: Vec<(K, V)> = Vec::new();
         for block in blocks {
             boundaries.close(&mut open, |last| last < block.first);
             boundaries.push(block.first, Some(block.value));
-            open.push((block.last, block.value));
+            open.push((block.first.last(block.length), block.value));
         }
         boundaries.close(&mut open, |_| true);
         boundaries.starts.shrink_to_fit();
@@ -105,17 +106,28 @@ impl<K: Address, V: Copy + Eq> Boundaries<K, V> {
 trait Address: Copy + Ord {
     /// The address after this one; none after the highest.
     fn next(self) -> Option<Self>;
+
+    /// The last address of the block that begins here.
+    fn last(self, length: u8) -> Self;
 }
 
 impl Address for u32 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
     }
+
+    fn last(self, length: u8) -> Self {
+        self | Self::MAX.checked_shr(u32::from(length)).unwrap_or(0)
+    }
 }
 
 impl Address for u128 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
+    }
+
+    fn last(self, length: u8) -> Self {
+        self | Self::MAX.checked_shr(u32::from(length)).unwrap_or(0)
     }
 }
 
@@ -194,35 +206,47 @@ mod tests {
         prop_oneof![0..16_u32, (0..16_u32).prop_map(|high| high << 28), (0..16_u32).prop_map(|high| u32::MAX - high)]
     }
 
-    fn v4_networks() -> impl Strategy<Value = Vec<(u32, u32, u8)>> {
-        let network = (bits(), 0..=32_u32, 0..3_u8).prop_map(|(bits, length, value)| {
-            let hosts = u32::MAX.checked_shr(length).unwrap_or(0);
-            (bits & !hosts, hosts, value)
-        });
+    /// Networks as their first bits, the length of the prefix, and a value.
+    fn networks() -> impl Strategy<Value = Vec<(u32, u8, u8)>> {
+        let network =
+            (bits(), 0..=32_u8, 0..3_u8).prop_map(|(bits, length, value)| (bits & !hosts(length), length, value));
         prop::collection::vec(network, 0..40)
     }
 
+    fn hosts(length: u8) -> u32 {
+        u32::MAX.checked_shr(length.into()).unwrap_or(0)
+    }
+
     /// The longest prefix, the last of equals, by looking at every network.
-    fn naive(networks: &[(u32, u32, u8)], address: u32) -> Option<u8> {
-        let covering = networks.iter().rev().filter(|(first, hosts, _)| address & !hosts == *first);
-        covering.min_by_key(|(_, hosts, _)| *hosts).map(|(_, _, value)| *value)
+    fn naive(networks: &[(u32, u8, u8)], address: u32) -> Option<u8> {
+        let covering = networks.iter().rev().filter(|(first, length, _)| address & !hosts(*length) == *first);
+        covering.min_by_key(|(_, length, _)| 32 - length).map(|(_, _, value)| *value)
+    }
+
+    fn v4(bits: u32) -> IpAddr {
+        Ipv4Addr::from_bits(bits).into()
+    }
+
+    /// The same bits at the top of IPv6.
+    fn v6(bits: u32) -> IpAddr {
+        Ipv6Addr::from_bits(u128::from(bits) << 96).into()
+    }
+
+    fn build(networks: &[(u32, u8, u8)], address: fn(u32) -> IpAddr) -> NetworkMap<u8> {
+        let network = |(first, length, value): &(u32, u8, u8)| {
+            (Network::parse(&format!("{}/{length}", address(*first))).unwrap(), *value)
+        };
+        NetworkMap::new(networks.iter().map(network))
     }
 
     proptest! {
         #[test]
-        fn every_address_gets_what_looking_at_every_network_gives(networks in v4_networks(), addresses in prop::collection::vec(bits(), 20)) {
-            let v4 = NetworkMap::new(networks.iter().map(|(first, hosts, value)| {
-                (Network::V4 { first: *first, last: first | hosts }, *value)
-            }));
-            // The same in the top half of IPv6, where the hosts' bits go on for 96 more.
-            let widen = |bits: u32| u128::from(bits) << 96;
-            let v6 = NetworkMap::new(networks.iter().map(|(first, hosts, value)| {
-                (Network::V6 { first: widen(*first), last: widen(first | hosts) | (u128::MAX >> 32) }, *value)
-            }));
-            for address in addresses {
-                let expected = naive(&networks, address);
-                prop_assert_eq!(v4.find(Ipv4Addr::from_bits(address).into()), expected);
-                prop_assert_eq!(v6.find(Ipv6Addr::from_bits(widen(address)).into()), expected);
+        fn every_address_gets_what_looking_at_every_network_gives(networks in networks(), addresses in prop::collection::vec(bits(), 20)) {
+            for family in [v4, v6] {
+                let map = build(&networks, family);
+                for address in &addresses {
+                    prop_assert_eq!(map.find(family(*address)), naive(&networks, *address));
+                }
             }
         }
     }
