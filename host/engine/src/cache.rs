@@ -3,10 +3,10 @@
 //! Machine code is loaded without checks, so it is taken only from files that this host wrote itself: from a folder that
 //! belongs to it and that nobody else can write to. Where there is no such folder there is no cache.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::hash::{Hash, Hasher};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,6 +76,22 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// What was written down beside the code of these contents.
+    pub(crate) fn note(&self, content: &str) -> Option<Vec<u8>> {
+        let file = self.folder.as_ref()?.join(content).with_extension("json");
+        is_ours(&file).then(|| fs::read(&file).ok()).flatten()
+    }
+
+    /// Writes something down beside the code of these contents. Where it cannot be kept, it is made again next time.
+    pub(crate) fn write_note(&self, content: &str, note: &[u8]) {
+        let Some(folder) = &self.folder else { return };
+        if let Err(error) = write_whole(&folder.join(content).with_extension("json"), note) {
+            tracing::warn!(folder = %folder.display(), %error, "a note beside compiled code was not kept");
+        }
+    }
+}
+
 fn file_name(engine: &Engine, content: &str) -> String {
     let mut hasher = Sha256Hasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -89,13 +105,18 @@ fn process_owner() -> io::Result<u32> {
 }
 
 fn load(engine: &Engine, file: &Path) -> Option<Component> {
-    let about = fs::symlink_metadata(file).ok()?;
-    if !about.is_file() || about.uid() != process_owner().ok()? || about.permissions().mode() & 0o022 != 0 {
+    if !is_ours(file) {
         return None;
     }
     deserialize(engine, file)
         .inspect_err(|error| tracing::warn!(file = %file.display(), %error, "kept code does not load; compiling again"))
         .ok()
+}
+
+/// A plain file that this process's user wrote and nobody else can write to.
+fn is_ours(file: &Path) -> bool {
+    let (Ok(about), Ok(owner)) = (fs::symlink_metadata(file), process_owner()) else { return false };
+    about.is_file() && about.uid() == owner && about.permissions().mode() & 0o022 == 0
 }
 
 #[expect(unsafe_code, reason = "wasmtime loads machine code unchecked")]
@@ -105,13 +126,18 @@ fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
     unsafe { Component::deserialize_file(engine, file) }
 }
 
-/// Writes beside and renames, so that a reader never sees half a file.
 fn keep(component: &Component, file: &Path) -> io::Result<()> {
+    write_whole(file, &component.serialize().map_err(io::Error::other)?)
+}
+
+/// Writes beside and renames, so that a reader never sees half a file.
+fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
     static UNIQUE: AtomicU64 = AtomicU64::new(0);
-    let code = component.serialize().map_err(io::Error::other)?;
     let suffix = format!("{}-{}.part", std::process::id(), UNIQUE.fetch_add(1, Ordering::Relaxed));
     let part = file.with_extension(suffix);
-    fs::write(&part, code).and_then(|()| fs::rename(&part, file)).inspect_err(|_| drop(fs::remove_file(&part)))
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part);
+    let written = written.and_then(|mut open| open.write_all(bytes)).and_then(|()| fs::rename(&part, file));
+    written.inspect_err(|_| drop(fs::remove_file(&part)))
 }
 
 /// Feeds a [`Hash`] to SHA-256, whose result, unlike the standard hasher's, is the same in every process.

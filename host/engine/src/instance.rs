@@ -10,7 +10,8 @@ use wasmtime::{Store, component};
 
 use crate::abi::{self, Admission, Choice, Verdict, WireRequest, WireResponse};
 use crate::failure;
-use crate::module::Module;
+use crate::image::Setup;
+use crate::module::Code;
 use crate::runtime::ticks;
 use crate::state::{Identity, Stage, State};
 
@@ -28,7 +29,7 @@ pub(crate) struct Instance {
     pub(crate) pick: Option<PickFunction>,
     pub(crate) begun: Option<TypedFunc<(&'static [abi::Begun],), ()>>,
     pub(crate) ended: Option<TypedFunc<(&'static [abi::Ended],), ()>>,
-    raw: component::Instance,
+    pub(crate) raw: component::Instance,
     limits: PluginLimits,
     deadline_ticks: u64,
     memory_bytes: usize,
@@ -45,16 +46,16 @@ pub(crate) enum StartError {
 }
 
 impl Instance {
-    /// Instantiates the module and configures the instance, each within the limits.
-    pub(crate) fn start(
-        module: &Module,
+    /// Instantiates the code and configures the instance, each within the limits.
+    pub(crate) fn configured(
+        code: &Code,
         identity: &Arc<Identity>,
         limits: PluginLimits,
         settings: &str,
     ) -> Result<Self, StartError> {
-        let mut instance = Self::instantiate(module, identity, limits)?;
+        let mut instance = Self::instantiate(code, identity, limits)?;
         let configure =
-            find_one::<(&str,), (Result<(), String>,)>(&mut instance.store, &instance.raw, module.exports.configure)?;
+            find_one::<(&str,), (Result<(), String>,)>(&mut instance.store, &instance.raw, code.exports.configure)?;
         instance.store.data_mut().stage = Stage::Configure;
         instance.store.set_epoch_deadline(ticks(limits.configure_deadline));
         let configured = configure.call(&mut instance.store, (settings,));
@@ -67,14 +68,27 @@ impl Instance {
         }
     }
 
+    /// Instantiates code that is as `configure` left it, and declares what it declared.
+    pub(crate) fn of_image(
+        code: &Code,
+        identity: &Arc<Identity>,
+        limits: PluginLimits,
+        setup: &Setup,
+    ) -> Result<Self, StartError> {
+        let mut instance = Self::instantiate(code, identity, limits)?;
+        setup.repeat(instance.store.data_mut()).map_err(StartError::Refused)?;
+        instance.measure();
+        Ok(instance)
+    }
+
     /// The plugin's settings schema, as it tells it before it is configured.
     pub(crate) fn settings_schema(
-        module: &Module,
+        code: &Code,
         identity: &Arc<Identity>,
         limits: PluginLimits,
     ) -> Result<String, StartError> {
-        let mut instance = Self::instantiate(module, identity, limits)?;
-        let schema = find_one::<(), (String,)>(&mut instance.store, &instance.raw, module.exports.settings_schema)?;
+        let mut instance = Self::instantiate(code, identity, limits)?;
+        let schema = find_one::<(), (String,)>(&mut instance.store, &instance.raw, code.exports.settings_schema)?;
         instance.store.set_epoch_deadline(ticks(limits.configure_deadline));
         schema
             .call(&mut instance.store, ())
@@ -82,16 +96,16 @@ impl Instance {
             .map_err(|error| StartError::Failed(instance.failure(&error, limits.configure_deadline)))
     }
 
-    fn instantiate(module: &Module, identity: &Arc<Identity>, limits: PluginLimits) -> Result<Self, StartError> {
-        let mut store = Store::new(module.pre.engine(), State::new(identity, limits));
+    fn instantiate(code: &Code, identity: &Arc<Identity>, limits: PluginLimits) -> Result<Self, StartError> {
+        let mut store = Store::new(code.pre.engine(), State::new(identity, limits));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
         store.set_epoch_deadline(ticks(limits.configure_deadline));
-        let raw = module.pre.instantiate(&mut store).map_err(|error| {
+        let raw = code.pre.instantiate(&mut store).map_err(|error| {
             let state = store.data_mut();
             StartError::Failed(failure::of(&error, state, limits.configure_deadline, limits.memory_bytes))
         })?;
-        let exports = &module.exports;
+        let exports = &code.exports;
         let (connection, request) =
             (find(&mut store, &raw, exports.connection)?, find(&mut store, &raw, exports.request)?);
         let (response, pick) = (find(&mut store, &raw, exports.response)?, find(&mut store, &raw, exports.pick)?);

@@ -19,6 +19,7 @@ mod error;
 mod failure;
 mod filter;
 mod host;
+mod image;
 mod instance;
 mod library;
 mod limits;
@@ -34,6 +35,8 @@ pub use error::{LoadError, Reason};
 pub use library::{File, Library};
 pub use manifest::{ABI, About, Form, Manifest};
 pub use module::Module;
+/// How a plugin is configured: what an embedder writes in Rust and the host reads from its config file.
+pub use palisade_config::{Capability, Plugin as PluginConfig, PluginLimits};
 pub use plugin::Plugin;
 pub use runtime::{Engine, EngineError, Options};
 pub use state::Services;

@@ -1,8 +1,12 @@
 //! One instance's metrics: what it declared, and the series behind its handles.
+//!
+//! Both are numbered in the order of the calls, so that whoever makes the same calls again gets the same numbers: that is
+//! how an instance that starts from a configured image finds its handles good.
 
 use std::collections::HashMap;
 
 use palisade_contract::metrics::{Kind, Metric, Series, Unit};
+use serde::{Deserialize, Serialize};
 
 use crate::state::Identity;
 
@@ -13,52 +17,107 @@ const LABELS_MAX: usize = 8;
 /// Bytes of one label value; what is beyond is cut off.
 const VALUE_BYTES_MAX: usize = 256;
 
+/// What a plugin says of one of its metrics.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Declaration {
+    #[serde(with = "KindName")]
+    pub(crate) kind: Kind,
+    #[serde(with = "UnitName")]
+    pub(crate) unit: Unit,
+    pub(crate) name: String,
+    pub(crate) help: String,
+    pub(crate) labels: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Kind")]
+enum KindName {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Unit")]
+enum UnitName {
+    None,
+    Seconds,
+    Bytes,
+}
+
+/// The calls that made an instance's metrics what they are.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct MeterCalls {
+    declarations: Vec<Declaration>,
+    series: Vec<(u32, Vec<String>)>,
+}
+
 /// What one instance declared, and the series behind its handles.
 #[derive(Debug)]
 pub(crate) struct Meters {
     declared: Vec<Declared>,
     series: Vec<Series>,
+    /// For each series the call that it was made by.
+    asked: Vec<(u32, Vec<String>)>,
     series_max: usize,
 }
 
 #[derive(Debug)]
 struct Declared {
+    declaration: Declaration,
     metric: Metric,
-    labels: Vec<String>,
     handles: HashMap<Vec<String>, u32>,
     overflow: Option<u32>,
 }
 
 impl Meters {
     pub(crate) fn new(series_max: usize) -> Self {
-        Self { declared: Vec::new(), series: Vec::new(), series_max }
+        Self { declared: Vec::new(), series: Vec::new(), asked: Vec::new(), series_max }
     }
 
     /// Declares a metric and gives its number.
     ///
     /// # Errors
     /// A sentence that says which rule it breaks.
-    pub(crate) fn declare(
-        &mut self,
-        identity: &Identity,
-        (kind, unit): (Kind, Unit),
-        (name, help): (&str, String),
-        labels: Vec<String>,
-    ) -> Result<u32, String> {
+    pub(crate) fn declare(&mut self, identity: &Identity, declaration: Declaration) -> Result<u32, String> {
+        let name = declaration.name.as_str();
         if self.declared.len() >= METRICS_MAX {
             return Err(format!("metric {name:?}: a plugin may declare at most {METRICS_MAX}"));
         }
         if !is_name(name) {
             return Err(format!("metric {name:?}: a name is [a-zA-Z_][a-zA-Z0-9_]*, and does not begin with \"__\""));
         }
-        if self.declared.iter().any(|declared| declared.metric.name == full_name(identity, name)) {
+        if self.declared.iter().any(|declared| declared.declaration.name == name) {
             return Err(format!("metric {name:?} is declared twice"));
         }
-        check_labels(name, &labels)?;
+        check_labels(name, &declaration.labels)?;
+        let Declaration { kind, unit, help, .. } = declaration.clone();
         let metric = Metric { name: full_name(identity, name), help, kind, unit };
         identity.services.metrics.declare(&metric)?;
-        self.declared.push(Declared { metric, labels, handles: HashMap::new(), overflow: None });
+        self.declared.push(Declared { declaration, metric, handles: HashMap::new(), overflow: None });
         u32::try_from(self.declared.len() - 1).map_err(|error| error.to_string())
+    }
+
+    /// The calls that would make others the same as these.
+    pub(crate) fn calls(&self) -> MeterCalls {
+        MeterCalls {
+            declarations: self.declared.iter().map(|declared| declared.declaration.clone()).collect(),
+            series: self.asked.clone(),
+        }
+    }
+
+    /// Makes the calls again.
+    ///
+    /// # Errors
+    /// A sentence: what was allowed before is no longer.
+    pub(crate) fn repeat(&mut self, identity: &Identity, calls: &MeterCalls) -> Result<(), String> {
+        for declaration in &calls.declarations {
+            self.declare(identity, declaration.clone())?;
+        }
+        for (metric, values) in &calls.series {
+            self.series(identity, *metric, values.clone()).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     /// The handle of the series with these label values.
@@ -73,11 +132,11 @@ impl Meters {
     ) -> wasmtime::Result<u32> {
         let declared = usize::try_from(metric).ok().and_then(|index| self.declared.get_mut(index));
         let Some(declared) = declared else { wasmtime::bail!("metric {metric} was never declared") };
-        if values.len() != declared.labels.len() {
+        if values.len() != declared.declaration.labels.len() {
             wasmtime::bail!(
                 "metric {:?} has {} labels, not {}",
                 declared.metric.name,
-                declared.labels.len(),
+                declared.declaration.labels.len(),
                 values.len()
             );
         }
@@ -85,6 +144,7 @@ impl Meters {
         if let Some(handle) = declared.handles.get(&values) {
             return Ok(*handle);
         }
+        let asked = (metric, values.clone());
         if declared.handles.len() >= self.series_max {
             identity.stats.series_overflowed();
             if let Some(handle) = declared.overflow {
@@ -93,10 +153,11 @@ impl Meters {
             values.iter_mut().for_each(|value| "other".clone_into(value));
         }
         let labels: Vec<(&str, &str)> = std::iter::once(("plugin", identity.name.as_str()))
-            .chain(declared.labels.iter().map(String::as_str).zip(values.iter().map(String::as_str)))
+            .chain(declared.declaration.labels.iter().map(String::as_str).zip(values.iter().map(String::as_str)))
             .collect();
         let handle = u32::try_from(self.series.len())?;
         self.series.push(identity.services.metrics.series(&declared.metric, &labels));
+        self.asked.push(asked);
         if declared.handles.len() >= self.series_max {
             declared.overflow = Some(handle);
         } else {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use palisade_contract::Phase;
+use palisade_contract::{Phase, Phases};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use crate::manifest::{ABI, Form, Manifest, PACKAGE};
@@ -15,13 +15,34 @@ use crate::{Reason, host};
 #[derive(Clone)]
 pub struct Module {
     pub(crate) manifest: Arc<Manifest>,
-    pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
+    pub(crate) code: Code,
+    file: Arc<[u8]>,
 }
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_tuple("Module").field(&self.manifest).finish()
+    }
+}
+
+/// A component that is compiled and linked: what instances are made of.
+#[derive(Clone)]
+pub(crate) struct Code {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) exports: Exports,
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Code").finish_non_exhaustive()
+    }
+}
+
+impl Code {
+    /// # Errors
+    /// An import or export has a type that is not the contract's.
+    pub(crate) fn new(engine: &Engine, component: &Component, phases: Phases) -> Result<Self, Reason> {
+        Ok(Self { exports: Exports::of(component, phases)?, pre: link(engine, component)? })
     }
 }
 
@@ -50,17 +71,22 @@ impl Module {
             let component = componentize(bytes, manifest.form)?;
             Component::new(&engine.wasmtime, &component).map_err(|error| Reason::Compile(format!("{error:#}")))
         })?;
-        Ok(Self {
-            exports: Exports::of(&component, &manifest)?,
-            pre: link(engine, &component)?,
-            manifest: manifest.into(),
-        })
+        let code = Code::new(engine, &component, manifest.phases)?;
+        Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
     }
 
     /// What the file says of itself.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The component that the file is, or becomes.
+    ///
+    /// # Errors
+    /// A core module does not say what component it is.
+    pub(crate) fn component(&self) -> Result<Cow<'_, [u8]>, Reason> {
+        componentize(&self.file, self.manifest.form)
     }
 }
 
@@ -95,7 +121,7 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Re
 }
 
 impl Exports {
-    fn of(component: &Component, manifest: &Manifest) -> Result<Self, Reason> {
+    fn of(component: &Component, phases: Phases) -> Result<Self, Reason> {
         let find = |interface: &str, function: &str| {
             let interface = format!("{PACKAGE}/{interface}@{ABI}");
             let instance = component.get_export_index(None, &interface);
@@ -103,9 +129,8 @@ impl Exports {
                 .and_then(|instance| component.get_export_index(Some(&instance), function))
                 .ok_or_else(|| Reason::Type(format!("{interface:?} has no function {function:?}")))
         };
-        let in_phase = |phase: Phase, function: &str| {
-            manifest.phases.has(phase).then(|| find(phase.as_str(), function)).transpose()
-        };
+        let in_phase =
+            |phase: Phase, function: &str| phases.has(phase).then(|| find(phase.as_str(), function)).transpose();
         Ok(Self {
             configure: find("lifecycle", "configure")?,
             settings_schema: find("lifecycle", "settings-schema")?,

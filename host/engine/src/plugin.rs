@@ -7,12 +7,17 @@ use palisade_contract::{self as contract, Filter, OnError};
 
 use crate::Reason;
 use crate::filter::Slot;
+use crate::image::Image;
 use crate::instance::{Instance, StartError};
 use crate::manifest::Manifest;
 use crate::module::Module;
 use crate::runtime::Engine;
 use crate::state::Identity;
 use crate::stats::Stats;
+
+/// Settings of at least this size are taken only once, into an image that every instance starts from. Smaller ones are
+/// parsed in microseconds, far less than an image takes to make.
+const IMAGE_SETTINGS_BYTES: usize = 4 << 10;
 
 /// A module with one configuration's settings, grants and limits, configured once to see that it takes them.
 #[derive(Debug, Clone)]
@@ -26,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) identity: Arc<Identity>,
     pub(crate) config: palisade_config::Plugin,
     settings: String,
+    /// What fresh instances start from, where configuring each one would take too long.
+    image: Option<Image>,
 }
 
 impl Plugin {
@@ -41,12 +48,16 @@ impl Plugin {
         if manifest.phases.iter().next().is_none() {
             return Err(Reason::NoPhase);
         }
-        let inner = Inner {
+        let mut inner = Inner {
             module: module.clone(),
             identity: identity(engine, config),
             config: config.clone(),
             settings: config.settings.to_string(),
+            image: None,
         };
+        if inner.settings.len() >= IMAGE_SETTINGS_BYTES {
+            inner.image = Image::take(engine, module, &inner.identity, (&config.limits, &inner.settings))?;
+        }
         inner.start().map_err(Reason::from)?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -60,7 +71,7 @@ impl Plugin {
         module: &Module,
         config: &palisade_config::Plugin,
     ) -> Result<String, Reason> {
-        Instance::settings_schema(module, &identity(engine, config), config.limits).map_err(Reason::from)
+        Instance::settings_schema(&module.code, &identity(engine, config), config.limits).map_err(Reason::from)
     }
 
     /// What its file says of itself.
@@ -94,7 +105,10 @@ fn identity(engine: &Engine, config: &palisade_config::Plugin) -> Arc<Identity> 
 impl Inner {
     /// A fresh instance, configured.
     pub(crate) fn start(&self) -> Result<Instance, StartError> {
-        Instance::start(&self.module, &self.identity, self.config.limits, &self.settings)
+        match &self.image {
+            Some(image) => Instance::of_image(&image.code, &self.identity, self.config.limits, &image.setup),
+            None => Instance::configured(&self.module.code, &self.identity, self.config.limits, &self.settings),
+        }
     }
 
     pub(crate) fn on_error(&self) -> Option<OnError> {

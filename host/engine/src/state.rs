@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::header::HeaderName;
-use palisade_contract::metrics::Metrics;
-use palisade_contract::{Clock, Exchange, ExchangeId, Names, Phase, Reply};
+use palisade_contract::metrics::{Discard, Metrics};
+use palisade_contract::{Clock, Exchange, ExchangeId, Names, Phase, Reply, SystemClock};
 
 use crate::allowance::Allowance;
 use crate::limits::Limiter;
@@ -20,6 +20,13 @@ pub struct Services {
     pub names: Arc<Names>,
     /// Where guests' metrics go.
     pub metrics: Arc<dyn Metrics>,
+}
+
+impl Default for Services {
+    /// The machine's clocks, no names yet, and metrics that nobody counts.
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), names: Arc::default(), metrics: Arc::new(Discard) }
+    }
 }
 
 /// What stays the same for all instances of one plugin.
@@ -47,6 +54,8 @@ pub(crate) struct State {
     pub(crate) hot_headers: Vec<HeaderName>,
     pub(crate) meters: Meters,
     pub(crate) log_lines: Allowance,
+    /// Whether the guest was told something that another moment, or another process, would have told otherwise.
+    pub(crate) told_of_now: bool,
     pub(crate) wasi: crate::host::wasi::Tables,
 }
 
@@ -73,6 +82,7 @@ impl State {
             hot_headers: Vec::new(),
             meters: Meters::new(limits.series),
             log_lines: Allowance::new(),
+            told_of_now: false,
             wasi: crate::host::wasi::Tables::default(),
         }
     }

@@ -5,7 +5,7 @@ use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 
 use super::Guest;
 use crate::abi::{MetricKind, MetricUnit};
-use crate::meters::cut;
+use crate::meters::{Declaration, cut};
 use crate::state::{Stage, State};
 
 const HELP_BYTES_MAX: usize = 1_000;
@@ -53,10 +53,10 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
     })
 }
 
-type Declaration = (MetricKind, WasmStr, WasmStr, MetricUnit, WasmList<WasmStr>);
+type Declared = (MetricKind, WasmStr, WasmStr, MetricUnit, WasmList<WasmStr>);
 
 fn add_declaring(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("declare", |mut guest: Guest<'_>, (kind, name, help, unit, labels): Declaration| {
+    interface.func_wrap("declare", |mut guest: Guest<'_>, (kind, name, help, unit, labels): Declared| {
         if guest.data().stage != Stage::Configure {
             wasmtime::bail!("metrics.declare outside of configure");
         }
@@ -64,7 +64,8 @@ fn add_declaring(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<
         cut(&mut help, HELP_BYTES_MAX);
         let labels = texts(&mut guest, &labels)?;
         let state = guest.data_mut();
-        Ok((state.meters.declare(&state.identity, (kind.into(), unit.into()), (&name, help), labels),))
+        let declaration = Declaration { kind: kind.into(), unit: unit.into(), name, help, labels };
+        Ok((state.meters.declare(&state.identity, declaration),))
     })?;
     interface.func_wrap("series", |mut guest: Guest<'_>, (metric, values): (u32, WasmList<WasmStr>)| {
         let values = texts(&mut guest, &values)?;

@@ -8,8 +8,12 @@ use crate::state::State;
 const BYTES_MAX: u32 = 65_536;
 
 pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("number", |_: Guest<'_>, (): ()| Ok((number()?,)))?;
-    interface.func_wrap("bytes", |_: Guest<'_>, (count,): (u32,)| {
+    interface.func_wrap("number", |mut guest: Guest<'_>, (): ()| {
+        guest.data_mut().told_of_now = true;
+        Ok((number()?,))
+    })?;
+    interface.func_wrap("bytes", |mut guest: Guest<'_>, (count,): (u32,)| {
+        guest.data_mut().told_of_now = true;
         if count > BYTES_MAX {
             wasmtime::bail!("{count} random bytes asked for, at most {BYTES_MAX} are given");
         }

@@ -45,7 +45,8 @@ pub(crate) fn add(linker: &mut Linker<State>, imports: &[String]) -> wasmtime::R
             "wasi:io/poll" => instance.resource("pollable", ResourceType::host::<Pollable>(), nothing)?,
             "wasi:io/streams" => add_streams(&mut instance)?,
             "wasi:clocks/monotonic-clock" => add_clock(&mut instance)?,
-            "wasi:random/insecure-seed" => instance.func_wrap("insecure-seed", |_: Guest<'_>, (): ()| {
+            "wasi:random/insecure-seed" => instance.func_wrap("insecure-seed", |mut guest: Guest<'_>, (): ()| {
+                guest.data_mut().told_of_now = true;
                 Ok(((super::random::number()?, super::random::number()?),))
             })?,
             _ => {}
@@ -70,7 +71,8 @@ fn add_output(interface: &mut LinkerInstance<'_, State>, name: &str) -> wasmtime
 }
 
 fn add_clock(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("now", |guest: Guest<'_>, (): ()| {
+    interface.func_wrap("now", |mut guest: Guest<'_>, (): ()| {
+        guest.data_mut().told_of_now = true;
         Ok((nanoseconds(since_start(guest.data().identity.services.clock.now())),))
     })?;
     interface.func_wrap("resolution", |_: Guest<'_>, (): ()| Ok((1_u64,)))
