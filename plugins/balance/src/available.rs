@@ -5,8 +5,8 @@ use palisade_sdk::{Candidate, Health, Outcome};
 /// The candidates of the best standing that any of them has. There is at least one.
 ///
 /// Healthy ones that were not tried yet come first, then healthy ones that were, then those that are being drained, and
-/// unhealthy ones only when there is nothing else: a health check may be wrong, and an answer from a doubtful endpoint is
-/// better than none for certain.
+/// unhealthy ones only when there is nothing else: a health check may be wrong, and an answer from a doubtful endpoint
+/// is better than none for certain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Available<'a> {
     candidates: &'a [Candidate],

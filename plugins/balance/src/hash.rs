@@ -1,4 +1,5 @@
-//! What a request has in common with its siblings (a header, a cookie, the client), in; its number for consistent hashing, out.
+//! What a request has in common with its siblings (a header, a cookie, the client), in; its number for consistent
+//! hashing, out.
 
 use std::net::IpAddr;
 
@@ -72,8 +73,8 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(letter)
 }
 
-/// FNV-1a, 64 bits, with its weak high bits spread. The same on every host and after every restart, so that all hosts send one
-/// client to one endpoint; who knows it can choose an endpoint, and that is all it is good for.
+/// FNV-1a, 64 bits, with its weak high bits spread. The same on every host and after every restart, so that all hosts
+/// send one client to one endpoint; who knows it can choose an endpoint, and that is all it is good for.
 fn hash(bytes: &[u8]) -> u64 {
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
 }

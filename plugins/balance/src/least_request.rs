@@ -12,8 +12,8 @@ pub(crate) fn random(available: &Available<'_>, generator: &mut Generator) -> us
     draw(available, None, generator).map_or(0, |(index, _)| index)
 }
 
-/// Draws two different candidates at random, more likely by their weight, and picks the one with fewer requests under way
-/// for its weight; the first, where they are equal.
+/// Draws two different candidates at random, more likely by their weight, and picks the one with fewer requests under
+/// way for its weight; the first, where they are equal.
 ///
 /// That keeps the fullest queue within O(log log n) of the average (Mitzenmacher, 2001) without the herd that follows
 /// when every worker picks the one least loaded endpoint at the same time. On idle endpoints it spreads by weight.
@@ -87,7 +87,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_more_loaded_of_two_is_never_picked(loads in prop::collection::vec((1..9_u32, 0..9_u32), 2..3), seed: u64) {
+        fn the_more_loaded_of_two_is_never_picked(
+            loads in prop::collection::vec((1..9_u32, 0..9_u32), 2..3),
+            seed: u64,
+        ) {
             let mut two = candidates(&loads.iter().map(|(weight, _)| *weight).collect::<Vec<_>>());
             for (candidate, (_, in_flight)) in two.iter_mut().zip(&loads) {
                 candidate.in_flight = *in_flight;

@@ -1,7 +1,8 @@
 //! Chooses the endpoint: weighted round robin, random, least request or Maglev, by weight and slow start.
 //!
-//! Candidates that are unhealthy, being drained or were tried before in the same exchange are left out unless there is nothing else.
-//! A pick allocates nothing, and makes no host call unless it hashes a header or a cookie, or counts something rare.
+//! Candidates that are unhealthy, being drained or were tried before in the same exchange are left out unless there is
+//! nothing else. A pick allocates nothing, and makes no host call unless it hashes a header or a cookie, or counts
+//! something rare.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,7 @@
 //! Maglev: a number for a request, in; the endpoint that it belongs to, out, the same one on every host.
 //!
-//! After Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4, with weights.
+//! After Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4, with
+//! weights.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -10,9 +11,9 @@ use crate::{available::Available, generator::mix};
 
 /// Which endpoint each slot belongs to, for one upstream.
 ///
-/// It depends on the endpoints' keys and weights alone, not on their order nor their health, so that all hosts agree and an
-/// endpoint that fails for a while gets its own requests back. A slot whose endpoint is not available hands its requests
-/// to the next slot's: as slots are scattered, they spread over all others by weight.
+/// It depends on the endpoints' keys and weights alone, not on their order nor their health, so that all hosts agree
+/// and an endpoint that fails for a while gets its own requests back. A slot whose endpoint is not available hands its
+/// requests to the next slot's: as slots are scattered, they spread over all others by weight.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     members: Vec<Member>,
@@ -66,10 +67,11 @@ impl Member {
     }
 }
 
-/// Deals the slots: each member in turn takes the next free slot of its own permutation of all slots. Turns come as often as
-/// weights say, and everyone has one before anyone has a second.
+/// Deals the slots: each member in turn takes the next free slot of its own permutation of all slots. Turns come as
+/// often as weights say, and everyone has one before anyone has a second.
 ///
-/// O(size × log size) for the permutations and O(size × log members) for the turns: a few milliseconds for 65,537 slots.
+/// O(size × log size) for the permutations and O(size × log members) for the turns: a few milliseconds for 65,537
+/// slots.
 fn deal(members: &[Member], size: usize) -> Vec<u16> {
     let mut slots = vec![FREE; size];
     let hands = members.iter().zip(0..FREE).map(|(member, index)| Hand::new(*member, index, size));
@@ -225,7 +227,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn the_order_of_the_candidates_does_not_matter(weights in prop::collection::vec(1..9_u32, 2..12), turn in 0..12_usize) {
+        fn the_order_of_the_candidates_does_not_matter(
+            weights in prop::collection::vec(1..9_u32, 2..12),
+            turn in 0..12_usize,
+        ) {
             let candidates = candidates(&weights);
             let mut turned = candidates.clone();
             turned.rotate_left(turn % weights.len());

@@ -110,7 +110,8 @@ mod tests {
             for _ in 0..3 {
                 let picks = picks(&mut state, &candidates, usize::try_from(round).unwrap());
                 for (index, weight) in weights.iter().enumerate() {
-                    prop_assert_eq!(picks.iter().filter(|pick| **pick == index).count(), usize::try_from(*weight).unwrap());
+                    let count = picks.iter().filter(|pick| **pick == index).count();
+                    prop_assert_eq!(count, usize::try_from(*weight).unwrap());
                 }
             }
         }
@@ -123,7 +124,8 @@ mod tests {
             let picks = picks(&mut state, &candidates, usize::try_from(round * 2).unwrap());
             for (index, weight) in weights.iter().enumerate() {
                 // Smooth: between two turns of others there are no more turns than its share of them, rounded up.
-                let longest = picks.chunk_by(|a, b| a == b).filter(|run| run[0] == index).map(<[usize]>::len).max().unwrap_or(0);
+                let runs = picks.chunk_by(|a, b| a == b).filter(|run| run[0] == index);
+                let longest = runs.map(<[usize]>::len).max().unwrap_or(0);
                 let others = round - weight;
                 prop_assert!(longest <= usize::try_from(weight.div_ceil(others) + 1).unwrap(), "{picks:?}");
             }

@@ -38,8 +38,8 @@ pub(crate) enum Algorithm {
 /// How many slots a Maglev table has: a prime, so that each endpoint's walk comes by every slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "u32")]
-#[schemars(with = "u32")]
-pub(crate) struct TableSize(#[schemars(range(min = 251, max = 655_373))] u32);
+#[schemars(with = "u32", extend("minimum" = 251, "maximum" = 655373))]
+pub(crate) struct TableSize(u32);
 
 impl TableSize {
     /// The number.

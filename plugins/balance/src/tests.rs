@@ -184,6 +184,7 @@ fn a_mistake_in_the_settings_is_named_with_its_key() {
     );
     check(
         json!({ "algorithm": "fastest" }),
-        "settings.algorithm: unknown variant `fastest`, expected one of `weighted_round_robin`, `random`, `least_request`, `maglev`",
+        "settings.algorithm: unknown variant `fastest`, expected one of \
+         `weighted_round_robin`, `random`, `least_request`, `maglev`",
     );
 }

@@ -1,4 +1,5 @@
-//! The headers that rules look at: whether one is there comes with the request, its values are fetched when a rule needs them.
+//! The headers that rules look at: whether one is there comes with the request, its values are fetched when a rule
+//! needs them.
 
 use std::cell::OnceCell;
 
@@ -41,8 +42,9 @@ impl Headers {
         }
     }
 
-    /// Whether the request's header meets the test: any of its values, not only the first, which is all that a hot header
-    /// gives. So the first one can show that the test is met or that the header is absent, and otherwise the values are fetched.
+    /// Whether the request's header meets the test: any of its values, not only the first, which is all that a hot
+    /// header gives. So the first one can show that the test is met or that the header is absent, and otherwise the
+    /// values are fetched.
     pub(crate) fn meet(&self, header: HeaderIndex, test: &ValueTest, request: &Request<'_>) -> bool {
         let Some(column) = self.columns.get(header.0) else { return false };
         let Some(hot) = column.hot else { return column.meets(test, request, 0) };

@@ -30,8 +30,8 @@ impl TryFrom<String> for HostName {
     }
 }
 
-/// Labels of letters, digits, `-` and `_` (which names in use have), none of them empty. IPv6 literals are no names: one address
-/// has many spellings, and a rule that knew one of them could be walked around.
+/// Labels of letters, digits, `-` and `_` (which names in use have), none of them empty. IPv6 literals are no names:
+/// one address has many spellings, and a rule that knew one of them could be walked around.
 fn is_name(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     name.split('.').all(|label| !label.is_empty() && label.bytes().all(letter))
@@ -71,8 +71,8 @@ fn after(host: &str, dot: usize) -> &str {
     host.get(dot + 1..).unwrap_or_default()
 }
 
-/// The host of a request as sets hold it: in lower case, without user information and without the root's trailing dot. Takes a host
-/// without its port.
+/// The host of a request as sets hold it: in lower case, without user information and without the root's trailing dot.
+/// Takes a host without its port.
 pub(crate) fn canonical(host: Cow<'_, str>) -> Cow<'_, str> {
     let plain = host.rsplit_once('@').map_or(&*host, |(_, host)| host);
     let plain = plain.strip_suffix('.').unwrap_or(plain);

@@ -1,8 +1,8 @@
 //! Allows and denies by address, method, host, path, header and query.
 //!
-//! Addresses come first: the lists `allow` and `deny` and their `default`. Then the rules, in order, of which the first one
-//! that matches decides. What the client's address alone decides is enforced when the connection opens, before TLS; the
-//! request phase decides all of it again, so it is right on its own.
+//! Addresses come first: the lists `allow` and `deny` and their `default`. Then the rules, in order, of which the first
+//! one that matches decides. What the client's address alone decides is enforced when the connection opens, before TLS;
+//! the request phase decides all of it again, so it is right on its own.
 
 #![forbid(unsafe_code)]
 
@@ -166,8 +166,8 @@ impl Rule {
         self.answer.flow(decision)
     }
 
-    /// Where to count the refusal of a connection that it decides about; none where it lets it in. Counts the match of a refusal;
-    /// otherwise each request will.
+    /// Where to count the refusal of a connection that it decides about; none where it lets it in. Counts the match of
+    /// a refusal; otherwise each request will.
     fn refuse(&self) -> Option<Denials> {
         match self.action {
             Action::Allow | Action::Count => None,

@@ -31,7 +31,8 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(letter)
 }
 
-/// Methods. Looking up one that has a number in [`Method`] is one comparison; the others cost a host call for their text.
+/// Methods. Looking up one that has a number in [`Method`] is one comparison; the others cost a host call for their
+/// text.
 #[derive(Debug)]
 pub(crate) struct MethodSet {
     known: Vec<Method>,

@@ -33,7 +33,8 @@ impl Network {
     /// # Errors
     ///
     /// A sentence that quotes the text, for anything else and for a prefix with bits set beyond its length: whether the
-    /// address or the length was meant cannot be told, and blocking a wider block than meant is worse than not starting.
+    /// address or the length was meant cannot be told, and blocking a wider block than meant is worse than not
+    /// starting.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         Self::read(text).map_err(|reason| format!("{text:?} is not a network: {reason}"))
     }

@@ -1,9 +1,9 @@
 //! Networks with a value each, in; an address, out comes the value of the longest prefix that covers it.
 //!
-//! The map is flat: the networks are laid over each other once, when it is built, which leaves the boundaries at which the
-//! answer changes, in order. Finding is one binary search over them, and neighbours with the same answer are one range. A
-//! trie would answer no faster and hold several times the memory: 100,000 prefixes are at most 200,000 boundaries of five
-//! bytes (IPv4) or 17 (IPv6).
+//! The map is flat: the networks are laid over each other once, when it is built, which leaves the boundaries at which
+//! the answer changes, in order. Finding is one binary search over them, and neighbours with the same answer are one
+//! range. A trie would answer no faster and hold several times the memory: 100,000 prefixes are at most 200,000
+//! boundaries of five bytes (IPv4) or 17 (IPv6).
 
 use std::net::IpAddr;
 
@@ -32,8 +32,8 @@ impl<V: Copy + Eq> NetworkMap<V> {
         Self { v4: Boundaries::new(v4), v6: Boundaries::new(v6) }
     }
 
-    /// The value of the longest prefix that covers the address. IPv4 networks cover IPv4 addresses alone, and IPv6 those
-    /// of IPv6.
+    /// The value of the longest prefix that covers the address. IPv4 networks cover IPv4 addresses alone, and IPv6
+    /// those of IPv6.
     pub(crate) fn find(&self, address: IpAddr) -> Option<V> {
         match address {
             IpAddr::V4(address) => self.v4.find(address.to_bits()),
@@ -49,7 +49,8 @@ struct Block<K, V> {
     value: V,
 }
 
-/// Where the answer changes: from `starts[i]` up to the next start it is `values[i]`. Before the first start it is none.
+/// Where the answer changes: from `starts[i]` up to the next start it is `values[i]`. Before the first start it is
+/// none.
 #[derive(Debug)]
 struct Boundaries<K, V> {
     starts: Vec<K>,
@@ -57,8 +58,8 @@ struct Boundaries<K, V> {
 }
 
 impl<K: Address, V: Copy + Eq> Boundaries<K, V> {
-    /// Sweeps over the blocks in order of their first address. Prefixes nest or are apart, so those that are open at one
-    /// address form a stack with the longest prefix on top.
+    /// Sweeps over the blocks in order of their first address. Prefixes nest or are apart, so those that are open at
+    /// one address form a stack with the longest prefix on top.
     fn new(mut blocks: Vec<Block<K, V>>) -> Self {
         blocks.sort_by_key(|block| (block.first, block.length));
         let mut boundaries = Self { starts: Vec::new(), values: Vec::new() };
@@ -241,7 +242,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_address_gets_what_looking_at_every_network_gives(networks in networks(), addresses in prop::collection::vec(bits(), 20)) {
+        fn every_address_gets_what_looking_at_every_network_gives(
+            networks in networks(),
+            addresses in prop::collection::vec(bits(), 20),
+        ) {
             for family in [v4, v6] {
                 let map = build(&networks, family);
                 for address in &addresses {

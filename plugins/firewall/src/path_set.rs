@@ -85,8 +85,8 @@ impl PathSet {
     }
 }
 
-/// Prefixes, none of which begins with another: then the one that a path begins with, if any, is the last in order that is not
-/// after the path, and one binary search finds it.
+/// Prefixes, none of which begins with another: then the one that a path begins with, if any, is the last in order that
+/// is not after the path, and one binary search finds it.
 #[derive(Debug)]
 pub(crate) struct PrefixSet(Vec<String>);
 
@@ -152,7 +152,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn covering_is_beginning_with_any(prefixes in prop::collection::vec("/[ab]{0,4}", 0..12), path in "/[ab]{0,6}") {
+        fn covering_is_beginning_with_any(
+            prefixes in prop::collection::vec("/[ab]{0,4}", 0..12),
+            path in "/[ab]{0,6}",
+        ) {
             let expected = prefixes.iter().any(|prefix| path.starts_with(prefix));
             let set = PrefixSet::new(prefixes.iter().map(|text| prefix(text)));
             prop_assert_eq!(set.covers(path.as_bytes()), expected);

@@ -1,8 +1,8 @@
 //! A regular expression, in; whether it is found in some bytes, out, in time linear in their number.
 //!
 //! The syntax is that of Rust's `regex` crate without Unicode tables: `.` is any byte, `\w` and `(?i)` are ASCII. The
-//! automaton is built lazily while it matches, at most [`CACHE_BYTES`] of it: on a 120-byte `user-agent` inside wasmtime that is
-//! 25 times faster than `regex-lite`, and two thirds of the size of the whole `regex` crate.
+//! automaton is built lazily while it matches, at most [`CACHE_BYTES`] of it: on a 120-byte `user-agent` inside
+//! wasmtime that is 25 times faster than `regex-lite`, and two thirds of the size of the whole `regex` crate.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
@@ -94,7 +94,8 @@ pub(crate) const COMPILED_BYTES_MAX: usize = 64 << 10;
 /// What one expression may take for the states of its automaton. When they are full they are forgotten, and built anew.
 pub(crate) const CACHE_BYTES: usize = 128 << 10;
 
-/// One sentence. The syntax error in it draws the expression over several lines, and says what is wrong in the last one.
+/// One sentence. The syntax error in it draws the expression over several lines, and says what is wrong in the last
+/// one.
 fn reason(error: &BuildError) -> String {
     let mut source: &dyn std::error::Error = error;
     while let Some(deeper) = source.source() {
@@ -126,8 +127,8 @@ impl JsonSchema for Pattern {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A regular expression in the syntax of Rust's regex crate, on bytes and ASCII classes. It may \
-                            be found anywhere: anchor it with ^ and $ where that matters.",
+            "description": "A regular expression in the syntax of Rust's regex crate, on bytes and ASCII classes. \
+                            It may be found anywhere: anchor it with ^ and $ where that matters.",
         })
     }
 }
@@ -183,8 +184,8 @@ mod tests {
         );
     }
 
-    /// Patterns that explode in a backtracking engine are found missing at once, and the cache keeps its bound where nearly
-    /// every byte needs a new state.
+    /// Patterns that explode in a backtracking engine are found missing at once, and the cache keeps its bound where
+    /// nearly every byte needs a new state.
     #[test]
     fn no_pattern_takes_more_than_linear_time() {
         let same = vec![b'a'; 1 << 20];

@@ -4,8 +4,8 @@ use crate::{path::percent_decoded, value_test::ValueTest};
 
 /// Whether a parameter of this name meets the test: any of them, where it comes several times.
 ///
-/// Names and values are decoded as in `application/x-www-form-urlencoded` (WHATWG URL, section 5.1): `+` is a space, and what is no
-/// escape stays as it was written. `decoded` is memory to work in.
+/// Names and values are decoded as in `application/x-www-form-urlencoded` (WHATWG URL, section 5.1): `+` is a space,
+/// and what is no escape stays as it was written. `decoded` is memory to work in.
 pub(crate) fn meets(query: Option<&str>, name: &str, test: &ValueTest, decoded: &mut Vec<u8>) -> bool {
     let mut there = false;
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {

@@ -20,8 +20,8 @@ pub struct Settings {
     /// Networks that are not denied by `deny` or `default`. `rules` still apply to them.
     #[serde(default)]
     pub(crate) allow: Vec<Network>,
-    /// Networks that are denied. Where `allow` and `deny` both cover an address, the longer prefix counts; `deny`, where
-    /// they are the same.
+    /// Networks that are denied. Where `allow` and `deny` both cover an address, the longer prefix counts; `deny`,
+    /// where they are the same.
     #[serde(default)]
     pub(crate) deny: Vec<Network>,
     /// What becomes of addresses that neither list covers: `allow` (the default) or `deny`.
@@ -37,8 +37,9 @@ pub struct Settings {
     /// What becomes of requests that no rule decides: `allow` (the default), `deny` or `close`.
     #[serde(default = "allow")]
     pub(crate) default_action: Decision,
-    /// What becomes of requests whose path upstreams may read in different ways, where any rule looks at the path: `deny`
-    /// (the default), `close`, or `allow`, which lets the rules look at it with what is malformed as it was written.
+    /// What becomes of requests whose path upstreams may read in different ways, where any rule looks at the path:
+    /// `deny` (the default), `close`, or `allow`, which lets the rules look at it with what is malformed as it was
+    /// written.
     #[serde(default = "deny")]
     pub(crate) malformed: Decision,
     /// The status of a denial: 400 to 599, 403 by default.
@@ -74,7 +75,8 @@ pub(crate) struct When {
     pub(crate) client: Option<List<Network>>,
     /// The method is one of these. Methods are case-sensitive.
     pub(crate) methods: Option<List<MethodName>>,
-    /// The host is one of these: exact, or `*.example.com` for every host below. Case, port and trailing dot do not matter.
+    /// The host is one of these: exact, or `*.example.com` for every host below. Case, port and trailing dot do not
+    /// matter.
     pub(crate) hosts: Option<List<HostName>>,
     /// The path is one of these.
     pub(crate) path: Option<List<ExactPath>>,
@@ -153,8 +155,8 @@ impl Action {
 /// The status of a denial: 400 to 599.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "u16")]
-#[schemars(with = "u16")]
-pub(crate) struct Status(#[schemars(range(min = 400, max = 599))] pub(crate) u16);
+#[schemars(with = "u16", extend("minimum" = 400, "maximum" = 599))]
+pub(crate) struct Status(pub(crate) u16);
 
 impl TryFrom<u16> for Status {
     type Error = String;

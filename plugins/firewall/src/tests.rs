@@ -377,4 +377,8 @@ fn the_schema_describes_every_setting() {
         assert!(property["description"].is_string(), "{name}: {property:#}");
     }
     assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(
+        (&schema["$defs"]["Status"]["minimum"], &schema["$defs"]["Status"]["maximum"]),
+        (&json!(400), &json!(599))
+    );
 }

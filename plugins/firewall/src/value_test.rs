@@ -1,4 +1,5 @@
-//! What a rule asks of a header or of a query parameter: that it is there, that it is not, or what one of its values is.
+//! What a rule asks of a header or of a query parameter: that it is there, that it is not, or what one of its values
+//! is.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -6,9 +6,9 @@ use crate::labels::{Key, Labels};
 
 /// A gauge that every worker moves up and down.
 ///
-/// Nothing is counted here: an instance that failed takes no number with it, and what one instance counted up its successor counts
-/// down. So it is zero exactly when everything has ended. For the same reason `series_max` does not apply: an exchange has
-/// to end in the series in which it began.
+/// Nothing is counted here: an instance that failed takes no number with it, and what one instance counted up its
+/// successor counts down. So it is zero exactly when everything has ended. For the same reason `series_max` does not
+/// apply: an exchange has to end in the series in which it began.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     labels: Labels,

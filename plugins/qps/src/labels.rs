@@ -1,10 +1,12 @@
-//! An exchange, in; the values of the labels that tell it from others, out: first as numbers, as text only for a new series.
+//! An exchange, in; the values of the labels that tell it from others, out: first as numbers, as text only for a new
+//! series.
 
 use palisade_sdk::{Begun, Ended, Error, Method, Name, Protocol};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What exchanges can be told apart by. All of it is bounded by the config, the protocol or the host, and nothing by clients.
+/// What exchanges can be told apart by. All of it is bounded by the config, the protocol or the host, and nothing by
+/// clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Label {

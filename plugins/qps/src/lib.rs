@@ -1,7 +1,7 @@
 //! Counts requests by status class, bytes, requests in flight and latencies, by listener, route and upstream.
 //!
-//! The host hands over lists of exchanges. Each list is added up here first: the host is called once for each series that it touches,
-//! not once for each exchange.
+//! The host hands over lists of exchanges. Each list is added up here first: the host is called once for each series
+//! that it touches, not once for each exchange.
 
 #![forbid(unsafe_code)]
 

@@ -13,8 +13,8 @@ pub struct Settings {
     /// `method` and `protocol`. Requests in flight have those of `listener` and `route` that are among them.
     #[serde(default = "default_labels")]
     pub(crate) labels: Vec<Label>,
-    /// How many combinations of label values are told apart, 1 to 10,000; all further ones are counted as `other`. 200 by
-    /// default, which with five status classes is the host's own default limit of series.
+    /// How many combinations of label values are told apart, 1 to 10,000; all further ones are counted as `other`. 200
+    /// by default, which with five status classes is the host's own default limit of series.
     #[serde(default)]
     pub(crate) series_max: SeriesMax,
 }
@@ -22,8 +22,8 @@ pub struct Settings {
 /// How many combinations of label values are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "u32")]
-#[schemars(with = "u32")]
-pub(crate) struct SeriesMax(#[schemars(range(min = 1, max = 10_000))] u32);
+#[schemars(with = "u32", extend("minimum" = 1, "maximum" = 10000))]
+pub(crate) struct SeriesMax(u32);
 
 impl SeriesMax {
     /// The number.
