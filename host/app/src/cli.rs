@@ -53,7 +53,7 @@ impl Command {
 
 fn run(file: &Path) -> anyhow::Result<()> {
     let config = read(file)?;
-    logging::start(&config.log)?;
+    let _log = logging::start(&config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

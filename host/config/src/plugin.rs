@@ -27,6 +27,19 @@ pub struct Plugin {
 }
 
 impl Plugin {
+    /// A plugin with no settings, no grants and the default limits: for whoever embeds the engine.
+    #[must_use]
+    pub fn new(name: &str, module: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            module: module.to_owned(),
+            on_error: None,
+            grants: Vec::new(),
+            settings: settings::none(),
+            limits: PluginLimits::default(),
+        }
+    }
+
     pub(crate) fn read(name: &str, value: &Value<'_>) -> Option<Self> {
         let mut table = value.table("a plugin")?;
         let module = table.required("module", module);

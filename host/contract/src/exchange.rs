@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{Connection, HeadLimits, Name};
+use crate::{Connection, HeadLimits, Name, head};
 
 /// One request and, later, its response. Boxed once per request; filters swap the box, never copy what is in it.
 #[derive(Debug)]
@@ -69,6 +70,16 @@ impl Exchange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ExchangeId(pub u64);
 
+impl ExchangeId {
+    /// A number that this never gave before, below 2⁴⁸ for longer than any process runs: for an embedder that has no
+    /// numbers of its own.
+    #[must_use]
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+    }
+}
+
 /// What the client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -107,6 +118,23 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// The head of a request that an HTTP server has parsed, in our form: for an embedder. None where it has no path, or
+    /// where its host is missing, doubled or not one.
+    #[must_use]
+    pub fn from_parts(parts: http::request::Parts) -> Option<Self> {
+        let http::request::Parts { method, uri, mut headers, .. } = parts;
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (host, doubled) = (hosts.next(), hosts.next());
+        let authority = match uri.authority() {
+            Some(authority) => head::parse_authority(authority.as_str().as_bytes()),
+            None => head::parse_authority(host?.as_bytes()),
+        };
+        let authority = authority.filter(|_| doubled.is_none())?;
+        let target = uri.into_parts().path_and_query?;
+        head::RESERVED.iter().for_each(|name| drop(headers.remove(name)));
+        Some(Self { method, target, authority: Some(authority), headers })
+    }
+
     /// The authority's bytes; empty without one.
     #[must_use]
     pub fn authority_bytes(&self) -> &[u8] {
@@ -156,5 +184,57 @@ impl Reply {
         let mut headers = HeaderMap::with_capacity(1);
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         Self { status, headers, body: Bytes::from_static(text.as_bytes()) }
+    }
+}
+
+impl From<Reply> for Response<Bytes> {
+    /// As an HTTP server sends it.
+    fn from(reply: Reply) -> Self {
+        let mut response = Self::new(reply.body);
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    #[test]
+    fn a_parsed_request_becomes_a_head_if_it_has_one_host_and_a_path() {
+        check("/a?b", &[("host", "x:8443")], Some("x:8443 /a?b"));
+        check("http://y/a", &[("host", "x")], Some("y /a"));
+        check("/a", &[("host", "x"), ("connection", "close"), ("keep-alive", "1"), ("te", "trailers")], Some("x /a"));
+        check("/a", &[("host", "x"), ("accept", "*/*")], Some("x /a accept"));
+        check("/a", &[], None);
+        check("/a", &[("host", "x"), ("host", "x")], None);
+        check("/a", &[("host", "user@x")], None);
+        check("x:443", &[], None);
+    }
+
+    fn check(uri: &str, fields: &[(&str, &str)], expected: Option<&str>) {
+        let request = fields.iter().fold(Request::get(uri), |request, (name, value)| request.header(*name, *value));
+        let head = RequestHead::from_parts(request.body(()).expect("a request").into_parts().0);
+        let found = head.map(|head| {
+            let mut words = vec![String::from_utf8_lossy(head.authority_bytes()).into_owned(), head.target.to_string()];
+            words.extend(head.headers.keys().map(ToString::to_string));
+            words.join(" ")
+        });
+        assert_eq!(found.as_deref(), expected, "{uri} {fields:?}");
+    }
+
+    #[test]
+    fn a_reply_is_a_response() {
+        let response = Response::from(Reply::text(StatusCode::NOT_FOUND, "not here\n"));
+        assert_eq!((response.status(), &response.body()[..]), (StatusCode::NOT_FOUND, &b"not here\n"[..]));
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    }
+
+    #[test]
+    fn numbers_of_exchanges_are_never_given_twice_and_never_none() {
+        let (one, two) = (ExchangeId::next(), ExchangeId::next());
+        assert!(one != two && one.0 != 0 && two.0 != 0);
     }
 }

@@ -113,10 +113,10 @@ pub fn parse_authority(authority: &[u8]) -> Option<HeaderValue> {
 /// Whether a header frames or routes the message and so is the host's alone.
 #[must_use]
 pub fn is_reserved(name: &HeaderName) -> bool {
-    RESERVED.contains(name) || name.as_str() == "keep-alive" || name.as_str() == "proxy-connection"
+    RESERVED.contains(name)
 }
 
-const RESERVED: [HeaderName; 7] = [
+pub(crate) const RESERVED: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::HOST,
@@ -124,6 +124,8 @@ const RESERVED: [HeaderName; 7] = [
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 fn writable(name: &str) -> Result<HeaderName, HeadError> {

@@ -19,6 +19,7 @@ pub mod names;
 pub mod observe;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod whole;
 
 pub use balance::{Candidate, Health, Outcome, Pick, PickRequest};
 pub use chain::{Chain, Decision, Lease, PluginName};

@@ -15,6 +15,38 @@ pub trait Metrics: Send + Sync + Debug {
     fn series(&self, metric: &Metric, labels: &[(&str, &str)]) -> Series;
 }
 
+/// Counts nothing: for an embedder that has no use for plugins' metrics.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Discard;
+
+impl Metrics for Discard {
+    fn declare(&self, _metric: &Metric) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn series(&self, metric: &Metric, _labels: &[(&str, &str)]) -> Series {
+        match metric.kind {
+            Kind::Counter => Series::Counter(Arc::new(Self)),
+            Kind::Gauge => Series::Gauge(Arc::new(Self)),
+            Kind::Histogram => Series::Histogram(Arc::new(Self)),
+        }
+    }
+}
+
+impl Count for Discard {
+    fn add(&self, _amount: u64) {}
+}
+
+impl Level for Discard {
+    fn set(&self, _value: f64) {}
+
+    fn shift(&self, _by: f64) {}
+}
+
+impl Record for Discard {
+    fn record(&self, _values: &[f64]) {}
+}
+
 /// A metric as a plugin declared it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metric {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    Admission, Candidate, Connection, ConnectionId, Exchange, ExchangeId, Failure, Filter, Flow, Name, OnError, Phase,
+    Admission, Begun, Candidate, Connection, ConnectionId, Ended, Exchange, ExchangeId, Failure, Filter, Flow, Name, OnError, Phase,
     Phases, Pick, PickRequest, Protocol, Reply, RequestHead, Scheme,
 };
 
@@ -138,6 +138,18 @@ impl Filter for Fake {
             Flow::Proceed => Ok(Pick::Endpoint(0)),
             Flow::Reply(_) | Flow::Close => Ok(Pick::None),
         }
+    }
+
+    fn begun(&self, _begun: &Begun) {
+        self.log.add("begun", self.name);
+    }
+
+    fn ended(&self, ended: &Ended) {
+        self.log.add("ended", ended.ending.as_str());
+    }
+
+    fn flush(&self) {
+        self.log.add("flush", self.name);
     }
 }
 

@@ -97,7 +97,6 @@ where
     let activity = Activity::new();
     let trust = Trust::of(connection.client.ip(), &site.config.trusted_proxies);
     let client = Rc::new(Client { connection: Arc::new(connection), trust, activity: activity.clone() });
-    let stream = TokioIo::new(Watched::new(stream, activity.clone()));
     let service = {
         let site = site.clone();
         service_fn(move |request| serve(site.clone(), client.clone(), request))
@@ -110,9 +109,11 @@ where
                 .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
                 // The activity's timer keeps both limits on heads; two timers would be one too many.
                 .header_read_timeout(None)
-                .serve_connection(stream, service);
+                .serve_connection(TokioIo::new(Watched::new(stream, activity.clone())), service);
             drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await
         }
+        // Not every byte of HTTP/2 belongs to a head: a stream of its own is not watched for when one began, and a head
+        // that does not end is bounded by the idle limit.
         Speaks::Http2 => {
             let served = http2::Builder::new(LocalExecutor)
                 .timer(TokioTimer::new())
@@ -123,7 +124,7 @@ where
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                .serve_connection(stream, service);
+                .serve_connection(TokioIo::new(stream), service);
             drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await
         }
     }

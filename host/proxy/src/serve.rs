@@ -62,9 +62,10 @@ pub(crate) async fn serve(
             return Ok(whole(error.reply(), is_head, record));
         }
     };
-    let mut exchange = begin(&site, &client, version, arrived.head, &mut record);
+    let way = site.way(arrived.head.authority_bytes(), arrived.head.target.path());
+    let mut exchange = begin((&site, way), &client, version, arrived.head, &mut record);
     let request = Forwardable { version, takes_trailers: arrived.takes_trailers, incoming };
-    let source = match request_side(&site, &client, &mut exchange, request, &mut record).await {
+    let source = match request_side((&site, way), &client, &mut exchange, request, &mut record).await {
         Ok(Some(source)) => source,
         Ok(None) => {
             record.ended(Ending::Closed);
@@ -87,7 +88,7 @@ struct Forwardable {
 
 /// The exchange, on its way and with its chain leased.
 fn begin(
-    site: &Site,
+    (site, way): (&Site, Option<&Way>),
     client: &Client,
     version: Version,
     head: palisade_contract::RequestHead,
@@ -100,7 +101,6 @@ fn begin(
     let limits = &site.config.limits;
     // What a plugin adds must not make a request too large that was not.
     exchange.limits = HeadLimits { headers: limits.headers + 64, bytes: limits.header_bytes + (16 << 10) };
-    let way = site.way(exchange.request.authority_bytes(), exchange.request.target.path());
     exchange.route = way.map_or(Name::NONE, |way| way.name);
     let chain: &Rc<Chain> = way.map_or(&site.chain, |way| &way.chain);
     record.leased(chain.lease(), &exchange);
@@ -122,7 +122,7 @@ fn behind(site: &Site, client: &Client, head: &palisade_contract::RequestHead) -
 
 /// The request's half: filters, then the endpoint. None where a plugin closes.
 async fn request_side(
-    site: &Site,
+    (site, way): (&Site, Option<&Way>),
     client: &Client,
     exchange: &mut Box<Exchange>,
     request: Forwardable,
@@ -146,7 +146,7 @@ async fn request_side(
     if let Some((port, status)) = site.redirect() {
         return redirect(exchange, port, status).map(|reply| Some(Source::Reply(reply)));
     }
-    let way = site.ways.iter().find(|way| way.name == exchange.route).ok_or(RequestError::NoRoute)?;
+    let way = way.ok_or(RequestError::NoRoute)?;
     hygiene::forward(&mut exchange.request, &client.connection, client.trust, request.version);
     forward(site, way, exchange, request, record).await.map(Some)
 }
