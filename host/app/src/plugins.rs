@@ -21,7 +21,7 @@ pub(crate) struct Plugins {
 /// A configured plugin that did not load.
 #[derive(Debug)]
 pub(crate) struct Failed {
-    pub(crate) config: palisade_config::Plugin,
+    pub(crate) config: Box<palisade_config::Plugin>,
     /// With everything that caused it, in one line.
     pub(crate) reason: String,
 }
@@ -42,7 +42,7 @@ impl Plugins {
         tracing::info!(files = library.files.len(), compiled, from_cache = found, "plugin files are read");
         let loaded = library.plugins.into_iter().zip(&config.plugins);
         let loaded = loaded.map(|(plugin, config)| {
-            plugin.map_err(|error| Failed { config: config.clone(), reason: in_one_line(&error) })
+            plugin.map_err(|error| Failed { config: Box::new(config.clone()), reason: in_one_line(&error) })
         });
         Ok(Self { files: library.files, loaded: loaded.collect() })
     }

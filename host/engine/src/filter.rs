@@ -1,8 +1,9 @@
 //! A plugin on one worker: the warm instance, and a fresh one where it was thrown away.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use palisade_contract::{
     self as contract, Candidate, Exchange, Failure, Filter, Flow, OnError, Phase, Phases, Pick, PickRequest,
@@ -16,6 +17,9 @@ use crate::plugin::Inner;
 /// Events that are handed to an observer at a time.
 const BATCH: usize = 64;
 
+/// Between two tries to start a fresh instance where the first did not start.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// A plugin on one worker.
 pub(crate) struct Slot {
     plugin: Arc<Inner>,
@@ -23,6 +27,8 @@ pub(crate) struct Slot {
     buffers: RefCell<Buffers>,
     failures: RefCell<FailureLog>,
     batch: RefCell<Batch>,
+    /// After a fresh instance did not start: not before this is another one tried.
+    retry_at: Cell<Option<Instant>>,
     phases: Phases,
 }
 
@@ -55,6 +61,7 @@ impl Slot {
             buffers: RefCell::default(),
             failures: RefCell::default(),
             batch: RefCell::default(),
+            retry_at: Cell::new(None),
             phases,
         };
         *slot.live.borrow_mut() = slot.plugin.start().ok();
@@ -71,7 +78,7 @@ impl Slot {
         let began = clock.now();
         let result = match &mut *live {
             Some(instance) => call(instance),
-            None => self.plugin.start().map_err(unavailable).and_then(|instance| call(live.insert(instance))),
+            None => self.fresh(began).and_then(|instance| call(live.insert(instance))),
         };
         let now = clock.now();
         stats.called(phase, now.saturating_duration_since(began));
@@ -86,6 +93,17 @@ impl Slot {
             self.failures.borrow_mut().write(&self.plugin.config.name, phase.as_str(), failure, now);
         }
         result
+    }
+
+    /// A fresh instance. One that does not start is not tried again at once: the worker stands still while it starts.
+    fn fresh(&self, now: Instant) -> Result<Instance, Failure> {
+        if self.retry_at.get().is_some_and(|retry_at| now < retry_at) {
+            return Err(Failure::Unavailable("its last fresh instance did not start".into()));
+        }
+        self.plugin.start().map_err(|error| {
+            self.retry_at.set(Some(self.plugin.identity.services.clock.now() + RETRY_AFTER));
+            unavailable(error)
+        })
     }
 
     /// Lends the exchange to the instance for the time of one call: a swap of two boxes, both ways.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use palisade_contract::{self as contract, Filter, OnError};
 
@@ -18,6 +19,9 @@ use crate::stats::Stats;
 /// Settings of at least this size are taken only once, into an image that every instance starts from. Smaller ones are
 /// parsed in microseconds, far less than an image takes to make.
 const IMAGE_SETTINGS_BYTES: usize = 4 << 10;
+
+/// So are settings that take this long, however small: a worker that needs a fresh instance stands still meanwhile.
+const IMAGE_START_TIME: Duration = Duration::from_millis(5);
 
 /// A module with one configuration's settings, grants and limits, configured once to see that it takes them.
 #[derive(Debug, Clone)]
@@ -55,10 +59,16 @@ impl Plugin {
             settings: config.settings.to_string(),
             image: None,
         };
+        let take = |inner: &Inner| Image::take(engine, module, &inner.identity, (&config.limits, &inner.settings));
         if inner.settings.len() >= IMAGE_SETTINGS_BYTES {
-            inner.image = Image::take(engine, module, &inner.identity, (&config.limits, &inner.settings))?;
+            inner.image = take(&inner)?;
         }
+        let clock = &engine.services.clock;
+        let began = clock.now();
         inner.start().map_err(Reason::from)?;
+        if inner.image.is_none() && clock.now().saturating_duration_since(began) >= IMAGE_START_TIME {
+            inner.image = take(&inner)?;
+        }
         Ok(Self { inner: Arc::new(inner) })
     }
 
