@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::{
-    Admission, Begun, Candidate, Connection, ConnectionId, Ended, Exchange, ExchangeId, Failure, Filter, Flow, Name, OnError, Phase,
-    Phases, Pick, PickRequest, Protocol, Reply, RequestHead, Scheme,
+    Admission, Begun, Candidate, Connection, ConnectionId, Ended, Exchange, ExchangeId, Failure, Filter, Flow, Name,
+    OnError, Phase, Phases, Pick, PickRequest, Protocol, Reply, RequestHead, Scheme,
 };
 
 /// A filter that does what it was told and writes down that it was called. It has every phase.
