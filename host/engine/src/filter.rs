@@ -13,6 +13,7 @@ use crate::abi::{self, Choice, Verdict, WireRequest};
 use crate::failure::{FailureLog, spares_the_instance};
 use crate::instance::{Instance, StartError};
 use crate::plugin::Inner;
+use crate::stats::Tally;
 
 /// Events that are handed to an observer at a time.
 const BATCH: usize = 64;
@@ -24,6 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Slot {
     plugin: Arc<Inner>,
     live: RefCell<Option<Instance>>,
+    tally: Arc<Tally>,
     buffers: RefCell<Buffers>,
     failures: RefCell<FailureLog>,
     batch: RefCell<Batch>,
@@ -56,6 +58,7 @@ impl Slot {
     pub(crate) fn open(plugin: Arc<Inner>) -> Self {
         let phases = plugin.module.manifest.phases;
         let slot = Self {
+            tally: plugin.identity.stats.tally(),
             plugin,
             live: RefCell::default(),
             buffers: RefCell::default(),
@@ -81,7 +84,7 @@ impl Slot {
             None => self.fresh(began).and_then(|instance| call(live.insert(instance))),
         };
         let now = clock.now();
-        stats.called(phase, now.saturating_duration_since(began));
+        self.tally.called(phase, now.saturating_duration_since(began));
         if let Some(instance) = &mut *live {
             instance.measure();
         }
@@ -143,6 +146,12 @@ impl Slot {
             drop(handed);
         }
         batch.ended = emptied(events);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.plugin.identity.stats.retire(&self.tally);
     }
 }
 

@@ -1,6 +1,10 @@
 //! What a plugin costs and how often it fails: counted by every worker, read by the admin side.
+//!
+//! What happens on every call is counted in a [`Tally`] that one worker alone writes to, so that no two workers ever want
+//! the same cache line. What is rare is counted in one place for all.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use palisade_contract::{Failure, Phase};
@@ -8,19 +12,64 @@ use palisade_contract::{Failure, Phase};
 /// The counters of one plugin, all workers together.
 #[derive(Debug, Default)]
 pub struct Stats {
-    phases: [PhaseStats; Phase::ALL.len()],
+    failures: [[AtomicU64; FailureKind::ALL.len()]; Phase::ALL.len()],
+    tallies: Mutex<Tallies>,
     instances: AtomicUsize,
     memory_bytes: AtomicUsize,
     log_lines_dropped: AtomicU64,
     series_overflows: AtomicU64,
-    last_error: std::sync::Mutex<Option<String>>,
+    last_error: Mutex<Option<String>>,
 }
 
+/// The tallies of workers that count, and the sums of those that do no longer.
 #[derive(Debug, Default)]
-struct PhaseStats {
+struct Tallies {
+    live: Vec<Arc<Tally>>,
+    gone: [Sum; Phase::ALL.len()],
+}
+
+/// One worker's calls by phase: written by that worker alone, read by anyone.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct Tally([PhaseTally; Phase::ALL.len()]);
+
+#[derive(Debug, Default)]
+struct PhaseTally {
     calls: AtomicU64,
     nanoseconds: AtomicU64,
-    failures: [AtomicU64; FailureKind::ALL.len()],
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Sum {
+    calls: u64,
+    nanoseconds: u64,
+}
+
+impl Tally {
+    /// Counts one call. Only the worker whose tally this is may: a sum is read and written in two steps.
+    pub(crate) fn called(&self, phase: Phase, time: Duration) {
+        let Some(tally) = self.0.get(phase.index()) else { return };
+        let add = |cell: &AtomicU64, more: u64| {
+            cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        };
+        add(&tally.calls, 1);
+        add(&tally.nanoseconds, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn sum(&self, phase: usize) -> Sum {
+        let tally = self.0.get(phase);
+        tally.map_or(Sum::default(), |tally| Sum {
+            calls: tally.calls.load(Ordering::Relaxed),
+            nanoseconds: tally.nanoseconds.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Sum {
+    fn add(&mut self, more: Self) {
+        self.calls = self.calls.wrapping_add(more.calls);
+        self.nanoseconds = self.nanoseconds.wrapping_add(more.nanoseconds);
+    }
 }
 
 /// What kind of [`Failure`] it was.
@@ -97,15 +146,38 @@ impl Stats {
     /// The figures of a phase.
     #[must_use]
     pub fn phase(&self, phase: Phase) -> PhaseFigures {
-        let mut figures = PhaseFigures { phase, calls: 0, time: Duration::ZERO, failures: [0; FailureKind::ALL.len()] };
-        if let Some(stats) = self.phases.get(phase.index()) {
-            figures.calls = stats.calls.load(Ordering::Relaxed);
-            figures.time = Duration::from_nanos(stats.nanoseconds.load(Ordering::Relaxed));
-            figures.failures = std::array::from_fn(|index| {
-                stats.failures.get(index).map_or(0, |failures| failures.load(Ordering::Relaxed))
-            });
+        let tallies = self.tallies();
+        let mut sum = tallies.gone.get(phase.index()).copied().unwrap_or_default();
+        tallies.live.iter().for_each(|tally| sum.add(tally.sum(phase.index())));
+        let failures = self.failures.get(phase.index());
+        PhaseFigures {
+            phase,
+            calls: sum.calls,
+            time: Duration::from_nanos(sum.nanoseconds),
+            failures: std::array::from_fn(|kind| {
+                failures.and_then(|kinds| kinds.get(kind)).map_or(0, |count| count.load(Ordering::Relaxed))
+            }),
         }
-        figures
+    }
+
+    /// A tally for one worker.
+    pub(crate) fn tally(&self) -> Arc<Tally> {
+        let tally = Arc::<Tally>::default();
+        self.tallies().live.push(tally.clone());
+        tally
+    }
+
+    /// The worker of this tally counts no longer; what it has counted stays.
+    pub(crate) fn retire(&self, tally: &Arc<Tally>) {
+        let mut tallies = self.tallies();
+        tallies.live.retain(|live| !Arc::ptr_eq(live, tally));
+        for (phase, gone) in tallies.gone.iter_mut().enumerate() {
+            gone.add(tally.sum(phase));
+        }
+    }
+
+    fn tallies(&self) -> MutexGuard<'_, Tallies> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Instances that are alive.
@@ -135,23 +207,16 @@ impl Stats {
     /// The last failure, with its phase.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn called(&self, phase: Phase, time: Duration) {
-        if let Some(stats) = self.phases.get(phase.index()) {
-            stats.calls.fetch_add(1, Ordering::Relaxed);
-            stats.nanoseconds.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        }
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn failed(&self, phase: Phase, failure: &Failure) {
         let kind = FailureKind::of(failure).index();
-        if let Some(failures) = self.phases.get(phase.index()).and_then(|stats| stats.failures.get(kind)) {
-            failures.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.failures.get(phase.index()).and_then(|kinds| kinds.get(kind)) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
         let text = format!("{}: {failure}", phase.as_str());
-        *self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(text);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 
     pub(crate) fn log_line_dropped(&self) {
@@ -177,5 +242,30 @@ impl Stats {
         } else {
             self.memory_bytes.fetch_sub(from - to, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_counted_stays_when_it_is_gone() {
+        let stats = Stats::default();
+        let (one, two) = (stats.tally(), stats.tally());
+        one.called(Phase::Request, Duration::from_nanos(30));
+        two.called(Phase::Request, Duration::from_nanos(12));
+        check(&stats, 2, 42);
+        stats.retire(&one);
+        check(&stats, 2, 42);
+        two.called(Phase::Request, Duration::from_nanos(8));
+        stats.retire(&two);
+        check(&stats, 3, 50);
+    }
+
+    fn check(stats: &Stats, calls: u64, nanoseconds: u64) {
+        let figures = stats.phase(Phase::Request);
+        assert_eq!((figures.calls, figures.time), (calls, Duration::from_nanos(nanoseconds)));
+        assert_eq!(stats.phase(Phase::Response).calls, 0);
     }
 }
