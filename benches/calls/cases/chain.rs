@@ -1,0 +1,38 @@
+//! One exchange's way through the chain of the three plugins, as the proxy makes it.
+
+use std::hint::black_box;
+
+use anyhow::{Result, ensure};
+use palisade_contract::{Chain, Decision, Name, Pick, PickRequest};
+use serde_json::json;
+
+use super::firewall;
+use crate::harness::Case;
+use crate::traffic::{self, Cycle, allowed_address};
+use crate::world::World;
+
+pub(crate) fn cases(world: &World) -> Result<Vec<Case>> {
+    let chain = Chain::new(&[
+        world.filter("firewall", firewall::with_rules())?,
+        world.filter("balance", json!({ "algorithm": "weighted_round_robin" }))?,
+        world.filter("qps", json!({}))?,
+    ]);
+    let mut exchanges = Cycle::of(|client| {
+        (traffic::exchange(client, allowed_address(client)), traffic::begun(client), traffic::ended(client))
+    });
+    let (asked, candidates) = (PickRequest { upstream: Name(3), version: 1, attempt: 0 }, traffic::candidates(2));
+    let mut pass = move || {
+        let (exchange, begun, ended) = exchanges.take();
+        let lease = chain.lease();
+        lease.begun(begun);
+        let decision = lease.request(exchange);
+        let picked = lease.pick(exchange, &asked, &candidates);
+        let _ = black_box(lease.response(exchange));
+        lease.ended(ended);
+        (decision, picked)
+    };
+    let (decision, picked) = pass();
+    ensure!(matches!(decision, Decision::Proceed), "the chain lets nothing pass");
+    ensure!(matches!(picked, Ok(Some(Pick::Endpoint(_)))), "the chain picks nothing");
+    Ok(vec![Case::new("firewall, balance and qps: an exchange", move || drop(black_box(pass())))])
+}

@@ -1,0 +1,76 @@
+//! The engine and the plugins, as the host would have them.
+
+use std::cell::RefCell;
+use std::fs;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use benches::Artifacts;
+use palisade_config::{Capability, PluginLimits};
+use palisade_contract::{Clock, Filter, Names, Plugin as _, SystemClock};
+use palisade_engine::{Engine, Module, Options, Plugin, Services};
+use palisade_monitor::{AccessLog, Registry};
+use serde_json::Value;
+
+/// An engine with the host's own services, and every plugin that was configured on it.
+pub(crate) struct World {
+    artifacts: Artifacts,
+    engine: Engine,
+    registry: Arc<Registry>,
+    plugins: RefCell<Vec<Plugin>>,
+}
+
+impl World {
+    pub(crate) fn new(artifacts: Artifacts) -> Result<Self> {
+        let (names, clock) = (Arc::new(Names::default()), Arc::new(SystemClock));
+        let registry = Registry::new("benches", clock.wall(), AccessLog::Off);
+        // The names of the traffic's listener, route, upstream and endpoints are these numbers.
+        for number in 1..=30 {
+            let _ = names.intern(&format!("name-{number}"));
+        }
+        let services = Services { clock, names, metrics: registry.clone() };
+        let options = Options { cache: Some(artifacts.scratch().join("cache")), ..Options::default() };
+        let engine = Engine::new(&options, services)?;
+        Ok(Self { artifacts, engine, registry, plugins: RefCell::default() })
+    }
+
+    /// A plugin with these settings.
+    pub(crate) fn plugin(&self, module: &str, settings: Value) -> Result<Plugin> {
+        let file = self.artifacts.plugin(module);
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let config = palisade_config::Plugin {
+            name: format!("{module}-{}", self.plugins.borrow().len()),
+            module: module.to_owned(),
+            on_error: None,
+            grants: Capability::ALL.to_vec(),
+            settings,
+            limits: PluginLimits { memory_bytes: 256 << 20, ..PluginLimits::default() },
+        };
+        let plugin = Plugin::new(&self.engine, &Module::new(&self.engine, &bytes)?, &config)?;
+        self.plugins.borrow_mut().push(plugin.clone());
+        Ok(plugin)
+    }
+
+    /// As [`World::plugin`], opened on this thread.
+    pub(crate) fn filter(&self, module: &str, settings: Value) -> Result<Rc<dyn Filter>> {
+        Ok(self.plugin(module, settings)?.open())
+    }
+
+    /// What the host does every few seconds.
+    pub(crate) fn upkeep(&self) {
+        self.registry.upkeep();
+    }
+
+    /// That nothing failed: a failing call may well be a fast one.
+    ///
+    /// # Errors
+    /// Something did.
+    pub(crate) fn check(&self) -> Result<()> {
+        for plugin in self.plugins.borrow().iter() {
+            let error = plugin.stats().last_error();
+            ensure!(error.is_none(), "{} failed: {}", plugin.config().name, error.unwrap_or_default());
+        }
+        Ok(())
+    }
+}

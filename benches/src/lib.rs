@@ -1,0 +1,12 @@
+//! What the benchmarks have in common: the things that they measure, the machine, and how figures are summed up.
+//!
+//! `calls` measures plugins inside its own process; `proxy` measures the host's own binary from outside.
+
+#![forbid(unsafe_code)]
+
+pub mod artifacts;
+pub mod machine;
+pub mod spread;
+
+pub use artifacts::Artifacts;
+pub use spread::Spread;
