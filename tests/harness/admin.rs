@@ -1,0 +1,79 @@
+//! The admin listener, asked as an operator and a scraper ask it.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::{Dial, Http, Metrics, Reply};
+
+/// The admin listener of one host.
+#[derive(Debug, Clone, Copy)]
+pub struct Admin(pub(crate) SocketAddr);
+
+/// What `/plugins` says of one plugin.
+#[derive(Debug, Clone)]
+pub struct Figures(Value);
+
+impl Admin {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(self) -> SocketAddr {
+        self.0
+    }
+
+    /// Asks it.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn get(self, path: &str) -> Reply {
+        let dial = Dial { address: self.0, http: Http::Plain, source: None, host: "localhost".into() };
+        dial.connect().await.unwrap_or_else(|error| panic!("the admin listener: {error}")).get(path).await
+    }
+
+    /// `/metrics`, read.
+    pub async fn metrics(self) -> Metrics {
+        Metrics::parse(self.get("/metrics").await.text())
+    }
+
+    /// What `/plugins` says of the plugin of this name.
+    ///
+    /// # Panics
+    /// It says nothing.
+    pub async fn plugin(self, name: &str) -> Figures {
+        let all = self.get("/plugins").await.json();
+        let plugin = all["plugins"].as_array().and_then(|all| all.iter().find(|plugin| plugin["name"] == name));
+        Figures(plugin.unwrap_or_else(|| panic!("no plugin {name} in {all}")).clone())
+    }
+}
+
+impl Figures {
+    /// `running` or `failed`.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.0["state"].as_str().unwrap_or_default()
+    }
+
+    /// What it failed with last, or empty.
+    #[must_use]
+    pub fn last_error(&self) -> &str {
+        self.0["last_error"].as_str().unwrap_or_default()
+    }
+
+    /// Calls of a phase, by the phase's interface.
+    #[must_use]
+    pub fn calls(&self, phase: &str) -> u64 {
+        self.0["phases"][phase]["calls"].as_u64().unwrap_or_default()
+    }
+
+    /// Failed calls of a phase for this reason, such as `trap` or `deadline`.
+    #[must_use]
+    pub fn failures(&self, phase: &str, reason: &str) -> u64 {
+        self.0["phases"][phase]["failures"][reason].as_u64().unwrap_or_default()
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn json(&self) -> &Value {
+        &self.0
+    }
+}

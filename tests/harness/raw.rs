@@ -1,0 +1,51 @@
+//! A connection on which any bytes can be sent, and the very bytes that came back are seen.
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A connection without any HTTP of ours.
+pub struct Raw(Box<dyn Stream>);
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Raw {
+    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self(Box::new(stream))
+    }
+
+    /// Sends bytes. False if the other side is gone.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).await.is_ok() && self.0.flush().await.is_ok()
+    }
+
+    /// Says that nothing more will be sent.
+    pub async fn finish(&mut self) {
+        let _ = self.0.shutdown().await;
+    }
+
+    /// Everything up to the end of the connection, however it ends.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut read = Vec::new();
+        while self.0.read_buf(&mut read).await.is_ok_and(|more| more > 0) {}
+        read
+    }
+
+    /// Everything up to and with these bytes, or to the end of the connection.
+    pub async fn read_until(&mut self, end: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut read = Vec::new();
+        while !read.ends_with(end.as_ref()) {
+            match self.0.read_u8().await {
+                Ok(byte) => read.push(byte),
+                Err(_) => break,
+            }
+        }
+        read
+    }
+}
+
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Raw")
+    }
+}
