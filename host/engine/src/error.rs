@@ -95,6 +95,9 @@ pub enum Reason {
     /// It cannot even start within its limits.
     #[error("cannot start within its limits: {0}")]
     Start(String),
+    /// The compiler, or what comes before it, gave up on it in disorder. The host is none the worse for it.
+    #[error("cannot be loaded: what reads it failed on it ({0})")]
+    Panicked(String),
     /// It does not take its settings.
     #[error("refuses its configuration: {0}")]
     Refused(String),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,20 +38,18 @@ impl Library {
     pub fn load(engine: &Engine, folder: &Path, configs: &[palisade_config::Plugin]) -> std::io::Result<Self> {
         let found = files(folder)?;
         let modules = in_parallel(&found, |(module, path)| {
-            let loaded = fs::read(path).map_err(Reason::Read).and_then(|bytes| Module::new(engine, &bytes));
+            let loaded = contained(|| Module::new(engine, &fs::read(path)?));
             (module.clone(), loaded)
         });
         let modules: BTreeMap<String, Result<Module, Reason>> = modules.into_iter().collect();
         let plugins = in_parallel(configs, |config| {
             let file = folder.join(&config.module).with_extension("wasm");
-            let plugin = match modules.get(&config.module) {
+            let plugin = contained(|| match modules.get(&config.module) {
                 Some(Ok(module)) => Plugin::new(engine, module, config),
                 // The reason is told once for each plugin of the file, so it is found again rather than shared.
-                Some(Err(_)) => fs::read(&file).map_err(Reason::Read).and_then(|bytes| {
-                    Module::new(engine, &bytes).and_then(|module| Plugin::new(engine, &module, config))
-                }),
+                Some(Err(_)) => Plugin::new(engine, &Module::new(engine, &fs::read(&file)?)?, config),
                 None => Err(Reason::Read(std::io::ErrorKind::NotFound.into())),
-            };
+            });
             plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, reason })
         });
         let files = found.into_iter().map(|(module, path)| File {
@@ -64,6 +63,16 @@ impl Library {
         });
         Ok(Self { files: files.collect(), plugins })
     }
+}
+
+/// Loading runs a compiler, and what turns modules into components, over bytes that anyone may have made. Where one of
+/// these panics, it is that file's error and no one else's.
+fn contained<T>(load: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str);
+        let message = message.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(Reason::Panicked(message.lines().next().unwrap_or_default().to_owned()))
+    })
 }
 
 /// The stems and paths of the folder's `.wasm` files, by name. Hidden files are somebody's half-written ones.
@@ -104,4 +113,23 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> 
 fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
     items.get(index).map(|item| (index, item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_over_one_file_is_that_files_error() {
+        let error = contained::<()>(|| panic!("over the\nedge")).expect_err("it panicked");
+        assert_eq!(error.to_string(), "cannot be loaded: what reads it failed on it (over the)");
+        assert!(contained(|| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn work_in_parallel_keeps_the_order() {
+        let numbers: Vec<u32> = (0..100).collect();
+        assert_eq!(in_parallel(&numbers, |number| number * 2), (0..100).map(|number| number * 2).collect::<Vec<_>>());
+        assert!(in_parallel(&[] as &[u32], |number| *number).is_empty());
+    }
 }

@@ -220,3 +220,60 @@ fn malformed(error: wasmparser::BinaryReaderError) -> Reason {
 fn beginning(bytes: &[u8]) -> String {
     bytes.iter().take(8).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFECYCLE: &str = r#"(export "palisade:plugin/lifecycle@0.1.0" (instance 0))"#;
+
+    #[test]
+    fn a_file_says_what_it_is_or_what_is_wrong_with_it() {
+        check(b"", "is not WebAssembly: it begins with \"\", not with \"\\x00asm\"");
+        check(b"hello, world", "is not WebAssembly: it begins with \"hello, w\", not with \"\\x00asm\"");
+        check(b"\0asm", "is malformed WebAssembly at byte 4: unexpected end-of-file; is the file complete?");
+        check(&component(LIFECYCLE), "ok");
+        check(
+            &component(""),
+            "does not export \"palisade:plugin/lifecycle@0.1.0\", which every plugin has; was it built with `register!`?",
+        );
+        check(
+            &component(r#"(export "palisade:plugin/lifecycle@9.0.0" (instance 0))"#),
+            "speaks version 9.0.0 of the plugin contract, this host speaks 0.1.0; rebuild it with a palisade-sdk for 0.1.0",
+        );
+        check(
+            &component(&format!(r#"(import "wasi:sockets/tcp@0.2.0" (instance)) {LIFECYCLE}"#)),
+            "imports \"wasi:sockets/tcp@0.2.0\": plugins have no files, no sockets and no environment, and no grant gives them",
+        );
+        check(
+            &component(&format!(r#"(import "acme:cloud/db" (instance)) {LIFECYCLE}"#)),
+            "imports \"acme:cloud/db\", which this host does not have",
+        );
+    }
+
+    fn component(more: &str) -> Vec<u8> {
+        wat::parse_str(format!("(component (instance) {more})")).expect("a component")
+    }
+
+    fn check(bytes: &[u8], expected: &str) {
+        let found = Manifest::read(bytes).map_or_else(|reason| reason.to_string(), |_| "ok".to_owned());
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn no_beginning_of_a_file_and_no_file_twice_is_a_plugin() {
+        let whole = component(LIFECYCLE);
+        for end in 0..whole.len() {
+            assert!(Manifest::read(&whole[..end]).is_err(), "the first {end} bytes");
+        }
+        assert!(Manifest::read(&whole.repeat(2)).is_err());
+    }
+
+    #[test]
+    fn a_capability_is_asked_for_by_importing_it() {
+        let asking = component(&format!(r#"(import "palisade:plugin/metrics@0.1.0" (instance)) {LIFECYCLE}"#));
+        assert_eq!(Manifest::read(&asking).expect("a plugin").asks, [Capability::Metrics]);
+        let logging = component(&format!(r#"(import "palisade:plugin/log@0.1.0" (instance)) {LIFECYCLE}"#));
+        assert_eq!(Manifest::read(&logging).expect("a plugin").asks, []);
+    }
+}
