@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and its limits are on real time"
@@ -31,6 +32,7 @@ mod pattern;
 mod process;
 mod raw;
 mod reply;
+mod running;
 mod site;
 mod wait;
 
@@ -44,5 +46,6 @@ pub use origin::{Answer, Origin, Seen};
 pub use process::{Ended, Process, run_command};
 pub use raw::Raw;
 pub use reply::Reply;
-pub use site::{HOST, Running, Site};
+pub use running::Running;
+pub use site::{HOST, Site};
 pub use wait::{LIMIT, eventually};

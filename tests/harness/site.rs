@@ -1,15 +1,10 @@
 //! A host with everything around it, described and started in one line of a test.
 
-use std::net::SocketAddr;
-
 use palisade_config::Config;
 use serde_json::{Map, Value, json};
 
 use crate::host::{Host, InProcess};
-use crate::{
-    Admin, Client, Dial, Ended, Folder, Form, Http, Origin, Process, Raw, Reply, artifacts, bytes_of, certificate,
-    eventually,
-};
+use crate::{Admin, Folder, Form, Origin, Process, Running, artifacts, bytes_of, certificate};
 
 /// The host that clients ask for unless they are told otherwise.
 pub const HOST: &str = "www.example.test";
@@ -185,121 +180,5 @@ fn set(table: &mut Value, key: &str, value: Value) {
     match key.split_once('.') {
         None => drop(entries.insert(key.to_owned(), value)),
         Some((first, rest)) => set(entries.entry(first).or_insert(Value::Null), rest, value),
-    }
-}
-
-/// A host at work. Dropping it ends it.
-#[derive(Debug)]
-pub struct Running {
-    host: Host,
-    addresses: Vec<(String, SocketAddr)>,
-    admin: Admin,
-    origins: Vec<Origin>,
-    folder: Folder,
-}
-
-impl Running {
-    /// Where a listener listens.
-    ///
-    /// # Panics
-    /// There is no such listener.
-    #[must_use]
-    pub fn address(&self, listener: &str) -> SocketAddr {
-        let found = self.addresses.iter().find(|(name, _)| name == listener);
-        found.unwrap_or_else(|| panic!("no listener {listener:?}")).1
-    }
-
-    /// A client that is about to connect.
-    #[must_use]
-    pub fn dial(&self, http: Http) -> Dial {
-        let listener = if http == Http::Plain { "plain" } else { "public" };
-        Dial { address: self.address(listener), http, source: None, host: HOST.into() }
-    }
-
-    /// A client with a connection of its own.
-    ///
-    /// # Panics
-    /// The host does not take it.
-    pub async fn connect(&self, http: Http) -> Client {
-        self.dial(http).connect().await.unwrap_or_else(|error| panic!("{http:?}: {error}"))
-    }
-
-    /// One request over HTTP/1.1 with TLS, on a connection of its own.
-    pub async fn get(&self, path: &str) -> Reply {
-        self.connect(Http::H1).await.get(path).await
-    }
-
-    /// A connection for any bytes: to `plain` as it is, to `public` within TLS with the protocol's ALPN.
-    ///
-    /// # Panics
-    /// The host does not take it.
-    pub async fn raw(&self, http: Http) -> Raw {
-        let dial = self.dial(http);
-        let stream = match http {
-            Http::Plain => dial.tcp().await.map(Raw::new),
-            Http::H1 | Http::H2 => dial.tls().await.map(Raw::new),
-        };
-        stream.unwrap_or_else(|error| panic!("{http:?}: {error}"))
-    }
-
-    /// Runs curl against `public`, with its name and authority known; the path comes last.
-    pub async fn curl(&self, arguments: &[&str], path: &str) -> Ended {
-        crate::curl::run(self.address("public"), self.folder.path(), arguments, path).await
-    }
-
-    /// The admin listener.
-    #[must_use]
-    pub fn admin(&self) -> Admin {
-        self.admin
-    }
-
-    /// The origin of this index, in the order in which they were given.
-    ///
-    /// # Panics
-    /// There is none.
-    #[must_use]
-    pub fn origin(&self, index: usize) -> &Origin {
-        self.origins.get(index).unwrap_or_else(|| panic!("no origin {index}"))
-    }
-
-    /// The folder with `palisade.toml`, `plugins/`, `ca.pem`, `site.pem` and `site.key`.
-    #[must_use]
-    pub fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
-    /// The host's process.
-    ///
-    /// # Panics
-    /// It runs within this one.
-    #[must_use]
-    pub fn process(&mut self) -> &mut Process {
-        match &mut self.host {
-            Host::Process(process) => process,
-            Host::InProcess(_) => panic!("the host runs within this process: use `start_process`"),
-        }
-    }
-
-    /// Waits until no exchange is under way and no plugin is held.
-    pub async fn idle(&self) {
-        eventually("nothing is under way", async || {
-            let metrics = self.admin.metrics().await;
-            let busy = metrics.sum("palisade_exchanges_active", &[]) + metrics.sum("palisade_plugin_leases", &[]);
-            busy == 0.0
-        })
-        .await;
-    }
-
-    /// Drains the host and waits for its end. The origins stay until the result is dropped.
-    pub async fn shut_down(self) -> Vec<Origin> {
-        match self.host {
-            Host::InProcess(host) => host.shut_down().await,
-            Host::Process(mut process) => {
-                process.signal("TERM");
-                let ended = process.wait().await;
-                assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-            }
-        }
-        self.origins
     }
 }
