@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use palisade_config::{Config, ReadError};
 
-use crate::{Host, certificate, logging, plugins};
+use crate::{Host, certificate, inspect, logging, plugins};
 
 /// One small binary that runs sandboxed plugins on every request.
 #[derive(Debug, Parser)]
@@ -22,6 +22,9 @@ pub enum Command {
         /// The configuration.
         file: PathBuf,
     },
+    /// Looks at plugin files.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Makes a development authority and a certificate signed by it. Not for production.
     Certificate {
         /// A host name or IP address that the certificate is for. The first one names its files.
@@ -30,6 +33,16 @@ pub enum Command {
         /// The folder for `ca.pem`, `ca.key`, `NAME.pem` and `NAME.key`. An authority that is there is used again.
         #[arg(long)]
         out: PathBuf,
+    },
+}
+
+/// What can be done with a plugin file without a host.
+#[derive(Debug, clap::Subcommand)]
+pub enum PluginCommand {
+    /// Prints what a plugin is: name, version, contract, phases, the capabilities it asks for, the schema of its settings.
+    Inspect {
+        /// The plugin's `.wasm` file.
+        file: PathBuf,
     },
 }
 
@@ -42,6 +55,7 @@ impl Command {
         match self {
             Self::Run { file } => run(&file),
             Self::Check { file } => check(&file),
+            Self::Plugin(PluginCommand::Inspect { file }) => inspect::print(&file),
             Self::Certificate { names, out } => {
                 let files = certificate::make(&names, &out)?;
                 println!("{}\n{}\n{}", files.authority.display(), files.chain.display(), files.key.display());

@@ -9,6 +9,7 @@ mod certificate;
 pub mod cli;
 mod figures;
 mod host;
+mod inspect;
 mod logging;
 mod plugins;
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use palisade_config::PluginLimits;
 use palisade_contract::{self as contract, Filter, OnError};
 
 use crate::Reason;
@@ -54,7 +55,7 @@ impl Plugin {
         }
         let mut inner = Inner {
             module: module.clone(),
-            identity: identity(engine, config),
+            identity: identity(engine, &config.name, &config.module),
             config: config.clone(),
             settings: config.settings.to_string(),
             image: None,
@@ -72,16 +73,13 @@ impl Plugin {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The JSON Schema of a module's settings, as its author's code tells it.
+    /// The JSON Schema of a module's settings, as its author's code tells it within the default limits.
     ///
     /// # Errors
     /// It fails while it starts or tells.
-    pub fn settings_schema(
-        engine: &Engine,
-        module: &Module,
-        config: &palisade_config::Plugin,
-    ) -> Result<String, Reason> {
-        Instance::settings_schema(&module.code, &identity(engine, config), config.limits).map_err(Reason::from)
+    pub fn settings_schema(engine: &Engine, module: &Module) -> Result<String, Reason> {
+        let identity = identity(engine, &module.manifest().about.name, "");
+        Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
     /// What its file says of itself.
@@ -103,10 +101,10 @@ impl Plugin {
     }
 }
 
-fn identity(engine: &Engine, config: &palisade_config::Plugin) -> Arc<Identity> {
+fn identity(engine: &Engine, name: &str, module: &str) -> Arc<Identity> {
     Arc::new(Identity {
-        name: config.name.clone(),
-        module: config.module.clone(),
+        name: name.to_owned(),
+        module: module.to_owned(),
         services: engine.services.clone(),
         stats: Stats::default(),
     })

@@ -111,6 +111,11 @@ pub(crate) struct BodyActivity {
 }
 
 impl BodyActivity {
+    /// For another body of the same exchange.
+    pub(crate) fn another(&self) -> Self {
+        Self { activity: self.activity.clone(), awaits_client: false }
+    }
+
     /// It waits for the client: to send more, or to take what was handed over.
     pub(crate) fn awaits_client(&mut self) {
         if !self.awaits_client {

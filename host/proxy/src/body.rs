@@ -23,7 +23,8 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// A client's body on its way to an endpoint.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
-    incoming: Incoming,
+    /// None where there never was a byte.
+    incoming: Option<Incoming>,
     activity: BodyActivity,
     upload: Rc<Upload>,
     bytes_max: u64,
@@ -82,7 +83,14 @@ impl RequestBody {
             too_large: Cell::new(false),
             broken: Cell::new(false),
         });
+        let incoming = (!incoming.is_end_stream()).then_some(incoming);
         (Self { incoming, activity, upload: upload.clone(), bytes_max: bytes_max.unwrap_or(u64::MAX) }, upload)
+    }
+
+    /// The same body once more, where it has no bytes.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let Self { incoming: None, activity, upload, bytes_max } = self else { return None };
+        Some(Self { incoming: None, activity: activity.another(), upload: upload.clone(), bytes_max: *bytes_max })
     }
 
     fn count(&self, frame: &Frame<Bytes>) -> Result<(), Error> {
@@ -103,7 +111,8 @@ impl Body for RequestBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
-        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(context) else {
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) else {
             this.activity.awaits_client();
             this.upload.awaits_client.set(true);
             return Poll::Pending;
@@ -113,7 +122,7 @@ impl Body for RequestBody {
         this.upload.moved.set(Instant::now());
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
-                this.upload.ended.set(this.incoming.is_end_stream());
+                this.upload.ended.set(incoming.is_end_stream());
                 Some(this.count(&frame).map(|()| frame))
             }
             Some(Err(error)) => {
@@ -128,11 +137,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

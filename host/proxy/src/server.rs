@@ -200,26 +200,55 @@ impl Running {
 }
 
 /// Binds one address once for each worker. The first socket settles the port for the others.
+///
+/// An address that anybody listens on already is refused, another Palisade of the same user included: the kernel would
+/// let both share it, and each would get some of the connections.
 fn bind_for_all(wanted: SocketAddr, sockets: &mut [Vec<TcpListener>]) -> io::Result<SocketAddr> {
+    drop(bound(wanted, Sharing::Nobody)?);
     let mut address = wanted;
     for sockets in sockets {
-        let socket = bind(address)?;
+        let socket = bound(address, Sharing::Workers)?;
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from(socket);
         address = socket.local_addr()?;
         sockets.push(socket);
     }
     Ok(address)
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Who else may be bound to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Nobody,
+    Workers,
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(sharing == Sharing::Workers)?;
     if address.is_ipv6() && address.ip().is_unspecified() {
         // `[::]` is every address of both families, as operators expect of it.
         socket.set_only_v6(false)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_an_address_and_nobody_else_does() {
+        let mut workers = vec![Vec::new(), Vec::new()];
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = bind_for_all(anywhere, &mut workers).expect("a free port");
+        assert!(workers.iter().flatten().all(|socket| socket.local_addr().ok() == Some(address)));
+        let again = bind_for_all(address, &mut [Vec::new()]);
+        assert_eq!(again.map_err(|error| error.kind()), Err(io::ErrorKind::AddrInUse));
+        drop(workers);
+        assert_eq!(bind_for_all(address, &mut [Vec::new()]).ok(), Some(address));
+    }
 }

@@ -114,7 +114,8 @@ impl Pools {
         chosen
     }
 
-    /// Sends on this connection; on a new one to the same endpoint where this one was closed before anything was sent.
+    /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on a
+    /// new one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm.
     async fn ask(
         &self,
         mut connection: Connection,
@@ -124,16 +125,20 @@ impl Pools {
     ) -> Result<(Response<Incoming>, Connection), RequestError> {
         loop {
             connection.pool().monitor.asked();
+            let spare = if is_used { repeated(&request) } else { None };
             let Some(sender) = connection.sender() else { return Err(RequestError::NoEndpoint) };
-            let failed = match within(self.upstream.config.response_timeout, upload, ask_once(sender, request)).await {
+            let answer = within(self.upstream.config.response_timeout, upload, ask_once(sender, request)).await;
+            let failed = match answer {
                 Some(Ok(response)) => return Ok((response, connection)),
-                Some(Err(Unanswered { unsent: Some(unsent), .. })) if is_used => {
-                    request = *unsent;
-                    connection = connect(&connection.pool().clone()).await?;
-                    is_used = false;
-                    continue;
-                }
-                Some(Err(unanswered)) => unanswered.decided(upload),
+                Some(Err(unanswered)) => match unanswered.once_more(is_used, spare) {
+                    Ok(again) => {
+                        request = again;
+                        connection = connect(&connection.pool().clone()).await?;
+                        is_used = false;
+                        continue;
+                    }
+                    Err(unanswered) => unanswered.decided(upload),
+                },
                 None => (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout),
             };
             if let (Some(fault), _) = failed {
@@ -142,6 +147,19 @@ impl Pools {
             return Err(failed.1);
         }
     }
+}
+
+/// The same request, where it has no body and a method that may be repeated (RFC 9110, section 9.2.2).
+fn repeated(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    if !request.method().is_idempotent() {
+        return None;
+    }
+    let mut again = Request::new(request.body().again()?);
+    again.method_mut().clone_from(request.method());
+    again.uri_mut().clone_from(request.uri());
+    *again.version_mut() = request.version();
+    again.headers_mut().clone_from(request.headers());
+    Some(again)
 }
 
 impl Asked<'_> {
@@ -175,6 +193,16 @@ struct Unanswered {
 }
 
 impl Unanswered {
+    /// What to send on a new connection, if anything: an endpoint may close a connection that it has no use for at any
+    /// time, and the request can be on its way then.
+    fn once_more(self, is_used: bool, spare: Option<Request<RequestBody>>) -> Result<Request<RequestBody>, Self> {
+        match (self, spare) {
+            (Self { unsent: Some(unsent), .. }, _) if is_used => Ok(*unsent),
+            (Self { error, unsent: None }, Some(spare)) if !error.is_parse() => Ok(spare),
+            (unanswered, _) => Err(unanswered),
+        }
+    }
+
     /// What the client is told, and what the endpoint did wrong, if it was the endpoint.
     fn decided(&self, upload: &Upload) -> (Option<UpstreamFault>, RequestError) {
         if upload.is_too_large() {
