@@ -31,18 +31,11 @@ pub(crate) fn add(linker: &mut Linker<State>, imports: &[String]) -> wasmtime::R
     for import in imports {
         let interface = import.split_once('@').map_or(import.as_str(), |(interface, _)| interface);
         let mut instance = linker.instance(import)?;
+        add_resources(&mut instance, interface)?;
         match interface {
             "wasi:cli/environment" => add_environment(&mut instance)?,
             "wasi:cli/stdout" => add_output(&mut instance, "get-stdout")?,
             "wasi:cli/stderr" => add_output(&mut instance, "get-stderr")?,
-            "wasi:cli/terminal-input" => {
-                instance.resource("terminal-input", ResourceType::host::<Terminal>(), nothing)?
-            }
-            "wasi:cli/terminal-output" => {
-                instance.resource("terminal-output", ResourceType::host::<Terminal>(), nothing)?;
-            }
-            "wasi:io/error" => instance.resource("error", ResourceType::host::<StreamErrorResource>(), nothing)?,
-            "wasi:io/poll" => instance.resource("pollable", ResourceType::host::<Pollable>(), nothing)?,
             "wasi:io/streams" => add_streams(&mut instance)?,
             "wasi:clocks/monotonic-clock" => add_clock(&mut instance)?,
             "wasi:random/insecure-seed" => instance.func_wrap("insecure-seed", |mut guest: Guest<'_>, (): ()| {
@@ -51,6 +44,31 @@ pub(crate) fn add(linker: &mut Linker<State>, imports: &[String]) -> wasmtime::R
             })?,
             _ => {}
         }
+    }
+    Ok(())
+}
+
+/// The resources that an interface defines, and those of others that it uses: a component names each in both places.
+fn add_resources(instance: &mut LinkerInstance<'_, State>, interface: &str) -> wasmtime::Result<()> {
+    let names: &[&str] = match interface {
+        "wasi:cli/stdin" => &["input-stream"],
+        "wasi:cli/stdout" | "wasi:cli/stderr" => &["output-stream"],
+        "wasi:cli/terminal-input" | "wasi:cli/terminal-stdin" => &["terminal-input"],
+        "wasi:cli/terminal-output" | "wasi:cli/terminal-stdout" | "wasi:cli/terminal-stderr" => &["terminal-output"],
+        "wasi:io/error" => &["error"],
+        "wasi:io/poll" | "wasi:clocks/monotonic-clock" => &["pollable"],
+        "wasi:io/streams" => &["error", "pollable", "input-stream", "output-stream"],
+        _ => &[],
+    };
+    for name in names {
+        let resource = match *name {
+            "error" => ResourceType::host::<StreamErrorResource>(),
+            "pollable" => ResourceType::host::<Pollable>(),
+            "input-stream" => ResourceType::host::<InputStream>(),
+            "output-stream" => ResourceType::host::<OutputStream>(),
+            _ => ResourceType::host::<Terminal>(),
+        };
+        instance.resource(name, resource, nothing)?;
     }
     Ok(())
 }
@@ -92,8 +110,6 @@ type Written = (Result<(), StreamError>,);
 type Output = Resource<OutputStream>;
 
 fn add_streams(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.resource("input-stream", ResourceType::host::<InputStream>(), nothing)?;
-    interface.resource("output-stream", ResourceType::host::<OutputStream>(), nothing)?;
     interface.func_wrap("[method]output-stream.check-write", |_: Guest<'_>, (_,): (Output,)| {
         Ok((Ok::<u64, StreamError>(u64::try_from(WRITE_BYTES_MAX)?),))
     })?;
