@@ -22,9 +22,12 @@ pub struct LoadError {
 /// What is wrong with a plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
+    /// The folder has no such file.
+    #[error("there is no such file")]
+    Missing,
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
-    Read(#[from] std::io::Error),
+    Read(std::io::Error),
     /// The file is larger than any plugin.
     #[error("the file has {bytes} bytes, more than the {max} that a plugin may have")]
     TooLarge {

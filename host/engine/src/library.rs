@@ -48,7 +48,7 @@ impl Library {
                 Some(Ok(module)) => Plugin::new(engine, module, config),
                 // The reason is told once for each plugin of the file, so it is found again rather than shared.
                 Some(Err(_)) => Plugin::new(engine, &Module::new(engine, &fs::read(&file)?)?, config),
-                None => Err(Reason::Read(std::io::ErrorKind::NotFound.into())),
+                None => Err(Reason::Missing),
             });
             plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, reason })
         });
