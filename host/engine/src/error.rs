@@ -108,3 +108,10 @@ pub enum Reason {
     #[error("failed while it was configured: {0}")]
     Configure(palisade_contract::Failure),
 }
+
+// Not `#[from]`: the sentence tells the cause already, and it would be told twice.
+impl From<std::io::Error> for Reason {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error)
+    }
+}
