@@ -22,6 +22,8 @@ pub(crate) struct Activity {
     moved: Cell<Instant>,
     /// The first byte after that, while no exchange is active: the beginning of a head.
     head_began: Cell<Option<Instant>>,
+    /// The last exchange left some of its request's body unread.
+    left_unread: Cell<bool>,
 }
 
 /// What the timer is to do.
@@ -42,6 +44,7 @@ impl Activity {
             awaiting_client: Cell::new(0),
             moved: Cell::new(Instant::now()),
             head_began: Cell::new(None),
+            left_unread: Cell::new(false),
         })
     }
 
@@ -56,8 +59,14 @@ impl Activity {
     pub(crate) fn exchange(self: &Rc<Self>) -> ActiveExchange {
         self.active.set(self.active.get() + 1);
         self.head_began.set(None);
+        self.left_unread.set(false);
         self.moved.set(Instant::now());
         ActiveExchange { activity: self.clone() }
+    }
+
+    /// Whether the client may still be sending a body that nobody reads.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.left_unread.get()
     }
 
     /// What is to be done at this moment.
@@ -111,6 +120,11 @@ pub(crate) struct BodyActivity {
 }
 
 impl BodyActivity {
+    /// It was dropped before its end.
+    pub(crate) fn left_unread(&self) {
+        self.activity.left_unread.set(true);
+    }
+
     /// For another body of the same exchange.
     pub(crate) fn another(&self) -> Self {
         Self { activity: self.activity.clone(), awaits_client: false }

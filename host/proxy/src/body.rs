@@ -87,6 +87,11 @@ impl RequestBody {
         (Self { incoming, activity, upload: upload.clone(), bytes_max: bytes_max.unwrap_or(u64::MAX) }, upload)
     }
 
+    /// Whether it says itself that it is longer than it may be.
+    pub(crate) fn is_announced_too_large(&self) -> bool {
+        self.size_hint().lower() > self.bytes_max
+    }
+
     /// The same body once more, where it has no bytes.
     pub(crate) fn again(&self) -> Option<Self> {
         let Self { incoming: None, activity, upload, bytes_max } = self else { return None };
@@ -102,6 +107,14 @@ impl RequestBody {
             return Err(format!("more than {} bytes", self.bytes_max).into());
         }
         Ok(())
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if self.incoming.is_some() && !self.upload.is_ended() {
+            self.activity.left_unread();
+        }
     }
 }
 
@@ -202,6 +215,9 @@ impl ResponseBody {
 
     fn end(&mut self) {
         self.record.ended(Ending::Complete);
+        if self.upload.as_ref().is_some_and(|upload| !upload.is_ended()) {
+            self.activity.left_unread();
+        }
         if let (Source::Upstream(download), Some(upload)) =
             (std::mem::replace(&mut self.source, Source::Ended), &self.upload)
         {

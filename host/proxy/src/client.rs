@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::activity::{Activity, Verdict};
 use crate::hygiene::Trust;
 use crate::io::Watched;
+use crate::linger::linger;
 use crate::serve::{Client, serve};
 use crate::site::Site;
 
@@ -104,13 +105,18 @@ where
     let limits = &site.config.limits;
     match speaks {
         Speaks::Http1 => {
+            let stream = Watched::new(stream, activity.clone());
             let served = http1::Builder::new()
                 .max_headers(limits.headers)
                 .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
                 // The activity's timer keeps both limits on heads; two timers would be one too many.
                 .header_read_timeout(None)
-                .serve_connection(TokioIo::new(Watched::new(stream, activity.clone())), service);
-            drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await
+                .serve_connection(TokioIo::new(stream.clone()), service);
+            let ended = drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await;
+            if ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
+                linger(stream).await;
+            }
+            ended
         }
         // Not every byte of HTTP/2 belongs to a head: a stream of its own is not watched for when one began, and a head
         // that does not end is bounded by the idle limit.

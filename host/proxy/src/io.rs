@@ -1,5 +1,6 @@
 //! A client's byte stream, plain or TLS, that notes when bytes come.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,16 +10,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::activity::Activity;
 
-/// A stream that tells its connection's [`Activity`] when bytes come.
+/// A stream that tells its connection's [`Activity`] when bytes come. Its clones are the same stream: what is left of it
+/// can be had when whoever was given one has dropped it.
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
-    stream: S,
+    stream: Rc<RefCell<S>>,
     activity: Rc<Activity>,
+}
+
+impl<S> Clone for Watched<S> {
+    fn clone(&self) -> Self {
+        Self { stream: self.stream.clone(), activity: self.activity.clone() }
+    }
 }
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, activity: Rc<Activity>) -> Self {
-        Self { stream, activity }
+        Self { stream: Rc::new(RefCell::new(stream)), activity }
     }
 }
 
@@ -26,7 +34,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = into.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, into);
+        let read = Pin::new(&mut *this.stream.borrow_mut()).poll_read(context, into);
         if read.is_ready() && into.filled().len() > before {
             this.activity.bytes_came();
         }
@@ -36,7 +44,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -44,18 +52,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, bytes)
+        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.borrow().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_shutdown(context)
     }
 }

@@ -15,6 +15,7 @@ mod client;
 mod error;
 mod hygiene;
 mod io;
+mod linger;
 mod plan;
 mod record;
 mod routes;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
-use http_body::Body;
 use hyper::body::Incoming;
 use palisade_contract::{
     Chain, Connection, Decision, Ending, Exchange, HeadLimits, Lease, Name, Protocol, Reply, ResponseHead,
@@ -55,6 +54,7 @@ pub(crate) async fn serve(
     let mut record = Record::begin(&site, active, id, client.connection.client.ip());
     let (parts, incoming) = request.into_parts();
     let (version, is_head) = (parts.version, parts.method == Method::HEAD);
+    let (body, upload) = RequestBody::new(incoming, record.active().body(), site.config.limits.request_body_bytes);
     let arrived = match hygiene::request(parts, &site.config.limits) {
         Ok(arrived) => arrived,
         Err(error) => {
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     };
     let way = site.way(arrived.head.authority_bytes(), arrived.head.target.path());
     let mut exchange = begin((&site, way), &client, version, arrived.head, &mut record);
-    let request = Forwardable { version, takes_trailers: arrived.takes_trailers, incoming };
+    let request = Forwardable { version, takes_trailers: arrived.takes_trailers, body, upload };
     let source = match request_side((&site, way), &client, &mut exchange, request, &mut record).await {
         Ok(Some(source)) => source,
         Ok(None) => {
@@ -83,7 +83,8 @@ pub(crate) async fn serve(
 struct Forwardable {
     version: Version,
     takes_trailers: bool,
-    incoming: Incoming,
+    body: RequestBody,
+    upload: Rc<Upload>,
 }
 
 /// The exchange, on its way and with its chain leased.
@@ -148,22 +149,20 @@ async fn request_side(
     }
     let way = way.ok_or(RequestError::NoRoute)?;
     hygiene::forward(&mut exchange.request, &client.connection, client.trust, request.version);
-    forward(site, way, exchange, request, record).await.map(Some)
+    forward(way, exchange, request, record).await.map(Some)
 }
 
 async fn forward(
-    site: &Site,
     way: &Way,
     exchange: &mut Box<Exchange>,
     request: Forwardable,
     record: &mut Record,
 ) -> Result<Source, RequestError> {
-    let bytes_max = site.config.limits.request_body_bytes;
-    if bytes_max.is_some_and(|max| request.incoming.size_hint().lower() > max) {
+    let Forwardable { takes_trailers, body, upload, .. } = request;
+    if body.is_announced_too_large() {
         return Err(RequestError::BodyTooLarge);
     }
-    let (body, upload) = RequestBody::new(request.incoming, record.active().body(), bytes_max);
-    let asked = Asked { exchange, record, takes_trailers: request.takes_trailers };
+    let asked = Asked { exchange, record, takes_trailers };
     let answer = way.pools.send(asked, body, &upload).await;
     record.request_bytes(upload.bytes());
     let mut answer = answer?;
