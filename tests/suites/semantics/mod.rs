@@ -1,0 +1,8 @@
+//! HTTP as an intermediary has to speak it: what is passed on, what is refused, who is waited for and how long.
+
+mod fields;
+mod limits;
+mod patience;
+mod requests;
+mod routes;
+mod upstreams;
