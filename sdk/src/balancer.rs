@@ -101,21 +101,60 @@ pub enum Pick {
     None,
 }
 
-impl From<host::Candidate> for Candidate {
-    fn from(candidate: host::Candidate) -> Self {
+/// Words of one candidate, as this SDK knows them.
+const WORDS: usize = 5;
+
+impl Candidate {
+    /// The candidates of a packed list, where each has so many words.
+    pub(crate) fn unpack(words: &[u64], words_each: u32) -> Vec<Self> {
+        let words_each = usize::try_from(words_each).unwrap_or_default().max(WORDS);
+        words.chunks_exact(words_each).filter_map(|words| words.first_chunk().map(Self::from_words)).collect()
+    }
+
+    fn from_words(&[key, names, load, trouble, state]: &[u64; WORDS]) -> Self {
+        let [health, outcome, slow_start @ ..] = state.to_le_bytes();
         Self {
-            endpoint: Name::from_number(candidate.endpoint),
-            key: candidate.key,
-            weight: candidate.weight,
-            zone: Name::from_number(candidate.zone),
-            health: candidate.health,
-            outcome: candidate.outcome,
-            in_flight: candidate.in_flight,
-            latency_micros: candidate.latency_micros,
-            failures: candidate.failures,
-            slow_start_permille: candidate.slow_start_permille,
+            endpoint: Name::from_number(low(names)),
+            key,
+            weight: low(load),
+            zone: Name::from_number(low(names >> 32)),
+            health: match health {
+                0 => Health::Healthy,
+                2 => Health::Draining,
+                // What a later host may say of an endpoint's health is no recommendation.
+                _ => Health::Unhealthy,
+            },
+            outcome: match outcome {
+                0 => Outcome::Untried,
+                1 => Outcome::ConnectFailed,
+                2 => Outcome::TimedOut,
+                3 => Outcome::Reset,
+                _ => Outcome::BadStatus,
+            },
+            in_flight: low(load >> 32),
+            latency_micros: low(trouble),
+            failures: low(trouble >> 32),
+            slow_start_permille: u16::from_le_bytes([slow_start[0], slow_start[1]]),
         }
     }
+
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn to_words(self) -> [u64; WORDS] {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        [
+            self.key,
+            pair(self.endpoint.number(), self.zone.number()),
+            pair(self.weight, self.in_flight),
+            pair(self.latency_micros, self.failures),
+            self.health as u64 | (self.outcome as u64) << 8 | u64::from(self.slow_start_permille) << 16,
+        ]
+    }
+}
+
+/// The lower half of a word.
+fn low(word: u64) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 impl From<Pick> for host::Choice {
@@ -125,5 +164,38 @@ impl From<Pick> for host::Choice {
             Pick::Endpoint(index) => Self::Endpoint(u32::try_from(index).unwrap_or(u32::MAX)),
             Pick::None => Self::None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANDIDATE: Candidate = Candidate {
+        endpoint: Name::from_number(7),
+        key: 0x0123_4567_89ab_cdef,
+        weight: u32::MAX,
+        zone: Name::from_number(9),
+        health: Health::Draining,
+        outcome: Outcome::BadStatus,
+        in_flight: 3,
+        latency_micros: 1_500,
+        failures: u32::MAX - 1,
+        slow_start_permille: 999,
+    };
+
+    #[test]
+    fn a_candidate_comes_out_as_it_was_packed() {
+        let words = CANDIDATE.to_words();
+        assert_eq!(words[4], 999 << 16 | 4 << 8 | 2);
+        assert_eq!(Candidate::unpack(&[words, words].concat(), 5), [CANDIDATE, CANDIDATE]);
+    }
+
+    #[test]
+    fn words_that_a_later_host_adds_are_passed_over() {
+        let words: Vec<u64> =
+            [CANDIDATE, CANDIDATE].iter().flat_map(|each| [&each.to_words()[..], &[77]].concat()).collect();
+        assert_eq!(Candidate::unpack(&words, 6), [CANDIDATE, CANDIDATE]);
+        assert_eq!(Candidate::unpack(&[], 5), []);
     }
 }

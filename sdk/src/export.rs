@@ -73,8 +73,8 @@ impl<P: Registered + ResponseFilter> response_filter::Guest for Export<P> {
 }
 
 impl<P: Registered + Balancer> balancer::Guest for Export<P> {
-    fn pick(request: balancer::PickRequest, candidates: Vec<balancer::Candidate>) -> balancer::Choice {
-        Self::with(balancer::Choice::Failed, |plugin| phase::pick(plugin, request, candidates))
+    fn pick(request: balancer::PickRequest, candidates: Vec<u64>) -> balancer::Choice {
+        Self::with(balancer::Choice::Failed, |plugin| phase::pick(plugin, request, &candidates))
     }
 }
 

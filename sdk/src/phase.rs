@@ -1,8 +1,8 @@
 //! A call of the host → the plugin's method → what the host is told. The exports and the test host both go through here.
 
 use crate::{
-    Admission, Balancer, Connection, ConnectionFilter, Error, Flow, PickRequest, Plugin, Request, RequestFilter,
-    Response, ResponseFilter, Setup,
+    Admission, Balancer, Candidate, Connection, ConnectionFilter, Error, Flow, PickRequest, Plugin, Request,
+    RequestFilter, Response, ResponseFilter, Setup,
     bindings::{
         balancer::exports::palisade::plugin::balancer as balancer_host, capabilities::palisade::plugin::types::Verdict,
         connection_filter::exports::palisade::plugin::connection_filter as connection_host,
@@ -46,10 +46,9 @@ pub(crate) fn on_response<P: ResponseFilter>(plugin: &mut P, head: ResponseHead)
 pub(crate) fn pick<P: Balancer>(
     plugin: &mut P,
     request: balancer_host::PickRequest,
-    candidates: Vec<balancer_host::Candidate>,
+    candidates: &[u64],
 ) -> balancer_host::Choice {
-    // The same size and order of fields, so this reuses the list's memory.
-    let candidates: Vec<_> = candidates.into_iter().map(Into::into).collect();
+    let candidates = Candidate::unpack(candidates, request.candidate_words);
     plugin.pick(&PickRequest::new(request), &candidates).map_or_else(
         |error| {
             report(&error);

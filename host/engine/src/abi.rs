@@ -53,11 +53,6 @@ enumeration!(HeadError {
     InvalidName = "invalid-name", InvalidValue = "invalid-value", Reserved = "reserved", TooLarge = "too-large",
     ReadOnly = "read-only",
 });
-enumeration!(Health { Healthy = "healthy", Unhealthy = "unhealthy", Draining = "draining" });
-enumeration!(Outcome {
-    Untried = "untried", ConnectFailed = "connect-failed", TimedOut = "timed-out", Reset = "reset",
-    BadStatus = "bad-status",
-});
 enumeration!(Ending {
     Complete = "complete", ClientGone = "client-gone", UpstreamFailed = "upstream-failed", Truncated = "truncated",
     Closed = "closed",
@@ -253,6 +248,8 @@ pub(crate) struct PickRequest {
     upstream: u32,
     version: u64,
     attempt: u32,
+    #[component(name = "candidate-words")]
+    candidate_words: u32,
 }
 
 impl PickRequest {
@@ -263,53 +260,36 @@ impl PickRequest {
             upstream: request.upstream.0,
             version: request.version,
             attempt: request.attempt,
+            candidate_words: 5,
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Candidate {
-    endpoint: u32,
-    key: u64,
-    weight: u32,
-    zone: u32,
-    health: Health,
-    outcome: Outcome,
-    #[component(name = "in-flight")]
-    in_flight: u32,
-    #[component(name = "latency-micros")]
-    latency_micros: u32,
-    failures: u32,
-    #[component(name = "slow-start-permille")]
-    slow_start_permille: u16,
-}
+/// Words of one packed candidate.
+const CANDIDATE_WORDS: usize = 5;
 
-impl From<&contract::Candidate> for Candidate {
-    fn from(candidate: &contract::Candidate) -> Self {
-        Self {
-            endpoint: candidate.endpoint.0,
-            key: candidate.key,
-            weight: candidate.weight,
-            zone: candidate.zone.0,
-            health: match candidate.health {
-                contract::Health::Healthy => Health::Healthy,
-                contract::Health::Unhealthy => Health::Unhealthy,
-                contract::Health::Draining => Health::Draining,
-            },
-            outcome: match candidate.outcome {
-                contract::Outcome::Untried => Outcome::Untried,
-                contract::Outcome::ConnectFailed => Outcome::ConnectFailed,
-                contract::Outcome::TimedOut => Outcome::TimedOut,
-                contract::Outcome::Reset => Outcome::Reset,
-                contract::Outcome::BadStatus => Outcome::BadStatus,
-            },
-            in_flight: candidate.in_flight,
-            latency_micros: candidate.latency_micros,
-            failures: candidate.failures,
-            slow_start_permille: candidate.slow_start_permille,
-        }
-    }
+/// A candidate's words, as the contract lays them out.
+pub(crate) fn pack_candidate(candidate: &contract::Candidate) -> [u64; CANDIDATE_WORDS] {
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let health: u64 = match candidate.health {
+        contract::Health::Healthy => 0,
+        contract::Health::Unhealthy => 1,
+        contract::Health::Draining => 2,
+    };
+    let outcome: u64 = match candidate.outcome {
+        contract::Outcome::Untried => 0,
+        contract::Outcome::ConnectFailed => 1,
+        contract::Outcome::TimedOut => 2,
+        contract::Outcome::Reset => 3,
+        contract::Outcome::BadStatus => 4,
+    };
+    [
+        candidate.key,
+        pair(candidate.endpoint.0, candidate.zone.0),
+        pair(candidate.weight, candidate.in_flight),
+        pair(candidate.latency_micros, candidate.failures),
+        health | outcome << 8 | u64::from(candidate.slow_start_permille) << 16,
+    ]
 }
 
 #[derive(Debug, Clone, Copy, ComponentType, Lift)]
@@ -384,5 +364,39 @@ impl From<&contract::Ended> for Ended {
             duration_micros: ended.duration_micros,
             first_byte_micros: ended.first_byte_micros,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palisade_contract::Name;
+
+    #[test]
+    fn a_candidate_is_packed_as_the_contract_says() {
+        let candidate = contract::Candidate {
+            endpoint: Name(7),
+            key: 0x0123_4567_89ab_cdef,
+            weight: 2,
+            zone: Name(9),
+            health: contract::Health::Draining,
+            outcome: contract::Outcome::BadStatus,
+            in_flight: 3,
+            latency_micros: 1_500,
+            failures: 4,
+            slow_start_permille: 999,
+        };
+        let [key, names, load, trouble, state] = pack_candidate(&candidate);
+        assert_eq!((key, names), (0x0123_4567_89ab_cdef, 9 << 32 | 7));
+        assert_eq!((load, trouble), (3 << 32 | 2, 4 << 32 | 1_500));
+        assert_eq!(state, 999 << 16 | 4 << 8 | 2);
+    }
+
+    #[test]
+    fn an_address_is_its_128_bits() {
+        let v4: IpAddr = "192.0.2.7".parse().expect("an address");
+        let v6: IpAddr = "2001:db8::1".parse().expect("an address");
+        assert_eq!(IpAddress::from(v4), IpAddress { high: 0, low: 0xffff_c000_0207 });
+        assert_eq!(IpAddress::from(v6), IpAddress { high: 0x2001_0db8_0000_0000, low: 1 });
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Slot {
 #[derive(Default)]
 struct Buffers {
     text: Vec<u8>,
-    candidates: Vec<abi::Candidate>,
+    candidates: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -213,7 +213,7 @@ impl Filter for Slot {
             let Some(function) = instance.pick else { return Ok(Pick::None) };
             let mut buffers = self.buffers.borrow_mut();
             buffers.candidates.clear();
-            buffers.candidates.extend(candidates.iter().map(abi::Candidate::from));
+            buffers.candidates.extend(candidates.iter().flat_map(abi::pack_candidate));
             let request = abi::PickRequest::new(&instance.store.data().exchange, request);
             match instance.call(Phase::Balance, function, (request, buffers.candidates.as_slice()))?.0 {
                 Choice::Endpoint(index) => endpoint(index, candidates.len()),

@@ -18,7 +18,7 @@ use crate::state::{Identity, Stage, State};
 /// Bytes that one host call may copy out of a guest: lists can claim far more than the guest has.
 const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 
-type PickFunction = TypedFunc<(abi::PickRequest, &'static [abi::Candidate]), (Choice,)>;
+type PickFunction = TypedFunc<(abi::PickRequest, &'static [u64]), (Choice,)>;
 
 /// One instance of a plugin: its memory, and its functions ready to be called.
 pub(crate) struct Instance {

@@ -79,6 +79,9 @@ impl Manifest {
             return Err(Reason::NotWasm { found: beginning(bytes) });
         }
         let names = Names::read(bytes)?;
+        if names.form == Form::CoreModule && !names.has_component_type {
+            return Err(Reason::NotComponent("it has no section \"component-type\"".into()));
+        }
         let abi = names.abi()?;
         let asks = names.asks()?;
         Ok(Self {
@@ -99,13 +102,20 @@ struct Names {
     form: Form,
     imports: BTreeSet<String>,
     exports: BTreeSet<String>,
+    /// Whether a core module says what component it is to become (component-model tooling's convention).
+    has_component_type: bool,
     about: About,
 }
 
 impl Names {
     fn read(bytes: &[u8]) -> Result<Self, Reason> {
-        let mut names =
-            Self { form: Form::Component, imports: BTreeSet::new(), exports: BTreeSet::new(), about: About::default() };
+        let mut names = Self {
+            form: Form::Component,
+            imports: BTreeSet::new(),
+            exports: BTreeSet::new(),
+            has_component_type: false,
+            about: About::default(),
+        };
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
             match payload.map_err(malformed)? {
@@ -114,6 +124,9 @@ impl Names {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::CustomSection(section) if section.name() == "palisade:plugin" => {
                     names.about = serde_json::from_slice(section.data()).unwrap_or_default();
+                }
+                Payload::CustomSection(section) if section.name().starts_with("component-type") => {
+                    names.has_component_type = true;
                 }
                 payload if depth == 0 => names.outermost(payload)?,
                 _ => {}
@@ -248,6 +261,11 @@ mod tests {
         check(
             &component(&format!(r#"(import "acme:cloud/db" (instance)) {LIFECYCLE}"#)),
             "imports \"acme:cloud/db\", which this host does not have",
+        );
+        check(
+            &wat::parse_str("(module)").expect("a module"),
+            "is a core module that cannot become a component: it has no section \"component-type\"; was it built with \
+             palisade-sdk?",
         );
     }
 

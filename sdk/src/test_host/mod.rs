@@ -204,7 +204,7 @@ impl<P: Balancer> TestHost<P> {
         let exchange = self.next_number();
         let (request, candidates) = pick.to_host(exchange);
         self.world.begin(exchange, pick.request.side, ResponseSide::default());
-        match self.call(|plugin| phase::pick(plugin, request, candidates)) {
+        match self.call(|plugin| phase::pick(plugin, request, &candidates)) {
             Choice::Endpoint(index) => Ok(Pick::Endpoint(usize::try_from(index).unwrap_or(usize::MAX))),
             Choice::None => Ok(Pick::None),
             Choice::Failed => Err(self.fault()),

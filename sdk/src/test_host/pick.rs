@@ -90,15 +90,16 @@ impl TestPick {
         self
     }
 
-    pub(super) fn to_host(&self, exchange: u64) -> (host::PickRequest, Vec<host::Candidate>) {
+    pub(super) fn to_host(&self, exchange: u64) -> (host::PickRequest, Vec<u64>) {
         let request = host::PickRequest {
             exchange,
             client: address::to_host(self.request.client),
             upstream: names::number(&self.upstream),
             version: self.version,
             attempt: self.attempt,
+            candidate_words: 5,
         };
-        (request, self.candidates.iter().map(to_host).collect())
+        (request, self.candidates.iter().flat_map(|candidate| candidate.to_words()).collect())
     }
 }
 
@@ -192,20 +193,5 @@ impl From<&str> for TestCandidate {
 impl From<Candidate> for TestCandidate {
     fn from(candidate: Candidate) -> Self {
         Self { candidate }
-    }
-}
-
-fn to_host(candidate: &Candidate) -> host::Candidate {
-    host::Candidate {
-        endpoint: candidate.endpoint.number(),
-        key: candidate.key,
-        weight: candidate.weight,
-        zone: candidate.zone.number(),
-        health: candidate.health,
-        outcome: candidate.outcome,
-        in_flight: candidate.in_flight,
-        latency_micros: candidate.latency_micros,
-        failures: candidate.failures,
-        slow_start_permille: candidate.slow_start_permille,
     }
 }
