@@ -15,18 +15,45 @@ use palisade_contract::{Clock, SystemClock};
 use crate::harness::Case;
 use crate::world::World;
 
-/// The cases whose name is wanted.
-///
-/// # Errors
-/// A plugin does not load, or does not decide as it should.
-pub(crate) fn all(world: &World, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Case>> {
-    let mut cases = vec![Case::new("reading the clock", || {
-        black_box(SystemClock.now());
-    })];
-    let plugins = [noop::cases, firewall::cases, balance::cases, qps::cases, fresh::cases, chain::cases];
-    for of_plugin in plugins {
-        cases.extend(of_plugin(world)?);
+/// The cases that are wanted: the others are not even made ready.
+pub(crate) struct Cases<'a> {
+    wanted: &'a dyn Fn(&str) -> bool,
+    list: Vec<Case>,
+}
+
+impl<'a> Cases<'a> {
+    /// Those whose name is wanted.
+    ///
+    /// # Errors
+    /// A plugin does not load, or does not decide as it should.
+    pub(crate) fn new(world: &World, wanted: &'a dyn Fn(&str) -> bool) -> Result<Vec<Case>> {
+        let mut cases = Self { wanted, list: Vec::new() };
+        cases.add("reading the clock", || {
+            Ok(|| {
+                black_box(SystemClock.now());
+            })
+        })?;
+        for add in [noop::add, firewall::add, balance::add, qps::add, fresh::add, chain::add] {
+            add(world, &mut cases)?;
+        }
+        Ok(cases.list)
     }
-    cases.retain(|case| wanted(&case.name));
-    Ok(cases)
+
+    /// A case that tells the time of one run.
+    fn add<R: FnMut() + 'static>(&mut self, name: &str, make: impl FnOnce() -> Result<R>) -> Result<()> {
+        self.add_with_events(name, 1, make)
+    }
+
+    /// A case of which each run is so many events: the time for one of these is told.
+    fn add_with_events<R: FnMut() + 'static>(
+        &mut self,
+        name: &str,
+        events: u32,
+        make: impl FnOnce() -> Result<R>,
+    ) -> Result<()> {
+        if (self.wanted)(name) {
+            self.list.push(Case { name: name.to_owned(), events, run: Box::new(make()?) });
+        }
+        Ok(())
+    }
 }

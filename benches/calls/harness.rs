@@ -17,21 +17,12 @@ const WARM_UP: Duration = Duration::from_millis(20);
 /// One thing that is measured.
 pub(crate) struct Case {
     pub(crate) name: String,
-    events: u32,
-    run: Box<dyn FnMut()>,
+    /// How many events one run is.
+    pub(crate) events: u32,
+    pub(crate) run: Box<dyn FnMut()>,
 }
 
 impl Case {
-    /// One event is one run.
-    pub(crate) fn new(name: impl Into<String>, run: impl FnMut() + 'static) -> Self {
-        Self::of_events(name, 1, run)
-    }
-
-    /// One run is so many events; the time for one of them is told.
-    pub(crate) fn of_events(name: impl Into<String>, events: u32, run: impl FnMut() + 'static) -> Self {
-        Self { name: name.into(), events, run: Box::new(run) }
-    }
-
     pub(crate) fn run(&mut self) {
         (self.run)();
     }

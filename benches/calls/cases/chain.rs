@@ -6,12 +6,15 @@ use anyhow::{Result, ensure};
 use palisade_contract::{Chain, Decision, Name, Pick, PickRequest};
 use serde_json::json;
 
-use super::firewall;
-use crate::harness::Case;
+use super::{Cases, firewall};
 use crate::traffic::{self, Cycle, allowed_address};
 use crate::world::World;
 
-pub(crate) fn cases(world: &World) -> Result<Vec<Case>> {
+pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
+    cases.add("firewall, balance and qps: an exchange", || exchanges(world))
+}
+
+fn exchanges(world: &World) -> Result<impl FnMut() + use<>> {
     let chain = Chain::new(&[
         world.filter("firewall", firewall::with_rules())?,
         world.filter("balance", json!({ "algorithm": "weighted_round_robin" }))?,
@@ -34,5 +37,5 @@ pub(crate) fn cases(world: &World) -> Result<Vec<Case>> {
     let (decision, picked) = pass();
     ensure!(matches!(decision, Decision::Proceed), "the chain lets nothing pass");
     ensure!(matches!(picked, Ok(Some(Pick::Endpoint(_)))), "the chain picks nothing");
-    Ok(vec![Case::new("firewall, balance and qps: an exchange", move || drop(black_box(pass())))])
+    Ok(move || drop(black_box(pass())))
 }

@@ -2,28 +2,28 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use anyhow::{Result, ensure};
-use palisade_contract::{Admission, Flow};
+use palisade_contract::{Admission, Filter, Flow};
 use serde_json::{Value, json};
 
-use crate::harness::Case;
+use super::Cases;
 use crate::traffic::{self, Cycle, allowed_address, denied_address};
 use crate::world::World;
 
-pub(crate) fn cases(world: &World) -> Result<Vec<Case>> {
-    let mut cases = Vec::new();
+pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
     for count in [1_000, 100_000] {
-        let settings = || json!({ "deny": traffic::denied(count) });
         let name = |what: &str| format!("firewall, {count} prefixes: {what}");
-        cases.push(connections(world, name("connection, accepted"), settings(), allowed_address)?);
-        cases.push(connections(world, name("connection, refused"), settings(), denied_address)?);
-        cases.push(requests(world, name("request, proceeds"), settings(), allowed_address)?);
-        cases.push(requests(world, name("request, denied"), settings(), denied_address)?);
+        let open = || world.filter("firewall", json!({ "deny": traffic::denied(count) }));
+        cases.add(&name("connection accepted"), || connections(open()?, allowed_address, Admission::Accept))?;
+        cases.add(&name("connection refused"), || connections(open()?, denied_address, Admission::Refuse))?;
+        cases.add(&name("request proceeds"), || requests(open()?, allowed_address, "proceeds"))?;
+        cases.add(&name("request denied"), || requests(open()?, denied_address, "denied"))?;
     }
-    let name = "firewall, 1000 prefixes and 3 rules: request, proceeds";
-    cases.push(requests(world, name.into(), with_rules(), allowed_address)?);
-    Ok(cases)
+    cases.add("firewall, 1000 prefixes and 3 rules: request proceeds", || {
+        requests(world.filter("firewall", with_rules())?, allowed_address, "proceeds")
+    })
 }
 
 /// A thousand networks and three rules, of which none applies.
@@ -38,18 +38,20 @@ pub(super) fn with_rules() -> Value {
     })
 }
 
-fn connections(world: &World, name: String, settings: Value, client: fn(u64) -> IpAddr) -> Result<Case> {
-    let filter = world.filter("firewall", settings)?;
+fn connections(filter: Rc<dyn Filter>, client: fn(u64) -> IpAddr, expected: Admission) -> Result<impl FnMut()> {
     let mut connections = Cycle::of(|index| traffic::connection(index, client(index)));
-    let accepts = filter.connection(connections.take())? == Admission::Accept;
-    ensure!(accepts == name.contains("accepted"), "{name}: decides otherwise");
-    Ok(Case::new(name, move || drop(black_box(filter.connection(connections.take())))))
+    let admission = filter.connection(connections.take())?;
+    ensure!(admission == expected, "the firewall says {admission:?}, expected {expected:?}");
+    Ok(move || drop(black_box(filter.connection(connections.take()))))
 }
 
-fn requests(world: &World, name: String, settings: Value, client: fn(u64) -> IpAddr) -> Result<Case> {
-    let filter = world.filter("firewall", settings)?;
+fn requests(filter: Rc<dyn Filter>, client: fn(u64) -> IpAddr, expected: &str) -> Result<impl FnMut() + use<>> {
     let mut exchanges = Cycle::of(|index| traffic::exchange(index, client(index)));
-    let proceeds = matches!(filter.request(exchanges.take())?, Flow::Proceed);
-    ensure!(proceeds == name.contains("proceeds"), "{name}: decides otherwise");
-    Ok(Case::new(name, move || drop(black_box(filter.request(exchanges.take())))))
+    let decision = match filter.request(exchanges.take())? {
+        Flow::Proceed => "proceeds",
+        Flow::Reply(_) => "denied",
+        Flow::Close => "closed",
+    };
+    ensure!(decision == expected, "a request is {decision}, expected {expected}");
+    Ok(move || drop(black_box(filter.request(exchanges.take()))))
 }

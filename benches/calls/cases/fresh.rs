@@ -1,4 +1,4 @@
-//! A fresh instance for one request: instantiated, configured, called once, dropped.
+//! A fresh instance for one request: opened, called once, dropped.
 
 use std::hint::black_box;
 
@@ -6,19 +6,19 @@ use anyhow::Result;
 use palisade_contract::Plugin as _;
 use serde_json::{Value, json};
 
-use crate::harness::Case;
+use super::Cases;
 use crate::traffic::{self, Cycle, allowed_address};
 use crate::world::World;
 
-pub(crate) fn cases(world: &World) -> Result<Vec<Case>> {
-    Ok(vec![
-        case(world, "noop", "fresh instance: noop", json!({}))?,
-        case(world, "firewall", "fresh instance: firewall, 1000 prefixes", json!({ "deny": traffic::denied(1_000) }))?,
-    ])
+pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
+    cases.add("fresh instance: noop", || requests(world, "noop", json!({})))?;
+    cases.add("fresh instance: firewall, 1000 prefixes", || {
+        requests(world, "firewall", json!({ "deny": traffic::denied(1_000) }))
+    })
 }
 
-fn case(world: &World, module: &str, name: &str, settings: Value) -> Result<Case> {
+fn requests(world: &World, module: &str, settings: Value) -> Result<impl FnMut() + use<>> {
     let plugin = world.plugin(module, settings)?;
     let mut exchanges = Cycle::of(|client| traffic::exchange(client, allowed_address(client)));
-    Ok(Case::new(name, move || drop(black_box(plugin.open().request(exchanges.take())))))
+    Ok(move || drop(black_box(plugin.open().request(exchanges.take()))))
 }

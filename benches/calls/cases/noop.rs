@@ -6,24 +6,30 @@ use anyhow::Result;
 use palisade_contract::{Name, PickRequest};
 use serde_json::json;
 
-use super::qps;
-use crate::harness::Case;
+use super::{Cases, qps};
 use crate::traffic::{self, Cycle, allowed_address};
 use crate::world::World;
 
-pub(crate) fn cases(world: &World) -> Result<Vec<Case>> {
-    let filter = || world.filter("noop", json!({}));
-    let (connection, request, response, pick) = (filter()?, filter()?, filter()?, filter()?);
-    let mut connections = Cycle::of(|client| traffic::connection(client, allowed_address(client)));
+pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
+    let open = || world.filter("noop", json!({}));
     let exchanges = || Cycle::of(|client| traffic::exchange(client, allowed_address(client)));
-    let (mut requests, mut responses, mut picks) = (exchanges(), exchanges(), exchanges());
-    let (asked, candidates) = (PickRequest { upstream: Name(3), version: 1, attempt: 0 }, traffic::candidates(2));
-    let mut cases = vec![
-        Case::new("noop: connection", move || drop(black_box(connection.connection(connections.take())))),
-        Case::new("noop: request", move || drop(black_box(request.request(requests.take())))),
-        Case::new("noop: response", move || drop(black_box(response.response(responses.take())))),
-        Case::new("noop: pick of 2", move || drop(black_box(pick.pick(picks.take(), &asked, &candidates)))),
-    ];
-    cases.extend(qps::observing("noop", &filter)?);
-    Ok(cases)
+    cases.add("noop: connection", || {
+        let (filter, mut connections) =
+            (open()?, Cycle::of(|client| traffic::connection(client, allowed_address(client))));
+        Ok(move || drop(black_box(filter.connection(connections.take()))))
+    })?;
+    cases.add("noop: request", || {
+        let (filter, mut exchanges) = (open()?, exchanges());
+        Ok(move || drop(black_box(filter.request(exchanges.take()))))
+    })?;
+    cases.add("noop: response", || {
+        let (filter, mut exchanges) = (open()?, exchanges());
+        Ok(move || drop(black_box(filter.response(exchanges.take()))))
+    })?;
+    cases.add("noop: pick of 2", || {
+        let (filter, mut exchanges) = (open()?, exchanges());
+        let (asked, candidates) = (PickRequest { upstream: Name(3), version: 1, attempt: 0 }, traffic::candidates(2));
+        Ok(move || drop(black_box(filter.pick(exchanges.take(), &asked, &candidates))))
+    })?;
+    qps::add_observer(cases, "noop", &open)
 }
