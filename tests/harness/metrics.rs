@@ -23,6 +23,13 @@ impl Metrics {
         self.matching(name, labels).map(|sample| sample.value).sum()
     }
 
+    /// As [`Metrics::sum`], for what is counted in whole numbers.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small and not negative")]
+    pub fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.sum(name, labels).round() as u64
+    }
+
     /// How many series of this name have these labels, among others.
     #[must_use]
     pub fn series(&self, name: &str, labels: &[(&str, &str)]) -> usize {
@@ -85,7 +92,7 @@ mod tests {
             ("a_total", &[("b", "3")][..], 0.0, 0),
             ("up", &[][..], 1.0, 1),
         ] {
-            assert_eq!(metrics.sum(name, labels).total_cmp(&sum), std::cmp::Ordering::Equal, "{name} {labels:?}");
+            assert!((metrics.sum(name, labels) - sum).abs() < 1e-9, "{name} {labels:?}");
             assert_eq!(metrics.series(name, labels), series, "{name} {labels:?}");
         }
     }

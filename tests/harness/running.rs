@@ -101,8 +101,8 @@ impl Running {
     pub async fn idle(&self) {
         eventually("nothing is under way", async || {
             let metrics = self.admin.metrics().await;
-            let busy = metrics.sum("palisade_exchanges_active", &[]) + metrics.sum("palisade_plugin_leases", &[]);
-            busy == 0.0
+            let busy = metrics.count("palisade_exchanges_active", &[]) + metrics.count("palisade_plugin_leases", &[]);
+            busy == 0
         })
         .await;
     }
