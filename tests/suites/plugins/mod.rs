@@ -1,0 +1,6 @@
+//! The plugins that ship, through a real host.
+
+mod balance;
+mod firewall;
+mod qps;
+mod together;
