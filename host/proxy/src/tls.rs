@@ -65,7 +65,7 @@ pub(crate) fn server(tls: &ListenerTls, http: HttpVersions) -> Result<Arc<Server
         .with_protocol_versions(versions)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Certificates(certificates)));
-    server.alpn_protocols = [(http.h2, "h2"), (http.h1, "http/1.1")]
+    server.alpn_protocols = [(http.h2, "h2"), (http.h1, "http/1.1"), (http.h1, "http/1.0")]
         .into_iter()
         .filter(|(offered, _)| *offered)
         .map(|(_, name)| name.as_bytes().to_vec())
