@@ -1,6 +1,19 @@
 //! Every test of the whole host, one module for each subject.
 
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and its limits are on real time"
+)]
 
+mod clients;
+mod config;
+mod drain;
+mod endpoint;
+mod guests;
+mod plugins;
 mod promises;
 mod semantics;
+mod tls;

@@ -10,6 +10,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::endpoint::{OK, serving};
+
 #[tokio::test]
 async fn an_endpoint_that_is_down_is_a_502() {
     let site = Site::new().set("upstream.web.endpoints", json!([nobody().to_string()])).start().await;
@@ -159,21 +161,4 @@ async fn impatient() -> SocketAddr {
         }
     })
     .await
-}
-
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-/// An endpoint that does this with each connection.
-async fn serving<F>(connection: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-    let address = socket.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = socket.accept().await {
-            tokio::spawn(connection(stream));
-        }
-    });
-    address
 }

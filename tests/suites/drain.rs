@@ -1,0 +1,126 @@
+//! How the host ends: it says so, finishes what is under way, and is gone.
+
+use std::net::TcpListener;
+
+use harness::{Body, Client, Http, Origin, Running, Site, eventually, run_command};
+use http::{Request, Version};
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_and_the_host_ends_well() {
+    for signal in ["TERM", "INT"] {
+        for http in Http::ALL {
+            let mut site = Site::new().origin(Origin::echo()).start_process().await;
+            let waiting = held(&site, http).await;
+            site.process().signal(signal);
+            is_draining(&site).await;
+            no_longer_accepts(&site, http).await;
+            site.origin(0).release();
+            let (mut client, reply) = waiting.await.expect("a client that does not panic");
+            assert_eq!(reply.status, 200, "SIG{signal} over {http:?}");
+            if reply.version == Version::HTTP_11 {
+                assert_eq!(reply.header("connection"), Some("close"), "SIG{signal} over {http:?}");
+            }
+            eventually("the connection is closed", async || client.is_closed()).await;
+            let again = client.send(Request::get("/").body(Body::empty()).expect("a request")).await;
+            assert!(again.is_err(), "answered after the drain");
+            let ended = site.process().wait().await;
+            assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_without_a_request_are_closed_at_once() {
+    let mut site = Site::new().set("shutdown.drain", "1h").origin(Origin::echo()).start_process().await;
+    let mut clients = Vec::new();
+    for http in Http::ALL {
+        let mut client = site.connect(http).await;
+        assert_eq!(client.get("/").await.status, 200);
+        clients.push(client);
+    }
+    let silent = [site.raw(Http::Plain).await, site.raw(Http::H1).await];
+    site.process().signal("TERM");
+    assert_eq!(site.process().wait().await.code, Some(0));
+    drop(silent);
+    for client in clients {
+        eventually("it is closed", async || client.is_closed()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_download_under_way_is_finished() {
+    for http in Http::ALL {
+        let mut site = Site::new().origin(Origin::echo()).start_process().await;
+        let mut client = site.connect(http).await;
+        let request = Request::get("/hold-body/100000").body(Body::empty()).expect("a request");
+        let response = client.open(request).await.expect("a head");
+        site.process().signal("TERM");
+        is_draining(&site).await;
+        site.origin(0).release();
+        let body = http_body_util::BodyExt::collect(response.into_body()).await.expect("a whole body").to_bytes();
+        assert_eq!(body.len(), 200_000, "{http:?}");
+        drop(client);
+        assert_eq!(site.process().wait().await.code, Some(0), "{http:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_ended_in_time_is_cut_and_counted() {
+    for http in Http::ALL {
+        let mut site = Site::new().set("shutdown.drain", "300ms").origin(Origin::echo()).start_process().await;
+        let mut client = site.connect(http).await;
+        let request = Request::get("/hold-body/100000").body(Body::empty()).expect("a request");
+        let response = client.open(request).await.expect("a head");
+        site.process().signal("TERM");
+        let body = http_body_util::BodyExt::collect(response.into_body()).await;
+        assert!(body.is_err(), "a body that was cut looks whole over {http:?}");
+        let ended = site.process().wait().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let line = ended.stderr.lines().find(|line| line.contains("the time to drain was over")).unwrap_or_default();
+        assert!(line.contains("\"cut\":1"), "{http:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("\"ending\":\"client-gone\""), "{http:?}: {}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").and_then(|socket| Ok((socket.local_addr()?, socket)));
+    let (address, _socket) = taken.expect("an address");
+    let running = Site::new().origin(Origin::echo()).start_process().await;
+    for (key, address, sentence) in [
+        ("listener.plain.bind", address, "listener \"plain\" cannot listen on"),
+        ("listener.plain.bind", running.address("plain"), "listener \"plain\" cannot listen on"),
+        ("admin.bind", address, "the admin listener cannot listen on"),
+    ] {
+        let (folder, _origins) = Site::new().set(key, address.to_string()).origin(Origin::echo()).write();
+        let ended = run_command("palisade", &["run", "palisade.toml"], folder.path()).await;
+        let sentence = format!("{sentence} {address}: Address already in use (os error 98)");
+        assert_eq!(ended.stderr.lines().last(), Some(sentence.as_str()), "{}", ended.stderr);
+        assert_eq!(ended.code, Some(1));
+    }
+}
+
+/// A client whose request waits at the origin.
+async fn held(site: &Running, http: Http) -> tokio::task::JoinHandle<(Client, harness::Reply)> {
+    let mut client = site.connect(http).await;
+    let waiting = tokio::spawn(async move {
+        let reply = client.get("/hold").await;
+        (client, reply)
+    });
+    eventually("the origin has the request", async || site.origin(0).seen().len() == 1).await;
+    waiting
+}
+
+/// The admin listener stays while the others end.
+async fn is_draining(site: &Running) {
+    eventually("the host says that it drains", async || {
+        let ready = site.admin().get("/readyz").await;
+        (ready.status, ready.text()) == (503, "draining\n")
+    })
+    .await;
+    assert_eq!(site.admin().get("/healthz").await.status, 200);
+}
+
+async fn no_longer_accepts(site: &Running, http: Http) {
+    eventually("connections are refused", async || site.dial(http).connect().await.is_err()).await;
+}
