@@ -43,7 +43,7 @@ pub trait Filter: Debug {
     /// The request's head is complete. It may be changed.
     ///
     /// # Errors
-    /// The plugin failed: the chain follows [`Filter::on_error`].
+    /// The plugin failed: the chain follows [`Filter::on_error`]. Where that is open, it has changed nothing.
     fn request(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         Ok(Flow::Proceed)
     }
@@ -51,7 +51,7 @@ pub trait Filter: Debug {
     /// The response's head is there. It may be changed.
     ///
     /// # Errors
-    /// The plugin failed: the chain follows [`Filter::on_error`].
+    /// The plugin failed: the chain follows [`Filter::on_error`]. Where that is open, it has changed nothing.
     fn response(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         Ok(Flow::Proceed)
     }

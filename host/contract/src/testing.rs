@@ -35,7 +35,7 @@ pub enum Does {
     Reply,
     /// Closes.
     Close,
-    /// Fails, after it has added the header `x-` and its name.
+    /// Fails.
     Fail,
 }
 
@@ -84,13 +84,6 @@ impl Fake {
         Self { log: log.clone(), ..self }
     }
 
-    fn begin_to_fail(&self, does: Does, headers: Option<&mut HeaderMap>) {
-        let name = http::HeaderName::try_from(format!("x-{}", self.name));
-        if let (Does::Fail, Some(headers), Ok(name)) = (does, headers, name) {
-            headers.insert(name, http::HeaderValue::from_static("half"));
-        }
-    }
-
     fn flow(does: Does) -> Result<Flow, Failure> {
         match does {
             Does::Proceed => Ok(Flow::Proceed),
@@ -125,15 +118,13 @@ impl Filter for Fake {
         }
     }
 
-    fn request(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+    fn request(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         self.log.add("request", self.name);
-        self.begin_to_fail(self.request, Some(&mut exchange.request.headers));
         Self::flow(self.request)
     }
 
-    fn response(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+    fn response(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         self.log.add("response", self.name);
-        self.begin_to_fail(self.response, exchange.response.as_mut().map(|response| &mut response.headers));
         Self::flow(self.response)
     }
 

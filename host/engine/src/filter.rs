@@ -119,7 +119,13 @@ impl Slot {
         self.call(phase, |instance| {
             mem::swap(exchange, &mut instance.store.data_mut().exchange);
             let result = call(instance);
-            mem::swap(exchange, &mut instance.store.data_mut().exchange);
+            let state = instance.store.data_mut();
+            mem::swap(exchange, &mut state.exchange);
+            if result.is_ok() {
+                state.before.forget()
+            } else {
+                state.before.restore(exchange)
+            }
             result
         })
     }

@@ -14,6 +14,7 @@
 
 mod abi;
 mod allowance;
+mod before;
 mod cache;
 mod error;
 mod failure;

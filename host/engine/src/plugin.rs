@@ -55,7 +55,7 @@ impl Plugin {
         }
         let mut inner = Inner {
             module: module.clone(),
-            identity: identity(engine, &config.name, &config.module),
+            identity: identity(engine, (&config.name, &config.module), config.on_error),
             config: config.clone(),
             settings: config.settings.to_string(),
             image: None,
@@ -78,7 +78,7 @@ impl Plugin {
     /// # Errors
     /// It fails while it starts or tells.
     pub fn settings_schema(engine: &Engine, module: &Module) -> Result<String, Reason> {
-        let identity = identity(engine, &module.manifest().about.name, "");
+        let identity = identity(engine, (&module.manifest().about.name, ""), None);
         Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
@@ -101,9 +101,10 @@ impl Plugin {
     }
 }
 
-fn identity(engine: &Engine, name: &str, module: &str) -> Arc<Identity> {
+fn identity(engine: &Engine, (name, module): (&str, &str), on_error: Option<OnError>) -> Arc<Identity> {
     Arc::new(Identity {
         name: name.to_owned(),
+        on_error,
         module: module.to_owned(),
         services: engine.services.clone(),
         stats: Stats::default(),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use palisade_contract::metrics::{Discard, Metrics};
-use palisade_contract::{Clock, Exchange, ExchangeId, Names, Phase, Reply, SystemClock};
+use palisade_contract::{Clock, Exchange, ExchangeId, Names, OnError, Phase, Reply, SystemClock};
 
 use crate::allowance::Allowance;
+use crate::before::Before;
 use crate::limits::Limiter;
 use crate::meters::Meters;
 use crate::stats::Stats;
@@ -34,6 +35,7 @@ impl Default for Services {
 pub(crate) struct Identity {
     /// The plugin's name in the config.
     pub(crate) name: String,
+    pub(crate) on_error: Option<OnError>,
     /// Its file's stem.
     pub(crate) module: String,
     pub(crate) services: Services,
@@ -47,6 +49,8 @@ pub(crate) struct State {
     pub(crate) stage: Stage,
     /// The exchange at hand; between calls a vacant one, so that no call pays for an allocation.
     pub(crate) exchange: Box<Exchange>,
+    /// The exchange's heads as they were before the first change of this call.
+    pub(crate) before: Before,
     /// What `reply.prepare` was given in this call.
     pub(crate) reply: Option<Reply>,
     /// What `fault.report` was given in this call.
@@ -77,6 +81,7 @@ impl State {
             limiter: Limiter::new(limits),
             stage: Stage::Idle,
             exchange: Exchange::vacant(),
+            before: Before::new(identity.on_error),
             reply: None,
             fault: None,
             hot_headers: Vec::new(),
@@ -91,16 +96,7 @@ impl State {
     ///
     /// # Errors
     /// The handle is another one's, or the phase is not one of these: the guest traps.
-    pub(crate) fn exchange(&mut self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&mut Exchange> {
-        self.check(handle, phases)?;
-        Ok(&mut self.exchange)
-    }
-
-    /// As [`State::exchange`], to read only.
-    ///
-    /// # Errors
-    /// As there.
-    pub(crate) fn exchange_ref(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&Exchange> {
+    pub(crate) fn at_hand(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&Exchange> {
         self.check(handle, phases)?;
         Ok(&self.exchange)
     }

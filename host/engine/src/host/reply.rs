@@ -18,7 +18,7 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
     interface.func_wrap(
         "prepare",
         |mut guest: Guest<'_>, (exchange, status, headers, body): (u64, u16, Fields, WasmList<u8>)| {
-            guest.data().exchange_ref(exchange, &[Phase::Request, Phase::Response])?;
+            guest.data().at_hand(exchange, &[Phase::Request, Phase::Response])?;
             let prepared = prepare(&mut guest, status, &headers, &body)?;
             Ok(changed(prepared.map(|reply| guest.data_mut().reply = Some(reply))))
         },

@@ -17,24 +17,24 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
 
 fn add_reading(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     interface.func_wrap("method", |guest: Guest<'_>, (exchange,): (u64,)| {
-        Ok((guest.data().exchange_ref(exchange, &READING)?.request.method.as_str().to_owned(),))
+        Ok((guest.data().at_hand(exchange, &READING)?.request.method.as_str().to_owned(),))
     })?;
     interface.func_wrap("target", |guest: Guest<'_>, (exchange,): (u64,)| {
-        let exchange = guest.data().exchange_ref(exchange, &READING)?;
+        let exchange = guest.data().at_hand(exchange, &READING)?;
         Ok((exchange.request.target.as_str().as_bytes().to_owned(),))
     })?;
     interface.func_wrap("authority", |guest: Guest<'_>, (exchange,): (u64,)| {
-        Ok((guest.data().exchange_ref(exchange, &READING)?.request.authority_bytes().to_owned(),))
+        Ok((guest.data().at_hand(exchange, &READING)?.request.authority_bytes().to_owned(),))
     })
 }
 
 fn add_headers(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     interface.func_wrap("header", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
-        let request = &guest.data().exchange_ref(exchange, &READING)?.request;
+        let request = &guest.data().at_hand(exchange, &READING)?.request;
         Ok((request.header(&name.to_str(&guest)?).map(<[u8]>::to_owned),))
     })?;
     interface.func_wrap("header-values", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
-        let request = &guest.data().exchange_ref(exchange, &READING)?.request;
+        let request = &guest.data().at_hand(exchange, &READING)?.request;
         let name = name.to_str(&guest)?;
         if name.eq_ignore_ascii_case("host") {
             return Ok((first_as_list(request.header("host")),));
@@ -42,7 +42,7 @@ fn add_headers(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()
         Ok((values(&request.headers, &name),))
     })?;
     interface.func_wrap("headers", |guest: Guest<'_>, (exchange,): (u64,)| {
-        let request = &guest.data().exchange_ref(exchange, &READING)?.request;
+        let request = &guest.data().at_hand(exchange, &READING)?.request;
         let mut headers = all(&request.headers);
         if let Some(host) = request.header("host") {
             headers.insert(0, ("host".to_owned(), host.to_owned()));
@@ -93,7 +93,10 @@ fn change(
     exchange: u64,
     make: impl FnOnce(&mut Exchange) -> Result<(), HeadError>,
 ) -> wasmtime::Result<super::head::Changed> {
-    let writable = state.stage == Stage::Phase(Phase::Request);
-    let exchange = state.exchange(exchange, &READING)?;
-    Ok(changed(if writable { make(exchange) } else { Err(HeadError::ReadOnly) }))
+    state.at_hand(exchange, &READING)?;
+    if state.stage != Stage::Phase(Phase::Request) {
+        return Ok(changed(Err(HeadError::ReadOnly)));
+    }
+    state.before.request_changes(&state.exchange);
+    Ok(changed(make(&mut state.exchange)))
 }

@@ -50,7 +50,7 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
 }
 
 fn at(state: &State, exchange: u64) -> wasmtime::Result<&ResponseHead> {
-    let response = state.exchange_ref(exchange, &[Phase::Response])?.response.as_ref();
+    let response = state.at_hand(exchange, &[Phase::Response])?.response.as_ref();
     response.ok_or_else(|| wasmtime::format_err!("the exchange has no response"))
 }
 
@@ -59,9 +59,10 @@ fn change(
     exchange: u64,
     make: impl FnOnce(&mut ResponseHead, HeadLimits) -> Result<(), HeadError>,
 ) -> wasmtime::Result<Changed> {
-    let exchange = state.exchange(exchange, &[Phase::Response])?;
-    let limits = exchange.limits;
-    let Some(response) = &mut exchange.response else { wasmtime::bail!("the exchange has no response") };
+    state.at_hand(exchange, &[Phase::Response])?;
+    state.before.response_changes(&state.exchange);
+    let limits = state.exchange.limits;
+    let Some(response) = &mut state.exchange.response else { wasmtime::bail!("the exchange has no response") };
     Ok(changed(make(response, limits)))
 }
 
