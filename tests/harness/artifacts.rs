@@ -39,7 +39,8 @@ pub fn bytes_of(module: &str, form: Form) -> Vec<u8> {
 }
 
 /// Where compiled plugins are kept between tests and between runs.
-pub(crate) fn cache() -> PathBuf {
+#[must_use]
+pub fn cache() -> PathBuf {
     target().join("test-cache")
 }
 

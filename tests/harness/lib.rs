@@ -37,7 +37,7 @@ mod site;
 mod wait;
 
 pub use admin::{Admin, Figures};
-pub use artifacts::{Form, bytes_of};
+pub use artifacts::{Form, bytes_of, cache};
 pub use body::{Body, Feed};
 pub use client::{Client, ClientError, Dial, Http};
 pub use folder::Folder;
