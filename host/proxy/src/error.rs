@@ -24,9 +24,12 @@ pub(crate) enum RequestError {
     /// Longer than the listener's `request_body_bytes`.
     #[error("the request body is longer than the listener allows")]
     BodyTooLarge,
-    /// The client's body broke off or was malformed.
-    #[error("the request body broke off")]
+    /// The client's body is malformed.
+    #[error("the request body is malformed")]
     Body,
+    /// The client's connection ended, or its stream was reset, within its body.
+    #[error("the request body broke off")]
+    ClientGone,
     /// No route is for this host and path.
     #[error("no route is for this host and path")]
     NoRoute,
@@ -68,7 +71,7 @@ impl RequestError {
     /// The status, and whose fault it was: the one place where both are decided.
     fn decided(&self) -> (StatusCode, Fault) {
         match self {
-            Self::Host | Self::Target | Self::Body => (StatusCode::BAD_REQUEST, Fault::Client),
+            Self::Host | Self::Target | Self::Body | Self::ClientGone => (StatusCode::BAD_REQUEST, Fault::Client),
             Self::Connect => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, Fault::Client),
             Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Fault::Client),
@@ -100,10 +103,16 @@ impl RequestError {
         )
     }
 
+    /// Whether nobody is there to be told.
+    pub(crate) fn is_client_gone(&self) -> bool {
+        matches!(self, Self::ClientGone)
+    }
+
     /// How the exchange ended, once the reply was sent.
     pub(crate) fn ending(&self) -> Ending {
         match self.decided().1 {
             Fault::Upstream => Ending::UpstreamFailed,
+            Fault::Client if self.is_client_gone() => Ending::ClientGone,
             Fault::Client | Fault::Host => Ending::Complete,
         }
     }

@@ -27,9 +27,9 @@ pub(crate) struct Client {
     pub(crate) activity: Rc<Activity>,
 }
 
-/// A plugin closes without an answer: the connection ends, or the stream is reset.
+/// There is no answer: the connection ends, or the stream is reset.
 #[derive(Debug, thiserror::Error)]
-#[error("closed by a plugin")]
+#[error("closed without an answer")]
 pub(crate) struct Closed;
 
 /// Where a response comes from.
@@ -43,7 +43,7 @@ enum Source {
 /// Serves one request. Dropping the future cancels everything that is under way for it.
 ///
 /// # Errors
-/// A plugin said to close.
+/// A plugin said to close, or the client has left.
 pub(crate) async fn serve(
     site: Rc<Site>,
     client: Rc<Client>,
@@ -73,6 +73,9 @@ pub(crate) async fn serve(
         }
         Err(error) => {
             record.failed(&error);
+            if error.is_client_gone() {
+                return Err(Closed);
+            }
             Source::Reply(error.reply())
         }
     };

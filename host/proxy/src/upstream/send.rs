@@ -11,7 +11,7 @@ use hyper::client::conn::http1::SendRequest;
 use palisade_contract::{Exchange, Outcome, Pick, PickRequest, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
-use crate::body::{RequestBody, Upload};
+use crate::body::{Broken, RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
 use crate::record::Record;
@@ -208,8 +208,10 @@ impl Unanswered {
         if upload.is_too_large() {
             return (None, RequestError::BodyTooLarge);
         }
-        if upload.is_broken() {
-            return (None, RequestError::Body);
+        match upload.broken() {
+            Some(Broken::Malformed) => return (None, RequestError::Body),
+            Some(Broken::Cut) => return (None, RequestError::ClientGone),
+            None => {}
         }
         if self.error.is_parse() {
             return (Some(UpstreamFault::Protocol), RequestError::Answer(chain_of(&self.error)));
