@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its limits are on real time"
 )]
 
+mod bodies;
 mod clients;
 mod config;
 mod drain;

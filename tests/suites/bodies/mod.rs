@@ -1,0 +1,5 @@
+//! Bodies on their way through: whole, bounded in memory, and let go when the client leaves.
+
+mod framing;
+mod large;
+mod leaving;
