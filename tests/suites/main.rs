@@ -14,6 +14,7 @@ mod config;
 mod drain;
 mod endpoint;
 mod guests;
+mod images;
 mod plugins;
 mod promises;
 mod semantics;
