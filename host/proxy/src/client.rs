@@ -167,7 +167,8 @@ where
                 Verdict::Idle => {
                     closing = true;
                     close(served.as_mut());
-                    timer.as_mut().reset(Instant::now() + limits.handshake_timeout);
+                    // A client that is still there answers at once, and one that is not must not stay much longer.
+                    timer.as_mut().reset(Instant::now() + limits.idle_timeout / 10);
                 }
             },
             _ = drain.wait_for(|drain| *drain), if !closing => {
