@@ -29,6 +29,15 @@ async fn a_body_has_one_length() {
     check(&[
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nok", 200),
         ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200),
+        // The chunks count, and no length goes on beside them (RFC 9112, section 6.3).
+        (
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            200,
+        ),
+        (
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 9\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            200,
+        ),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok", 400),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: +2\r\n\r\nok", 400),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -2\r\n\r\nok", 400),
@@ -78,6 +87,10 @@ async fn check(cases: &[(&str, u16)]) {
         assert_eq!(status, Some(*expected), "{line:?} for {bytes:?}");
         drop(raw);
         site.idle().await;
+    }
+    for seen in site.origin(0).seen() {
+        let framings = seen.values("content-length").len() + seen.values("transfer-encoding").len();
+        assert!(framings <= 1, "{seen:?}");
     }
     let good = cases.iter().filter(|(_, status)| *status == 200).count();
     let whole = site.origin(0).seen().iter().filter(|seen| seen.body_bytes.is_some()).count();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use harness::{Http, Origin, Running, Site};
+use harness::{Body, ClientError, Http, Origin, Running, Site, eventually};
+use http::Request;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -32,6 +33,38 @@ async fn an_endpoint_that_does_not_take_the_connection_is_a_504() {
 async fn an_endpoint_that_does_not_answer_is_a_504() {
     let site = Site::new().set("upstream.web.response_timeout", "200ms").origin(Origin::echo()).start().await;
     check(&site, "/hold", 504, "response_timeout").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_stops_half_way_ends_the_answer_visibly() {
+    let site = Site::new().set("upstream.web.body_timeout", "200ms").origin(Origin::echo()).start().await;
+    for (http, number) in Http::ALL.into_iter().zip(1..) {
+        let request = Request::get("/hold-body/1000").body(Body::empty()).expect("a request");
+        match site.connect(http).await.send(request).await {
+            Err(ClientError::Truncated { status: 200, received, .. }) => assert_eq!(received.len(), 1_000, "{http:?}"),
+            other => panic!("{other:?} over {http:?}"),
+        }
+        eventually("it is counted", async || {
+            let metrics = site.admin().metrics().await;
+            let failures = metrics.sum("palisade_upstream_failures_total", &[("upstream", "web"), ("reason", "body")]);
+            let endings = metrics.sum("palisade_endings_total", &[("ending", "truncated")]);
+            (failures, endings) == (f64::from(number), f64::from(number))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_has_no_more_connections_than_it_may() {
+    let site = Site::new().set("upstream.web.connections", 1).origin(Origin::echo()).start().await;
+    let mut first = site.connect(Http::H1).await;
+    let waiting = tokio::spawn(async move { first.get("/hold").await });
+    eventually("the endpoint is busy", async || site.origin(0).seen().len() == 1).await;
+    let reply = site.get("/").await;
+    assert_eq!((reply.status, reply.text()), (503, "service unavailable\n"));
+    site.origin(0).release();
+    assert_eq!(waiting.await.expect("a client that does not panic").status, 200);
+    assert_eq!(site.get("/").await.status, 200);
 }
 
 #[tokio::test]
