@@ -74,6 +74,7 @@ fn running(plugin: &Plugin, leases: usize) -> Value {
             "leases": leases,
             "log_lines_dropped": stats.log_lines_dropped(),
             "series_overflows": stats.series_overflows(),
+            "samples_dropped": stats.samples_dropped(),
             "last_error": stats.last_error(),
         }),
     );

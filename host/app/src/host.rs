@@ -62,7 +62,7 @@ impl Host {
         let registry = Registry::new(env!("CARGO_PKG_VERSION"), SystemClock.wall(), access);
         let services = Services { clock: Arc::new(SystemClock), names: names.clone(), metrics: registry.clone() };
         let (plugins, config) = load(config, services).await?;
-        for problem in plugins.problems() {
+        for problem in plugins.problems(&config) {
             tracing::error!("{problem}");
         }
         // Every address is bound before anything runs.

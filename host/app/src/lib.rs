@@ -6,6 +6,7 @@
 
 mod admin;
 mod certificate;
+mod chains;
 pub mod cli;
 mod figures;
 mod host;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use palisade_config::Config;
-use palisade_contract::{self as contract, Names, SystemClock, Unavailable};
+use palisade_contract::{self as contract, Names, Phases, SystemClock, Unavailable};
 use palisade_engine::{Engine, File, Library, LoadError, Options, Plugin, Services};
 use palisade_monitor::{AccessLog, Registry};
 use palisade_proxy::{Bound, Parts};
+
+use crate::chains::misplaced;
 
 /// The configured plugins, in the order of the configuration, and every file of their folder.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Plugins {
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) config: Box<palisade_config::Plugin>,
+    /// The phases that it would have had, where its file is good.
+    pub(crate) phases: Option<Phases>,
     /// With everything that caused it, in one line.
     pub(crate) reason: String,
 }
@@ -42,7 +46,11 @@ impl Plugins {
         tracing::info!(files = library.files.len(), compiled, from_cache = found, "plugin files are read");
         let loaded = library.plugins.into_iter().zip(&config.plugins);
         let loaded = loaded.map(|(plugin, config)| {
-            plugin.map_err(|error| Failed { config: Box::new(config.clone()), reason: in_one_line(&error) })
+            plugin.map_err(|error| Failed {
+                config: Box::new(config.clone()),
+                phases: error.phases,
+                reason: in_one_line(&error),
+            })
         });
         Ok(Self { files: library.files, loaded: loaded.collect() })
     }
@@ -55,6 +63,7 @@ impl Plugins {
                 Err(failed) => Arc::new(Unavailable {
                     name: failed.config.name.clone(),
                     on_error: failed.config.on_error,
+                    phases: failed.phases,
                     reason: failed.reason.clone(),
                 }),
             }
@@ -62,15 +71,25 @@ impl Plugins {
         self.loaded.iter().map(plugin).collect()
     }
 
-    /// What is wrong, a line for each plugin; and for each file that no plugin names.
-    pub(crate) fn problems(&self) -> Vec<String> {
+    /// What is wrong, a line for each plugin, for each file that no plugin names, and for each plugin that stands where it
+    /// cannot run.
+    pub(crate) fn problems(&self, config: &Config) -> Vec<String> {
         let plugins = self.loaded.iter().filter_map(|loaded| loaded.as_ref().err().map(|failed| failed.reason.clone()));
         let unnamed = self.files.iter().filter(|file| !self.is_named(&file.module));
         let files = unnamed.filter_map(|file| {
             let reason = file.manifest.as_ref().err()?;
             Some(format!("{}, which no plugin of the configuration names: {reason}", file.path.display()))
         });
-        plugins.chain(files).collect()
+        plugins.chain(files).chain(misplaced(config, &self.phases())).collect()
+    }
+
+    /// In the order of the configuration; none where they are not known.
+    fn phases(&self) -> Vec<Option<Phases>> {
+        let phases = |loaded: &Result<Plugin, Failed>| match loaded {
+            Ok(plugin) => Some(plugin.manifest().phases),
+            Err(failed) => failed.phases,
+        };
+        self.loaded.iter().map(phases).collect()
     }
 
     fn is_named(&self, module: &str) -> bool {
@@ -91,7 +110,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     let registry = Registry::new(env!("CARGO_PKG_VERSION"), contract::Clock::wall(&SystemClock), AccessLog::Off);
     let services = Services { clock: Arc::new(SystemClock), names: names.clone(), metrics: registry.clone() };
     let plugins = Plugins::load(config, services)?;
-    let mut problems = plugins.problems();
+    let mut problems = plugins.problems(config);
     let parts = Parts { plugins: plugins.for_chains(), monitor: registry, names };
     if let Err(error) = Bound::check(config, parts) {
         problems.extend(error.to_string().lines().map(str::to_owned));

@@ -214,6 +214,8 @@ pub struct Unavailable {
     pub name: String,
     /// Its policy.
     pub on_error: Option<OnError>,
+    /// The phases that it would have had, where that much is known.
+    pub phases: Option<Phases>,
     /// Why there is none.
     pub reason: String,
 }
@@ -233,9 +235,13 @@ impl Filter for Unavailable {
         &self.name
     }
 
-    // Which phases the plugin would have had is unknown. The request phase is the one that guards an exchange.
+    // The request phase is the one that guards an exchange: it stands for every phase that could have refused one, and for
+    // a plugin of which nothing is known.
     fn phases(&self) -> Phases {
-        Phases::default().with(Phase::Request)
+        let Some(phases) = self.phases else { return Phases::default().with(Phase::Request) };
+        let guards = [Phase::Connection, Phase::Request, Phase::Response].into_iter().any(|phase| phases.has(phase));
+        let guard = guards.then_some(Phase::Request);
+        guard.into_iter().chain(phases.has(Phase::Balance).then_some(Phase::Balance)).collect()
     }
 
     fn on_error(&self) -> Option<OnError> {
@@ -244,5 +250,35 @@ impl Filter for Unavailable {
 
     fn request(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         Err(Failure::Unavailable(self.reason.clone()))
+    }
+
+    fn pick(
+        &self,
+        _exchange: &mut Box<Exchange>,
+        _request: &PickRequest,
+        _candidates: &[Candidate],
+    ) -> Result<Pick, Failure> {
+        Err(Failure::Unavailable(self.reason.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_load_refuses_only_what_it_could_have_refused() {
+        check(None, &[Phase::Request]);
+        check(Some(&[Phase::Request, Phase::Observe]), &[Phase::Request]);
+        check(Some(&[Phase::Connection]), &[Phase::Request]);
+        check(Some(&[Phase::Response]), &[Phase::Request]);
+        check(Some(&[Phase::Balance]), &[Phase::Balance]);
+        check(Some(&[Phase::Observe]), &[]);
+    }
+
+    fn check(phases: Option<&[Phase]>, stood_in_for: &[Phase]) {
+        let phases = phases.map(|phases| phases.iter().copied().collect());
+        let unavailable = Unavailable { name: String::new(), on_error: None, phases, reason: String::new() };
+        assert_eq!(Filter::phases(&unavailable).iter().collect::<Vec<_>>(), stood_in_for);
     }
 }

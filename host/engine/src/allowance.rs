@@ -1,30 +1,29 @@
-//! How many lines a plugin may log: a hundred a second, with no debt and no savings.
+//! How much of something an instance may do in a second, with no debt and no savings.
 
 use std::time::{Duration, Instant};
-
-/// Lines in one second.
-const LINES: u32 = 100;
 
 /// One instance's allowance.
 #[derive(Debug)]
 pub(crate) struct Allowance {
+    each_second: usize,
     second: Option<Instant>,
-    left: u32,
+    left: usize,
 }
 
 impl Allowance {
-    pub(crate) fn new() -> Self {
-        Self { second: None, left: 0 }
+    /// So much in each second.
+    pub(crate) fn new(each_second: usize) -> Self {
+        Self { each_second, second: None, left: 0 }
     }
 
-    /// Takes one line, if there is one left in this second.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    /// Takes up to this much, and says how much there was.
+    pub(crate) fn take(&mut self, wanted: usize, now: Instant) -> usize {
         if self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1)) {
-            (self.second, self.left) = (Some(now), LINES);
+            (self.second, self.left) = (Some(now), self.each_second);
         }
-        let had = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        had
+        let taken = wanted.min(self.left);
+        self.left -= taken;
+        taken
     }
 }
 
@@ -34,10 +33,10 @@ mod tests {
     use palisade_contract::{Clock, SystemClock};
 
     #[test]
-    fn a_hundred_lines_a_second_and_no_more() {
-        let mut allowance = Allowance::new();
+    fn no_second_gives_more_than_its_share() {
+        let mut allowance = Allowance::new(100);
         let start = SystemClock.now();
-        let taken = |allowance: &mut Allowance, at| (0..1_000).filter(|_| allowance.take(at)).count();
+        let taken = |allowance: &mut Allowance, at| (0..500).map(|_| allowance.take(2, at)).sum::<usize>();
         assert_eq!(taken(&mut allowance, start), 100);
         assert_eq!(taken(&mut allowance, start + Duration::from_millis(999)), 0);
         assert_eq!(taken(&mut allowance, start + Duration::from_secs(1)), 100);

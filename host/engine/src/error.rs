@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use palisade_config::Capability;
+use palisade_contract::Phases;
 
 use crate::manifest::ABI;
 
@@ -14,6 +15,8 @@ pub struct LoadError {
     pub plugin: String,
     /// The file.
     pub file: PathBuf,
+    /// The phases that it has, where the file itself is good.
+    pub phases: Option<Phases>,
     /// What is wrong with it.
     #[source]
     pub reason: Reason,

@@ -5,9 +5,11 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 
+use crate::manifest::FILE_BYTES_MAX;
 use crate::{Engine, LoadError, Manifest, Module, Plugin, Reason};
 
 /// Every plugin file of a folder, and every configured plugin. One bad file is one error about that file.
@@ -37,20 +39,23 @@ impl Library {
     /// The folder cannot be read. What is wrong with single files is in the result.
     pub fn load(engine: &Engine, folder: &Path, configs: &[palisade_config::Plugin]) -> std::io::Result<Self> {
         let found = files(folder)?;
-        let modules = in_parallel(&found, |(module, path)| {
-            let loaded = contained(|| Module::new(engine, &fs::read(path)?));
+        let stack_bytes = engine.stack_bytes + LOADER_STACK_BYTES;
+        let modules = in_parallel(stack_bytes, &found, |(module, path)| {
+            let loaded = contained(|| Module::new(engine, &read(path)?));
             (module.clone(), loaded)
         });
         let modules: BTreeMap<String, Result<Module, Reason>> = modules.into_iter().collect();
-        let plugins = in_parallel(configs, |config| {
-            let file = folder.join(&config.module).with_extension("wasm");
+        let plugins = in_parallel(stack_bytes, configs, |config| {
+            let file = folder.join(format!("{}.wasm", config.module));
             let plugin = contained(|| match modules.get(&config.module) {
                 Some(Ok(module)) => Plugin::new(engine, module, config),
                 // The reason is told once for each plugin of the file, so it is found again rather than shared.
-                Some(Err(_)) => Plugin::new(engine, &Module::new(engine, &fs::read(&file)?)?, config),
+                Some(Err(_)) => Plugin::new(engine, &Module::new(engine, &read(&file)?)?, config),
                 None => Err(Reason::Missing),
             });
-            plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, reason })
+            let known = modules.get(&config.module).and_then(|module| module.as_ref().ok());
+            let phases = known.map(|module| module.manifest().phases);
+            plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, phases, reason })
         });
         let files = found.into_iter().map(|(module, path)| File {
             manifest: match modules.get(&module) {
@@ -63,6 +68,18 @@ impl Library {
         });
         Ok(Self { files: files.collect(), plugins })
     }
+}
+
+/// Stack of a loading thread beside what guests may use: the compiler's.
+const LOADER_STACK_BYTES: usize = 4 << 20;
+
+/// The whole file, unless it is larger than any plugin.
+fn read(file: &Path) -> Result<Vec<u8>, Reason> {
+    let bytes = usize::try_from(fs::metadata(file)?.len()).unwrap_or(usize::MAX);
+    if bytes > FILE_BYTES_MAX {
+        return Err(Reason::TooLarge { bytes, max: FILE_BYTES_MAX });
+    }
+    Ok(fs::read(file)?)
 }
 
 /// Loading runs a compiler, and what turns modules into components, over bytes that anyone may have made. Where one of
@@ -91,21 +108,24 @@ fn files(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
 }
 
 /// Does the work for each item on a few threads, and gives the results in the items' order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+fn in_parallel<T: Sync, R: Send>(stack_bytes: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(items.len());
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
+    let take_all = || {
+        while let Some((index, item)) = take(items, &next) {
+            let result = work(item);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((index, item)) = take(items, &next) {
-                    let result = work(item);
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
-                }
-            });
+        let spawned = (0..threads).map(|_| Builder::new().stack_size(stack_bytes).spawn_scoped(scope, take_all));
+        // With no thread to be had, the work is done here.
+        if spawned.filter(|spawned| spawned.is_ok()).count() == 0 {
+            take_all();
         }
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
 }
@@ -129,7 +149,10 @@ mod tests {
     #[test]
     fn work_in_parallel_keeps_the_order() {
         let numbers: Vec<u32> = (0..100).collect();
-        assert_eq!(in_parallel(&numbers, |number| number * 2), (0..100).map(|number| number * 2).collect::<Vec<_>>());
-        assert!(in_parallel(&[] as &[u32], |number| *number).is_empty());
+        assert_eq!(
+            in_parallel(LOADER_STACK_BYTES, &numbers, |number| number * 2),
+            (0..100).map(|number| number * 2).collect::<Vec<_>>()
+        );
+        assert!(in_parallel(LOADER_STACK_BYTES, &[] as &[u32], |number| *number).is_empty());
     }
 }

@@ -3,7 +3,8 @@
 //! Both are numbered in the order of the calls, so that whoever makes the same calls again gets the same numbers: that is
 //! how an instance that starts from a configured image finds its handles good.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use palisade_contract::metrics::{Kind, Metric, Series, Unit};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,27 @@ pub(crate) struct Meters {
     /// For each series the call that it was made by.
     asked: Vec<(u32, Vec<String>)>,
     series_max: usize,
+}
+
+/// The label values that a plugin's instances ever used, by metric: what counts against its limit, because the registry
+/// forgets none.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted(Mutex<HashMap<String, HashSet<Vec<String>>>>);
+
+impl Admitted {
+    /// Whether these values are, or become, one of so many series of the metric.
+    fn admits(&self, metric: &str, values: &[String], series_max: usize) -> bool {
+        let mut metrics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = metrics.entry(metric.to_owned()).or_default();
+        if series.contains(values) {
+            return true;
+        }
+        let has_room = series.len() < series_max;
+        if has_room {
+            series.insert(values.to_vec());
+        }
+        has_room
+    }
 }
 
 #[derive(Debug)]
@@ -145,7 +167,8 @@ impl Meters {
             return Ok(*handle);
         }
         let asked = (metric, values.clone());
-        if declared.handles.len() >= self.series_max {
+        let admitted = identity.series.admits(&declared.declaration.name, &values, self.series_max);
+        if !admitted {
             identity.stats.series_overflowed();
             if let Some(handle) = declared.overflow {
                 return Ok(handle);
@@ -158,10 +181,10 @@ impl Meters {
         let handle = u32::try_from(self.series.len())?;
         self.series.push(identity.services.metrics.series(&declared.metric, &labels));
         self.asked.push(asked);
-        if declared.handles.len() >= self.series_max {
-            declared.overflow = Some(handle);
-        } else {
+        if admitted {
             declared.handles.insert(values, handle);
+        } else {
+            declared.overflow = Some(handle);
         }
         Ok(handle)
     }

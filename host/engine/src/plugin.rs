@@ -12,6 +12,7 @@ use crate::filter::Slot;
 use crate::image::Image;
 use crate::instance::{Instance, StartError};
 use crate::manifest::Manifest;
+use crate::meters::Admitted;
 use crate::module::Module;
 use crate::runtime::Engine;
 use crate::state::Identity;
@@ -108,6 +109,7 @@ fn identity(engine: &Engine, (name, module): (&str, &str), on_error: Option<OnEr
         module: module.to_owned(),
         services: engine.services.clone(),
         stats: Stats::default(),
+        series: Admitted::default(),
     })
 }
 

@@ -39,6 +39,7 @@ pub struct Engine {
     pub(crate) linker: Arc<Linker<State>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) services: Services,
+    pub(crate) stack_bytes: usize,
 }
 
 impl std::fmt::Debug for Engine {
@@ -75,7 +76,13 @@ impl Engine {
                 Cache::none()
             })
         });
-        Ok(Self { wasmtime, linker: Arc::new(linker), cache: Arc::new(cache), services })
+        Ok(Self {
+            wasmtime,
+            linker: Arc::new(linker),
+            cache: Arc::new(cache),
+            services,
+            stack_bytes: options.stack_bytes,
+        })
     }
 
     /// How often compiled code was found in the cache, and how often it was compiled.

@@ -9,7 +9,7 @@ use palisade_contract::{Clock, Exchange, ExchangeId, Names, OnError, Phase, Repl
 use crate::allowance::Allowance;
 use crate::before::Before;
 use crate::limits::Limiter;
-use crate::meters::Meters;
+use crate::meters::{Admitted, Meters};
 use crate::stats::Stats;
 
 /// What the engine is given by whoever embeds it.
@@ -40,7 +40,15 @@ pub(crate) struct Identity {
     pub(crate) module: String,
     pub(crate) services: Services,
     pub(crate) stats: Stats,
+    /// The series that any of its instances ever had.
+    pub(crate) series: Admitted,
 }
+
+/// Lines that one instance may log in a second.
+const LOG_LINES: usize = 100;
+
+/// Values that one instance may record in histograms in a second: the registry keeps each until it is next looked at.
+const SAMPLES: usize = 200_000;
 
 /// The data of one instance's store.
 pub(crate) struct State {
@@ -58,6 +66,7 @@ pub(crate) struct State {
     pub(crate) hot_headers: Vec<HeaderName>,
     pub(crate) meters: Meters,
     pub(crate) log_lines: Allowance,
+    pub(crate) samples: Allowance,
     /// Whether the guest was told something that another moment, or another process, would have told otherwise.
     pub(crate) told_of_now: bool,
     pub(crate) wasi: crate::host::wasi::Tables,
@@ -86,7 +95,8 @@ impl State {
             fault: None,
             hot_headers: Vec::new(),
             meters: Meters::new(limits.series),
-            log_lines: Allowance::new(),
+            log_lines: Allowance::new(LOG_LINES),
+            samples: Allowance::new(SAMPLES),
             told_of_now: false,
             wasi: crate::host::wasi::Tables::default(),
         }

@@ -18,6 +18,7 @@ pub struct Stats {
     memory_bytes: AtomicUsize,
     log_lines_dropped: AtomicU64,
     series_overflows: AtomicU64,
+    samples_dropped: AtomicUsize,
     last_error: Mutex<Option<String>>,
 }
 
@@ -204,6 +205,12 @@ impl Stats {
         self.series_overflows.load(Ordering::Relaxed)
     }
 
+    /// Values for histograms that were beyond the plugin's allowance.
+    #[must_use]
+    pub fn samples_dropped(&self) -> usize {
+        self.samples_dropped.load(Ordering::Relaxed)
+    }
+
     /// The last failure, with its phase.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
@@ -221,6 +228,12 @@ impl Stats {
 
     pub(crate) fn log_line_dropped(&self) {
         self.log_lines_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn drop_samples(&self, count: usize) {
+        if count > 0 {
+            self.samples_dropped.fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn series_overflowed(&self) {

@@ -25,13 +25,35 @@ pub(super) fn first(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     headers.get(name).map(HeaderValue::as_bytes).map(<[u8]>::to_owned)
 }
 
-/// A name and a value, copied out of the guest's memory. Both are bounded before they are copied.
+/// A name and a value, copied out of the guest's memory; too large where they are larger than any head.
 ///
 /// # Errors
 /// Those of the guest's memory: it traps.
-pub(super) fn field(guest: &Guest<'_>, name: &WasmStr, value: &WasmList<u8>) -> wasmtime::Result<(String, Vec<u8>)> {
-    Ok((name.to_str(guest)?.into_owned(), value.as_le_slice(guest).to_owned()))
+pub(super) fn field(
+    guest: &Guest<'_>,
+    name: &WasmStr,
+    value: &WasmList<u8>,
+) -> wasmtime::Result<Result<(String, Vec<u8>), HeadError>> {
+    let (name, value) = (text(guest, name)?, bytes(guest, value));
+    Ok(name.and_then(|name| value.map(|value| (name, value))))
 }
+
+/// A text, as in [`field`].
+pub(super) fn text(guest: &Guest<'_>, text: &WasmStr) -> wasmtime::Result<Result<String, HeadError>> {
+    let text = text.to_str(guest)?;
+    Ok(if text.len() > FIELD_BYTES_MAX { Err(HeadError::TooLarge) } else { Ok(text.into_owned()) })
+}
+
+/// Bytes, as in [`field`].
+pub(super) fn bytes(guest: &Guest<'_>, bytes: &WasmList<u8>) -> Result<Vec<u8>, HeadError> {
+    if bytes.len() > FIELD_BYTES_MAX {
+        return Err(HeadError::TooLarge);
+    }
+    Ok(bytes.as_le_slice(guest).to_owned())
+}
+
+/// No head is larger than this, whatever the configuration says.
+const FIELD_BYTES_MAX: usize = 2 << 20;
 
 /// What a change comes to, for the guest.
 pub(super) fn changed(result: Result<(), HeadError>) -> Changed {

@@ -23,7 +23,7 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
 
 /// Takes one line of the plugin's allowance, or counts one that was dropped.
 pub(super) fn allowed(state: &mut State) -> bool {
-    let allowed = state.log_lines.take(state.identity.services.clock.now());
+    let allowed = state.log_lines.take(1, state.identity.services.clock.now()) == 1;
     if !allowed {
         state.identity.stats.log_line_dropped();
     }

@@ -42,7 +42,11 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
         }
     })?;
     interface.func_wrap("record", |mut guest: Guest<'_>, (series, values): (u32, WasmList<f64>)| {
-        let values = floats(&mut guest, &values)?;
+        let mut values = floats(&mut guest, &values)?;
+        let state = guest.data_mut();
+        let allowed = state.samples.take(values.len(), state.identity.services.clock.now());
+        state.identity.stats.drop_samples(values.len() - allowed);
+        values.truncate(allowed);
         match guest.data().meters.at(series)? {
             Series::Histogram(histogram) => {
                 histogram.record(&values);

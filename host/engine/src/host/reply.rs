@@ -38,10 +38,10 @@ fn prepare(
     for index in 0..fields.len() {
         let Some(each) = fields.get(&mut *guest, index) else { break };
         let (name, value) = each?;
-        if value.len() > LIMITS.bytes {
-            return Ok(Err(HeadError::TooLarge));
-        }
-        let (name, value) = field(guest, &name, &value)?;
+        let (name, value) = match field(guest, &name, &value)? {
+            Ok(field) => field,
+            Err(error) => return Ok(Err(error)),
+        };
         if let Err(error) = head::append(&mut headers, LIMITS, &name, &value) {
             return Ok(Err(error));
         }

@@ -4,7 +4,7 @@ use palisade_contract::{Exchange, HeadError, Phase, head};
 use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 
 use super::Guest;
-use super::head::{all, changed, field, values};
+use super::head::{all, bytes, changed, field, text, values};
 use crate::state::{Stage, State};
 
 const READING: [Phase; 3] = [Phase::Request, Phase::Balance, Phase::Response];
@@ -59,7 +59,10 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
     interface.func_wrap(
         "set-header",
         |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
-            let (name, value) = field(&guest, &name, &value)?;
+            let (name, value) = match field(&guest, &name, &value)? {
+                Ok(field) => field,
+                Err(error) => return Ok(changed(Err(error))),
+            };
             change(guest.data_mut(), exchange, |exchange| {
                 head::set(&mut exchange.request.headers, exchange.limits, &name, &value)
             })
@@ -68,22 +71,34 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
     interface.func_wrap(
         "append-header",
         |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
-            let (name, value) = field(&guest, &name, &value)?;
+            let (name, value) = match field(&guest, &name, &value)? {
+                Ok(field) => field,
+                Err(error) => return Ok(changed(Err(error))),
+            };
             change(guest.data_mut(), exchange, |exchange| {
                 head::append(&mut exchange.request.headers, exchange.limits, &name, &value)
             })
         },
     )?;
     interface.func_wrap("remove-header", |mut guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
-        let name = name.to_str(&guest)?.into_owned();
+        let name = match text(&guest, &name)? {
+            Ok(name) => name,
+            Err(error) => return Ok(changed(Err(error))),
+        };
         change(guest.data_mut(), exchange, |exchange| head::remove(&mut exchange.request.headers, &name))
     })?;
     interface.func_wrap("set-target", |mut guest: Guest<'_>, (exchange, target): (u64, WasmList<u8>)| {
-        let target = target.as_le_slice(&guest).to_owned();
+        let target = match bytes(&guest, &target) {
+            Ok(target) => target,
+            Err(error) => return Ok(changed(Err(error))),
+        };
         change(guest.data_mut(), exchange, |exchange| head::set_target(&mut exchange.request, &target, exchange.limits))
     })?;
     interface.func_wrap("set-authority", |mut guest: Guest<'_>, (exchange, authority): (u64, WasmList<u8>)| {
-        let authority = authority.as_le_slice(&guest).to_owned();
+        let authority = match bytes(&guest, &authority) {
+            Ok(authority) => authority,
+            Err(error) => return Ok(changed(Err(error))),
+        };
         change(guest.data_mut(), exchange, |exchange| head::set_authority(&mut exchange.request, &authority))
     })
 }

@@ -5,7 +5,7 @@ use palisade_contract::{HeadError, HeadLimits, Phase, ResponseHead, head};
 use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 
 use super::Guest;
-use super::head::{Changed, all, changed, field, first, values};
+use super::head::{Changed, all, changed, field, first, text, values};
 use crate::state::State;
 
 pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
@@ -28,7 +28,10 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
     interface.func_wrap(
         "set-header",
         |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
-            let (name, value) = field(&guest, &name, &value)?;
+            let (name, value) = match field(&guest, &name, &value)? {
+                Ok(field) => field,
+                Err(error) => return Ok(changed(Err(error))),
+            };
             change(guest.data_mut(), exchange, |response, limits| {
                 head::set(&mut response.headers, limits, &name, &value)
             })
@@ -37,14 +40,20 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
     interface.func_wrap(
         "append-header",
         |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
-            let (name, value) = field(&guest, &name, &value)?;
+            let (name, value) = match field(&guest, &name, &value)? {
+                Ok(field) => field,
+                Err(error) => return Ok(changed(Err(error))),
+            };
             change(guest.data_mut(), exchange, |response, limits| {
                 head::append(&mut response.headers, limits, &name, &value)
             })
         },
     )?;
     interface.func_wrap("remove-header", |mut guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
-        let name = name.to_str(&guest)?.into_owned();
+        let name = match text(&guest, &name)? {
+            Ok(name) => name,
+            Err(error) => return Ok(changed(Err(error))),
+        };
         change(guest.data_mut(), exchange, |response, _| head::remove(&mut response.headers, &name))
     })
 }

@@ -1,0 +1,104 @@
+//! Whether every plugin of a chain can do there what it is for.
+
+use palisade_config::{Action, Config};
+use palisade_contract::{Phase, Phases};
+
+/// A sentence for each plugin that stands in a chain where it never runs.
+pub(crate) fn misplaced(config: &Config, phases: &[Option<Phases>]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for listener in &config.listeners {
+        let place = format!("listener {:?}", listener.name);
+        problems.extend(second_balancers(config, phases, &place, &listener.chain));
+        let Action::Routes(routes) = &listener.action else { continue };
+        for route in routes.iter().filter(|route| route.chain != listener.chain) {
+            let place = format!("{place}, route {:?}", route.name);
+            problems.extend(second_balancers(config, phases, &place, &route.chain));
+            let added = route.chain.iter().filter(|plugin| !listener.chain.contains(plugin));
+            for plugin in added.filter(|plugin| has_only_connections(phases, **plugin)) {
+                problems.push(format!(
+                    "{place}: the plugin {:?} filters connections and nothing else, which are accepted before a route is \
+                     known: it belongs into the listener's chain",
+                    name(config, *plugin)
+                ));
+            }
+        }
+    }
+    problems
+}
+
+fn second_balancers(config: &Config, phases: &[Option<Phases>], place: &str, chain: &[usize]) -> Vec<String> {
+    let mut balancers = chain.iter().filter(|plugin| has(phases, **plugin, Phase::Balance));
+    let Some(first) = balancers.next() else { return Vec::new() };
+    let never_asked = |plugin: &usize| {
+        let (second, first) = (name(config, *plugin), name(config, *first));
+        format!("{place}: the balancer {second:?} is never asked, because {first:?} comes before it in the chain")
+    };
+    balancers.map(never_asked).collect()
+}
+
+fn has(phases: &[Option<Phases>], plugin: usize, phase: Phase) -> bool {
+    phases.get(plugin).copied().flatten().is_some_and(|phases| phases.has(phase))
+}
+
+fn has_only_connections(phases: &[Option<Phases>], plugin: usize) -> bool {
+    phases.get(plugin).copied().flatten().is_some_and(|phases| phases.iter().eq([Phase::Connection]))
+}
+
+fn name(config: &Config, plugin: usize) -> &str {
+    config.plugins.get(plugin).map_or("", |plugin| plugin.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const CONFIG: &str = r#"
+        plugins_dir = "plugins"
+        plugin.gate.module = "gate"
+        plugin.one.module = "one"
+        plugin.two.module = "two"
+        upstream.web.endpoints = ["127.0.0.1:1"]
+        [[listener]]
+        name = "public"
+        bind = "127.0.0.1:0"
+        chain = LISTENER
+        [[listener.route]]
+        upstream = "web"
+        chain = ROUTE
+    "#;
+
+    #[test]
+    fn a_plugin_stands_where_it_can_run() {
+        check(r#"["gate", "one"]"#, r#"["gate", "one"]"#, &[]);
+        check(r#"["gate"]"#, r#"["gate", "two"]"#, &[]);
+        check(
+            r#"["one", "two"]"#,
+            r#"["one"]"#,
+            &["listener \"public\": the balancer \"two\" is never asked, because \"one\" comes before it in the chain"],
+        );
+        check(
+            "[]",
+            r#"["gate", "two", "one"]"#,
+            &[
+                "listener \"public\", route \"public/0\": the balancer \"one\" is never asked, because \"two\" comes before it \
+                 in the chain",
+                "listener \"public\", route \"public/0\": the plugin \"gate\" filters connections and nothing else, which are \
+                 accepted before a route is known: it belongs into the listener's chain",
+            ],
+        );
+    }
+
+    fn check(listener: &str, route: &str, expected: &[&str]) {
+        let text = CONFIG.replace("LISTENER", listener).replace("ROUTE", route);
+        let config = Config::parse(&text, Path::new("palisade.toml")).expect("a good config");
+        let phases: Vec<_> = config
+            .plugins
+            .iter()
+            .map(|plugin| {
+                Some(Phases::default().with(if plugin.name == "gate" { Phase::Connection } else { Phase::Balance }))
+            })
+            .collect();
+        assert_eq!(misplaced(&config, &phases), expected, "{listener} {route}");
+    }
+}
