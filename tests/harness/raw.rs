@@ -26,9 +26,20 @@ impl Raw {
 
     /// Everything up to the end of the connection, however it ends.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
+        self.read_to_its_end().await.0
+    }
+
+    /// Everything up to the end of the connection, and whether that was a good one: closed, not reset; within TLS, after
+    /// it was said (RFC 8446, section 6.1).
+    pub async fn read_to_its_end(&mut self) -> (Vec<u8>, bool) {
         let mut read = Vec::new();
-        while self.0.read_buf(&mut read).await.is_ok_and(|more| more > 0) {}
-        read
+        loop {
+            match self.0.read_buf(&mut read).await {
+                Ok(0) => return (read, true),
+                Ok(_) => {}
+                Err(_) => return (read, false),
+            }
+        }
     }
 
     /// Everything up to and with these bytes, or to the end of the connection.

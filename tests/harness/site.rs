@@ -44,11 +44,13 @@ impl Site {
         Self { config, files, modules, form: Form::Module, origins, routes }
     }
 
-    /// One more configured plugin: its name, its module and its settings. It is granted `metrics`.
+    /// One more configured plugin: its name, its module and its settings. It is granted `metrics`, and may take 30 s for a
+    /// call: on a busy machine the default of 50 ms can pass while a worker does not run at all.
     #[must_use]
     pub fn plugin(mut self, name: &str, module: &str, settings: Value) -> Self {
         self.modules.push(module.to_owned());
-        let plugin = json!({ "module": module, "grant": ["metrics"], "settings": settings });
+        let plugin =
+            json!({ "module": module, "grant": ["metrics"], "settings": settings, "limits": { "deadline": "30s" } });
         self.set(&format!("plugin.{name}"), plugin)
     }
 

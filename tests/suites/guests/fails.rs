@@ -1,6 +1,6 @@
 //! Guests that fail on a request: closed means that none passes, open that all do.
 
-use harness::{Form, Http, Running, eventually};
+use harness::{Form, Http, Running, Site, eventually};
 
 use super::{assert_good, site_of};
 
@@ -24,9 +24,13 @@ async fn a_failing_component_is_named_counted_and_closed() {
     check_closed(Form::Component).await;
 }
 
+/// All of them. Only the endless loop is to miss its deadline, however busy the machine is.
+fn failing(form: Form) -> Site {
+    site_of(&FAILING.map(|(guest, ..)| guest), form).set("plugin.endless-loop.limits.deadline", "50ms")
+}
+
 async fn check_closed(form: Form) {
-    let guests = FAILING.map(|(guest, ..)| guest);
-    let site = site_of(&guests, form).start().await;
+    let site = failing(form).start().await;
     let mut client = site.connect(Http::H1).await;
     for (guest, reason, sentence) in FAILING {
         for request in 1..=2 {
@@ -58,10 +62,8 @@ fn assert_only_good_passed(site: &Running) {
 
 #[tokio::test]
 async fn a_failing_guest_that_is_open_is_as_if_it_were_not_there() {
-    let guests = FAILING.map(|(guest, ..)| guest);
-    let site = guests
-        .iter()
-        .fold(site_of(&guests, Form::Module), |site, guest| site.set(&format!("plugin.{guest}.on_error"), "open"));
+    let open = |site: Site, guest: &str| site.set(&format!("plugin.{guest}.on_error"), "open");
+    let site = FAILING.iter().fold(failing(Form::Module), |site, (guest, ..)| open(site, guest));
     let site = site.start().await;
     for http in [Http::H1, Http::H2] {
         let mut client = site.connect(http).await;
@@ -97,7 +99,8 @@ async fn closed_means_that_not_one_request_passes() {
 
 #[tokio::test]
 async fn others_are_served_while_a_guest_fails() {
-    let site = site_of(&["endless-loop"], Form::Module).start().await;
+    let site =
+        site_of(&["endless-loop"], Form::Module).set("plugin.endless-loop.limits.deadline", "50ms").start().await;
     let mut bad = site.connect(Http::H1).await;
     let mut good = site.connect(Http::H2).await;
     let failing = async {
