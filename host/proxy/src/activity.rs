@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) struct Activity {
     /// Exchanges whose response has not ended.
     active: Cell<usize>,
-    /// Of those, the ones whose body waits for the client.
+    /// Of those, the ones of which a body waits for the client.
     awaiting_client: Cell<usize>,
     /// The last time that a body moved, an exchange ended, or the connection was ready.
     moved: Cell<Instant>,
@@ -61,7 +61,7 @@ impl Activity {
         self.head_began.set(None);
         self.left_unread.set(false);
         self.moved.set(Instant::now());
-        ActiveExchange { activity: self.clone() }
+        ActiveExchange(Rc::new(Waits { activity: self.clone(), bodies: Cell::new(0), is_over: Cell::new(false) }))
     }
 
     /// Whether the client may still be sending a body that nobody reads.
@@ -94,61 +94,86 @@ fn shortest(limits: &ListenerLimits) -> Duration {
 
 /// An exchange under way on its connection.
 #[derive(Debug)]
-pub(crate) struct ActiveExchange {
+pub(crate) struct ActiveExchange(Rc<Waits>);
+
+/// How many bodies of one exchange wait for the client. While any does, the exchange counts as one that waits.
+#[derive(Debug)]
+struct Waits {
     activity: Rc<Activity>,
+    bodies: Cell<usize>,
+    /// A request's body can outlive its exchange, and then counts no longer.
+    is_over: Cell<bool>,
+}
+
+impl Waits {
+    fn begins(&self) {
+        if self.bodies.replace(self.bodies.get() + 1) == 0 && !self.is_over.get() {
+            self.activity.awaiting_client.set(self.activity.awaiting_client.get() + 1);
+        }
+    }
+
+    fn ends(&self) {
+        self.bodies.set(self.bodies.get().saturating_sub(1));
+        if self.bodies.get() == 0 && !self.is_over.get() {
+            self.activity.awaiting_client.set(self.activity.awaiting_client.get().saturating_sub(1));
+        }
+    }
 }
 
 impl ActiveExchange {
     /// The place where one body of this exchange notes whom it waits for.
     pub(crate) fn body(&self) -> BodyActivity {
-        BodyActivity { activity: self.activity.clone(), awaits_client: false }
+        BodyActivity { waits: self.0.clone(), awaits_client: false }
     }
 }
 
 impl Drop for ActiveExchange {
     fn drop(&mut self) {
-        self.activity.active.set(self.activity.active.get().saturating_sub(1));
-        self.activity.moved.set(Instant::now());
+        let Waits { activity, bodies, is_over } = self.0.as_ref();
+        is_over.set(true);
+        if bodies.get() > 0 {
+            activity.awaiting_client.set(activity.awaiting_client.get().saturating_sub(1));
+        }
+        activity.active.set(activity.active.get().saturating_sub(1));
+        activity.moved.set(Instant::now());
     }
 }
 
 /// Notes for one body whether it waits for the client.
 #[derive(Debug)]
 pub(crate) struct BodyActivity {
-    activity: Rc<Activity>,
+    waits: Rc<Waits>,
     awaits_client: bool,
 }
 
 impl BodyActivity {
     /// It was dropped before its end.
     pub(crate) fn left_unread(&self) {
-        self.activity.left_unread.set(true);
+        self.waits.activity.left_unread.set(true);
     }
 
     /// For another body of the same exchange.
     pub(crate) fn another(&self) -> Self {
-        Self { activity: self.activity.clone(), awaits_client: false }
+        Self { waits: self.waits.clone(), awaits_client: false }
     }
 
     /// It waits for the client: to send more, or to take what was handed over.
     pub(crate) fn awaits_client(&mut self) {
-        if !self.awaits_client {
-            self.awaits_client = true;
-            self.activity.awaiting_client.set(self.activity.awaiting_client.get() + 1);
+        if !std::mem::replace(&mut self.awaits_client, true) {
+            self.waits.begins();
         }
     }
 
     /// The client did its part.
     pub(crate) fn moved(&mut self) {
-        self.activity.moved.set(Instant::now());
+        self.waits.activity.moved.set(Instant::now());
         self.rests();
     }
 
     /// It no longer waits for the client, whatever the client did.
     fn rests(&mut self) {
-        if self.awaits_client {
-            self.awaits_client = false;
-            self.activity.awaiting_client.set(self.activity.awaiting_client.get().saturating_sub(1));
+        if std::mem::take(&mut self.awaits_client) {
+            self.waits.ends();
         }
     }
 }
@@ -205,5 +230,24 @@ mod tests {
         assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Wait(start + 3 * SECOND));
         drop((first, second, one, two));
         assert_eq!(activity.verdict(&limits(), start + 4 * SECOND), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exchange_whose_both_bodies_wait_is_one_that_waits() {
+        let activity = Activity::new();
+        let start = Instant::now();
+        let (one, two) = (activity.exchange(), activity.exchange());
+        let (mut request, mut response) = (one.body(), one.body());
+        request.awaits_client();
+        response.awaits_client();
+        assert!(matches!(activity.verdict(&limits(), start + 60 * SECOND), Verdict::Wait(_)), "the other one does not");
+        drop(two);
+        assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
+        // A request's body that outlives its exchange waits for nobody.
+        drop((one, response));
+        let _three = activity.exchange();
+        assert!(matches!(activity.verdict(&limits(), start + 60 * SECOND), Verdict::Wait(_)));
+        drop(request);
+        assert_eq!(activity.awaiting_client.get(), 0);
     }
 }

@@ -81,6 +81,10 @@ async fn serve_tls(
         Err(_) => return Err(Refusal::HandshakeTimeout),
     };
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    // A client that negotiates nothing speaks HTTP/1, which not every listener does.
+    if !is_h2 && !site.config.http.h1 {
+        return Err(Refusal::Protocol);
+    }
     let speaks = if is_h2 { Speaks::Http2 } else { Speaks::Http1 };
     serve_http(site, connection, stream, speaks, drain).await
 }

@@ -15,6 +15,12 @@ pub(crate) enum RequestError {
     /// A tunnel is asked for.
     #[error("CONNECT is not offered")]
     Connect,
+    /// A transfer coding that is not undone here (RFC 9112, section 6.1).
+    #[error("the request's Transfer-Encoding is not chunked alone")]
+    Coding,
+    /// The client stopped in the middle of its body.
+    #[error("the request body made no progress")]
+    BodyTimeout,
     /// Longer than the listener's `target_bytes`.
     #[error("the request target is longer than the listener allows")]
     TargetTooLong,
@@ -72,7 +78,8 @@ impl RequestError {
     fn decided(&self) -> (StatusCode, Fault) {
         match self {
             Self::Host | Self::Target | Self::Body | Self::ClientGone => (StatusCode::BAD_REQUEST, Fault::Client),
-            Self::Connect => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
+            Self::Connect | Self::Coding => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Fault::Client),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, Fault::Client),
             Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Fault::Client),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Fault::Client),
@@ -92,6 +99,7 @@ impl RequestError {
             match status {
                 StatusCode::BAD_REQUEST => "bad request\n",
                 StatusCode::NOT_FOUND => "not found\n",
+                StatusCode::REQUEST_TIMEOUT => "request timeout\n",
                 StatusCode::PAYLOAD_TOO_LARGE => "request body too large\n",
                 StatusCode::URI_TOO_LONG => "request target too long\n",
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "request header too large\n",

@@ -54,7 +54,7 @@ pub(crate) async fn serve(
     let mut record = Record::begin(&site, active, id, client.connection.client.ip());
     let (parts, incoming) = request.into_parts();
     let (version, is_head) = (parts.version, parts.method == Method::HEAD);
-    let (body, upload) = RequestBody::new(incoming, record.active().body(), site.config.limits.request_body_bytes);
+    let (body, upload) = RequestBody::new(incoming, record.active().body(), &site.config.limits);
     let arrived = match hygiene::request(parts, &site.config.limits) {
         Ok(arrived) => arrived,
         Err(error) => {
@@ -239,7 +239,9 @@ fn redirect(exchange: &Exchange, port: u16, status: u16) -> Result<Reply, Reques
     let authority = std::str::from_utf8(exchange.request.authority_bytes()).map_err(|_| RequestError::Host)?;
     let host = authority.parse::<http::uri::Authority>().map_err(|_| RequestError::Host)?;
     let port = if port == 443 { String::new() } else { format!(":{port}") };
-    let location = format!("https://{}{port}{}", host.host(), exchange.request.target);
+    let target = exchange.request.target.as_str();
+    // The target of `OPTIONS *` is the server itself.
+    let location = format!("https://{}{port}{}", host.host(), if target == "*" { "/" } else { target });
     let mut reply = Reply::text(StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT), "");
     reply.headers.insert(header::LOCATION, HeaderValue::try_from(location).map_err(|_| RequestError::Target)?);
     Ok(reply)

@@ -5,10 +5,12 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use palisade_config::ListenerLimits;
 use tokio::time::Instant;
 
 use super::Error;
@@ -30,6 +32,8 @@ pub(crate) struct Upload {
     bytes: Cell<u64>,
     moved: Cell<Instant>,
     awaits_client: Cell<bool>,
+    /// How long it may wait for the client.
+    patience: Duration,
     ended: Cell<bool>,
     too_large: Cell<bool>,
     broken: Cell<Option<Broken>>,
@@ -66,6 +70,11 @@ impl Upload {
         self.awaits_client.get()
     }
 
+    /// How long it may wait for the client.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// When it last moved.
     pub(crate) fn moved(&self) -> Instant {
         self.moved.get()
@@ -88,17 +97,26 @@ impl Upload {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, activity: BodyActivity, bytes_max: Option<u64>) -> (Self, Rc<Upload>) {
+    pub(crate) fn new(incoming: Incoming, activity: BodyActivity, limits: &ListenerLimits) -> (Self, Rc<Upload>) {
         let upload = Rc::new(Upload {
             bytes: Cell::new(0),
             moved: Cell::new(Instant::now()),
             awaits_client: Cell::new(false),
+            patience: limits.body_timeout,
             ended: Cell::new(incoming.is_end_stream()),
             too_large: Cell::new(false),
             broken: Cell::new(None),
         });
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        (Self { incoming, activity, upload: upload.clone(), bytes_max: bytes_max.unwrap_or(u64::MAX) }, upload)
+        (
+            Self {
+                incoming,
+                activity,
+                upload: upload.clone(),
+                bytes_max: limits.request_body_bytes.unwrap_or(u64::MAX),
+            },
+            upload,
+        )
     }
 
     /// Whether it says itself that it is longer than it may be.

@@ -35,8 +35,10 @@ impl Trust {
 pub(crate) fn client_of(headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut last = None;
     for value in headers.get_all(&FOR).iter().rev() {
-        for listed in value.to_str().ok()?.rsplit(',') {
-            let address: IpAddr = listed.trim().parse().ok()?;
+        for listed in value.as_bytes().rsplit(|byte| *byte == b',') {
+            // What is before the first address that no trusted proxy has is the client's own invention, and may be anything.
+            let text = std::str::from_utf8(listed.trim_ascii()).ok();
+            let Some(address) = text.and_then(|text| text.parse().ok()) else { return last };
             last = Some(address);
             if !is_trusted(address, trusted) {
                 return last;
@@ -157,7 +159,10 @@ mod tests {
     fn add(headers: &mut HeaderMap, fields: &[&str]) {
         for field in fields {
             let (name, value) = field.split_once(": ").expect("a field");
-            headers.append(name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"));
+            headers.append(
+                name.parse::<HeaderName>().expect("a name"),
+                HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
+            );
         }
     }
 
@@ -169,6 +174,8 @@ mod tests {
             (&["x-forwarded-for: 1.1.1.1", "x-forwarded-for: 10.0.0.9"], Some("1.1.1.1")),
             (&["x-forwarded-for: 10.0.0.8, 10.0.0.9"], Some("10.0.0.8")),
             (&["x-forwarded-for: nonsense"], None),
+            (&["x-forwarded-for: \u{ff}, 2.2.2.2"], Some("2.2.2.2")),
+            (&["x-forwarded-for: nonsense, 10.0.0.9"], Some("10.0.0.9")),
             (&[], None),
         ] {
             let mut headers = HeaderMap::new();

@@ -45,6 +45,17 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
+/// Whether the body's coding for this hop is one that is undone here: none, or `chunked` alone (RFC 9112, section 6.1).
+/// Others would have to be undone before the message could go on without the field that names them.
+pub(super) fn is_coding_known(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// Whether a list field has this member, in any letter case (RFC 9110, section 5.6.1).
 pub(super) fn lists(headers: &HeaderMap, field: &HeaderName, member: &str) -> bool {
     headers
@@ -74,12 +85,32 @@ mod tests {
         check(&["connection: x-forwarded-for", "x-forwarded-for: 1.2.3.4"], &["x-forwarded-for"]);
     }
 
-    fn check(fields: &[&str], left: &[&str]) {
+    #[test]
+    fn only_chunked_alone_is_a_coding_that_is_undone() {
+        for (fields, known) in [
+            (&[][..], true),
+            (&["transfer-encoding: chunked"], true),
+            (&["transfer-encoding: Chunked "], true),
+            (&["transfer-encoding: gzip, chunked"], false),
+            (&["transfer-encoding: chunked, chunked"], false),
+            (&["transfer-encoding: gzip", "transfer-encoding: chunked"], false),
+            (&["transfer-encoding: "], false),
+        ] {
+            assert_eq!(is_coding_known(&map(fields)), known, "{fields:?}");
+        }
+    }
+
+    fn map(fields: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for field in fields {
             let (name, value) = field.split_once(": ").expect("a field");
             headers.append(name.parse::<HeaderName>().expect("a name"), HeaderValue::from_str(value).expect("a value"));
         }
+        headers
+    }
+
+    fn check(fields: &[&str], left: &[&str]) {
+        let mut headers = map(fields);
         strip(&mut headers);
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();

@@ -27,6 +27,9 @@ pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> R
     if method == Method::CONNECT {
         return Err(RequestError::Connect);
     }
+    if !hop::is_coding_known(&headers) {
+        return Err(RequestError::Coding);
+    }
     let authority = authority(&uri, version, &headers)?;
     let target = target(&method, uri)?;
     let takes_trailers = hop::lists(&headers, &header::TE, "trailers");
@@ -109,6 +112,8 @@ mod tests {
         check("GET / HTTP/1.1", &["host: a, b"], "Host");
         check("GET / HTTP/1.1", &["host: user@a"], "Host");
         check("GET / HTTP/1.1", &["host: a:port"], "Host");
+        check("POST / HTTP/1.1", &["host: a", "transfer-encoding: chunked"], OK);
+        check("POST / HTTP/1.1", &["host: a", "transfer-encoding: x, chunked"], "Coding");
         check("GET / HTTP/1.0", &[], OK);
         check("GET http://a/x HTTP/1.1", &["host: a"], OK);
         check("GET http://a/x HTTP/1.1", &["host: A"], OK);

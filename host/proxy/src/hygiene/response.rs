@@ -10,27 +10,78 @@ use crate::error::RequestError;
 /// Decodes and checks the head of an endpoint's answer.
 ///
 /// # Errors
-/// The answer is not one that ends an exchange: nobody asked to switch protocols (RFC 9110, section 15.2.2).
+/// The answer is not one that ends an exchange: nobody asked to switch protocols (RFC 9110, section 15.2.2). Or its body
+/// could be framed in more than one way.
 pub(crate) fn response(parts: http::response::Parts) -> Result<ResponseHead, RequestError> {
     let http::response::Parts { status, version, mut headers, .. } = parts;
     if status.is_informational() {
         return Err(RequestError::Answer(format!("status {} without a request for it", status.as_u16())));
     }
+    check_framing(status, &headers)?;
     hop::strip(&mut headers);
-    check_length(status, &headers)?;
     forwarded::via(&mut headers, version);
     Ok(ResponseHead { status, headers })
 }
 
-/// A message has one length, written once (RFC 9110, section 8.6).
-fn check_length(status: StatusCode, headers: &HeaderMap) -> Result<(), RequestError> {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let first = lengths.next();
-    if lengths.any(|length| Some(length) != first) {
-        return Err(RequestError::Answer("Content-Length is there more than once".into()));
+/// A message has one length, written once and in digits (RFC 9110, section 8.6), and none beside a transfer coding (RFC 9112,
+/// section 6.3): whoever reads it by the other one reads another message.
+fn check_framing(status: StatusCode, headers: &HeaderMap) -> Result<(), RequestError> {
+    let refused = |why: &str| Err(RequestError::Answer(why.into()));
+    if !hop::is_coding_known(headers) {
+        return refused("its Transfer-Encoding is not chunked alone");
     }
-    if status == StatusCode::NO_CONTENT && first.is_some_and(|length| length != "0") {
-        return Err(RequestError::Answer("status 204 with a Content-Length".into()));
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(()) };
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return refused("Content-Length beside Transfer-Encoding");
+    }
+    if lengths.next().is_some() {
+        return refused("Content-Length is there more than once");
+    }
+    if length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit) {
+        return refused("Content-Length is not a number");
+    }
+    if status == StatusCode::NO_CONTENT && length != "0" {
+        return refused("status 204 with a Content-Length");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+
+    #[test]
+    fn an_answer_has_one_framing() {
+        check(200, &[], Ok(()));
+        check(200, &["content-length: 5"], Ok(()));
+        check(200, &["transfer-encoding: chunked"], Ok(()));
+        check(204, &[], Ok(()));
+        check(
+            200,
+            &["content-length: 2", "transfer-encoding: chunked"],
+            Err("Content-Length beside Transfer-Encoding"),
+        );
+        check(200, &["content-length: 5", "content-length: 5"], Err("Content-Length is there more than once"));
+        check(200, &["content-length: 5, 5"], Err("Content-Length is not a number"));
+        check(200, &["content-length: +5"], Err("Content-Length is not a number"));
+        check(200, &["transfer-encoding: gzip, chunked"], Err("its Transfer-Encoding is not chunked alone"));
+        check(204, &["content-length: 5"], Err("status 204 with a Content-Length"));
+        check(101, &[], Err("status 101 without a request for it"));
+    }
+
+    fn check(status: u16, fields: &[&str], expected: Result<(), &str>) {
+        let mut response = Response::builder().status(status);
+        for field in fields {
+            let (name, value) = field.split_once(": ").expect("a field");
+            response = response.header(name, value);
+        }
+        let parts = response.body(()).expect("a response").into_parts().0;
+        let expected = expected.map_err(|why| format!("the endpoint's answer breaks the rules of HTTP: {why}"));
+        assert_eq!(
+            super::response(parts).map(drop).map_err(|error| error.to_string()),
+            expected,
+            "{status} {fields:?}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::error::RequestError;
-use crate::upstream::pool::OpenConnection;
+use crate::upstream::pool::{Connected, OpenConnection};
 use crate::upstream::{Connection, Pool};
 
 /// The largest head of an endpoint's answer, in bytes and in fields.
@@ -29,10 +29,7 @@ pub(crate) async fn connect(pool: &Rc<Pool>) -> Result<Connection, RequestError>
     let limit = pool.upstream.config.connect_timeout;
     let connected = tokio::time::timeout(limit, establish(pool, open)).await;
     let (fault, error) = match connected {
-        Ok(Ok(connection)) => {
-            pool.monitor.connected();
-            return Ok(connection);
-        }
+        Ok(Ok(connection)) => return Ok(connection),
         Ok(Err((fault, error))) => (fault, RequestError::Connection(error.to_string())),
         Err(_) => (UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout),
     };
@@ -64,14 +61,13 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| (UpstreamFault::Protocol, io::Error::other(error)))?;
-    let monitor = pool.monitor.clone();
-    // Ends by itself when the sender and the body of the last answer are gone, or when the endpoint closes.
-    tokio::task::spawn_local(async move {
+    let connected = Connected::new(pool);
+    // Ends when the endpoint closes, when an idle sender is dropped, and with an exchange that does not give it back.
+    let task = tokio::task::spawn_local(async move {
+        let _until_the_end = (open, connected);
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to an endpoint ended");
         }
-        drop(open);
-        monitor.disconnected();
     });
-    Ok(pool.lend(sender))
+    Ok(pool.lend(sender, task.abort_handle()))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hyper::client::conn::http1::SendRequest;
 use palisade_contract::{EndpointMonitor, UpstreamFault};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
@@ -25,6 +26,7 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Idle {
     sender: SendRequest<RequestBody>,
+    task: AbortHandle,
     since: Instant,
 }
 
@@ -46,18 +48,18 @@ impl Pool {
     /// The connection that was used last, if one is still good.
     pub(crate) fn take(self: &Rc<Self>) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { sender, since }) = idle.pop() {
+        while let Some(Idle { sender, task, since }) = idle.pop() {
             if !sender.is_closed() && since.elapsed() < self.upstream.config.idle_timeout {
-                return Some(self.lend(sender));
+                return Some(self.lend(sender, task));
             }
         }
         None
     }
 
-    /// A connection in use, new or taken.
-    pub(crate) fn lend(self: &Rc<Self>, sender: SendRequest<RequestBody>) -> Connection {
+    /// A connection in use, new or taken, and the task that moves its bytes.
+    pub(crate) fn lend(self: &Rc<Self>, sender: SendRequest<RequestBody>, task: AbortHandle) -> Connection {
         self.endpoint.request_begins();
-        Connection { sender: Some(sender), pool: self.clone() }
+        Connection { sender: Some(sender), task, pool: self.clone() }
     }
 
     /// Counts one more connection for as long as the guard lives; none where there are as many as there may be.
@@ -75,6 +77,22 @@ impl Pool {
     }
 }
 
+/// A connection that is up, which its endpoint's monitor hears of.
+pub(crate) struct Connected(Rc<Pool>);
+
+impl Connected {
+    pub(crate) fn new(pool: &Rc<Pool>) -> Self {
+        pool.monitor.connected();
+        Self(pool.clone())
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.monitor.disconnected();
+    }
+}
+
 /// A connection that counts against its endpoint's limit until it is closed.
 #[derive(Debug)]
 pub(crate) struct OpenConnection(Rc<Pool>);
@@ -89,6 +107,7 @@ impl Drop for OpenConnection {
 #[derive(Debug)]
 pub(crate) struct Connection {
     sender: Option<SendRequest<RequestBody>>,
+    task: AbortHandle,
     pool: Rc<Pool>,
 }
 
@@ -104,10 +123,13 @@ impl Connection {
 
     /// Its exchange has ended well. It can be used again, unless the request's body was never sent to its end.
     pub(crate) fn release(mut self, upload: &Upload) {
+        if !upload.is_ended() {
+            return;
+        }
         let Some(sender) = self.sender.take() else { return };
         let mut idle = self.pool.idle.borrow_mut();
-        if upload.is_ended() && !sender.is_closed() && idle.len() < self.pool.upstream.config.idle_connections {
-            idle.push(Idle { sender, since: Instant::now() });
+        if !sender.is_closed() && idle.len() < self.pool.upstream.config.idle_connections {
+            idle.push(Idle { sender, task: self.task.clone(), since: Instant::now() });
         }
     }
 
@@ -120,6 +142,10 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if self.sender.is_some() {
+            // Not given back: without this, a request's body would go on being sent to nobody's use.
+            self.task.abort();
+        }
         self.pool.endpoint.request_ends();
     }
 }

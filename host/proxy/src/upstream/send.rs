@@ -129,8 +129,8 @@ impl Pools {
             let Some(sender) = connection.sender() else { return Err(RequestError::NoEndpoint) };
             let answer = within(self.upstream.config.response_timeout, upload, ask_once(sender, request)).await;
             let failed = match answer {
-                Some(Ok(response)) => return Ok((response, connection)),
-                Some(Err(unanswered)) => match unanswered.once_more(is_used, spare) {
+                Ok(Ok(response)) => return Ok((response, connection)),
+                Ok(Err(unanswered)) => match unanswered.once_more(is_used, spare) {
                     Ok(again) => {
                         request = again;
                         connection = connect(&connection.pool().clone()).await?;
@@ -139,7 +139,8 @@ impl Pools {
                     }
                     Err(unanswered) => unanswered.decided(upload),
                 },
-                None => (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout),
+                Err(Late::Endpoint) => (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout),
+                Err(Late::Client) => (None, RequestError::BodyTimeout),
             };
             if let (Some(fault), _) = failed {
                 connection.failed(fault);
@@ -244,22 +245,32 @@ async fn ask_once(
         .map_err(|mut failed| Unanswered { unsent: failed.take_message().map(Box::new), error: failed.into_error() })
 }
 
+/// Who kept an exchange waiting for too long.
+enum Late {
+    /// The client stopped in the middle of its body.
+    Client,
+    /// The endpoint did not answer.
+    Endpoint,
+}
+
 /// Awaits the answer for this long after the end of the request. While the body waits for the client, it is the client's
 /// time that runs, not the endpoint's.
-async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Option<R> {
+async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Result<R, Late> {
     let mut answer = pin!(answer);
-    let mut timer = pin!(tokio::time::sleep(limit));
+    let mut timer = pin!(tokio::time::sleep(limit.min(upload.patience())));
     loop {
         tokio::select! {
             biased;
-            answer = &mut answer => return Some(answer),
+            answer = &mut answer => return Ok(answer),
             () = &mut timer => {
-                let now = Instant::now();
-                let end = if upload.awaits_client() { now + limit } else { upload.moved() + limit };
+                let (limit, late) =
+                    if upload.awaits_client() { (upload.patience(), Late::Client) } else { (limit, Late::Endpoint) };
+                let (now, end) = (Instant::now(), upload.moved() + limit);
                 if now >= end {
-                    return None;
+                    return Err(late);
                 }
-                timer.as_mut().reset(end);
+                // What happens meanwhile may start the other limit.
+                timer.as_mut().reset(end.min(now + limit.min(upload.patience())));
             }
         }
     }
