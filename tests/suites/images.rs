@@ -57,7 +57,8 @@ fn settings_that_are_refused_are_refused_with_their_key_also_where_there_is_much
 }
 
 fn engine(folder: &Path) -> Engine {
-    Engine::new(&Options { cache: Some(folder.join("cache")), ..Options::default() }, Services::default()).unwrap()
+    Engine::new(&Options { cache: Some(folder.join("cache")), ..Options::default() }, Services::default())
+        .expect("an engine")
 }
 
 fn firewall(engine: &Engine, settings: Value) -> Result<Plugin, Reason> {
@@ -90,6 +91,6 @@ fn rules() -> Value {
 }
 
 fn admission(filter: &Rc<dyn Filter>, client: &str) -> Admission {
-    let client = SocketAddr::new(client.parse().unwrap(), 50_000);
-    filter.connection(&Connection { client, ..testing::connection() }).unwrap()
+    let client = SocketAddr::new(client.parse().expect("an address"), 50_000);
+    filter.connection(&Connection { client, ..testing::connection() }).expect("a decision")
 }
