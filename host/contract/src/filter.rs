@@ -236,9 +236,10 @@ impl Filter for Unavailable {
     }
 
     // The request phase is the one that guards an exchange: it stands for every phase that could have refused one, and for
-    // a plugin of which nothing is known.
+    // a plugin of which nothing is known, or that has no phase that this host knows.
     fn phases(&self) -> Phases {
-        let Some(phases) = self.phases else { return Phases::default().with(Phase::Request) };
+        let known = self.phases.filter(|phases| *phases != Phases::default());
+        let Some(phases) = known else { return Phases::default().with(Phase::Request) };
         let guards = [Phase::Connection, Phase::Request, Phase::Response].into_iter().any(|phase| phases.has(phase));
         let guard = guards.then_some(Phase::Request);
         guard.into_iter().chain(phases.has(Phase::Balance).then_some(Phase::Balance)).collect()
@@ -269,6 +270,7 @@ mod tests {
     #[test]
     fn what_did_not_load_refuses_only_what_it_could_have_refused() {
         check(None, &[Phase::Request]);
+        check(Some(&[]), &[Phase::Request]);
         check(Some(&[Phase::Request, Phase::Observe]), &[Phase::Request]);
         check(Some(&[Phase::Connection]), &[Phase::Request]);
         check(Some(&[Phase::Response]), &[Phase::Request]);
