@@ -138,3 +138,30 @@ async fn problems_of_plugins_and_of_certificates_are_told_together() {
         ],
     );
 }
+
+#[tokio::test]
+async fn a_plugin_that_stands_where_it_never_runs_is_told() {
+    let gate = "[plugin.gate]\nmodule = \"refuses-connection\"\n\n[upstream.web]";
+    let lb = "[plugin.one]\nmodule = \"absurd-pick\"\n\n[plugin.two]\nmodule = \"absurd-pick\"\n\n[upstream.web]";
+    let upstream = "upstream = \"web\"";
+    let route = |chain: &str| format!("{upstream}\nchain = {chain}");
+    let cases = [
+        (
+            gate,
+            route(r#"["wall", "gate"]"#),
+            r#"listener "public", route "public/0": the plugin "gate" filters connections and nothing else, which are accepted before a route is known: it belongs into the listener's chain"#,
+        ),
+        (
+            lb,
+            route(r#"["wall", "one", "two"]"#),
+            r#"listener "public", route "public/0": the balancer "two" is never asked, because "one" comes before it in the chain"#,
+        ),
+    ];
+    for (plugins, route, expected) in cases {
+        let folder = folder(&[("[upstream.web]", plugins), (upstream, &route)]);
+        for module in ["refuses-connection", "absurd-pick"] {
+            folder.write(&format!("plugins/{module}.wasm"), bytes_of(module, Form::Module));
+        }
+        assert_problems(&check(&folder).await, &[expected]);
+    }
+}

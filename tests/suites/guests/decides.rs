@@ -36,6 +36,20 @@ async fn check_balancer(guest: &str, reason: &str, (on_error, status): (Option<&
 }
 
 #[tokio::test]
+async fn a_balancer_that_does_not_load_leaves_the_pick_to_the_host_unless_it_is_closed() {
+    for (on_error, status) in [(None, 200), (Some("open"), 200), (Some("closed"), 503)] {
+        let site = Site::new().plugin("lb", "balance", json!({ "algorithm": "best" })).chain(&["lb"]);
+        let site = site.origin(Origin::echo());
+        let site =
+            on_error.into_iter().fold(site, |site, on_error| site.set("plugin.lb.on_error", on_error)).start().await;
+        for http in Http::ALL {
+            assert_eq!(site.connect(http).await.get("/").await.status, status, "{on_error:?} {http:?}");
+        }
+        assert_eq!(site.admin().plugin("lb").await.state(), "failed");
+    }
+}
+
+#[tokio::test]
 async fn a_failing_observer_is_counted_and_noticed_by_nobody() {
     for form in Form::ALL {
         let site = Site::new().form(form).plugin("eye", "panics-in-observer", json!({})).chain(&["eye"]);
