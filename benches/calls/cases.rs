@@ -26,7 +26,7 @@ impl<'a> Cases<'a> {
     ///
     /// # Errors
     /// A plugin does not load, or does not decide as it should.
-    pub(crate) fn new(world: &World, wanted: &'a dyn Fn(&str) -> bool) -> Result<Vec<Case>> {
+    pub(crate) fn all(world: &World, wanted: &'a dyn Fn(&str) -> bool) -> Result<Vec<Case>> {
         let mut cases = Self { wanted, list: Vec::new() };
         cases.add("reading the clock", || {
             Ok(|| {

@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let options = Options::from_words(std::env::args().skip(1))?;
     let world = World::new(Artifacts::with_plugins()?)?;
-    let mut cases = Cases::new(&world, &|name| options.words.iter().all(|word| name.contains(word)))?;
+    let mut cases = Cases::all(&world, &|name| options.words.iter().all(|word| name.contains(word)))?;
     match options.count {
         Some(count) => (0..count).for_each(|_| cases.iter_mut().for_each(Case::run)),
         None => {

@@ -150,7 +150,7 @@ pub(crate) fn ended(index: u64) -> Ended {
         client: allowed_address(index),
         method: Method::GET,
         protocol: Protocol::Http2,
-        status: if index % 16 == 0 { 404 } else { 200 },
+        status: if index.is_multiple_of(16) { 404 } else { 200 },
         ending: Ending::Complete,
         request_bytes: 0,
         response_bytes: 1_024,

@@ -1,9 +1,9 @@
-//! The host's own binary, as a process on its core.
+//! A host, as a process on its core.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
@@ -12,25 +12,36 @@ use benches::Artifacts;
 
 use crate::cores::Cores;
 
+/// The word by which this program knows that it is to be the command `palisade`.
+pub(crate) const COMMAND: &str = "palisade";
+
 /// What hosts are started from.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    binary: PathBuf,
+    /// The program, and what stands before the words of the command line.
+    program: (PathBuf, Option<&'static str>),
     plugins: PathBuf,
     folder: PathBuf,
 }
 
 impl Setup {
-    /// Builds the binary and makes a certificate.
+    /// Makes a certificate.
     ///
     /// # Errors
-    /// Either does not work.
-    pub(crate) fn new(artifacts: &Artifacts) -> Result<Self> {
-        let setup =
-            Self { binary: artifacts.host()?, plugins: artifacts.plugins(), folder: artifacts.scratch().join("proxy") };
+    /// That does not work.
+    pub(crate) fn new(artifacts: &Artifacts, binary: Option<&Path>) -> Result<Self> {
+        let program = match binary {
+            Some(binary) => (binary.to_owned(), None),
+            None => (std::env::current_exe().context("this program has no place")?, Some(COMMAND)),
+        };
+        let setup = Self { program, plugins: artifacts.plugins(), folder: artifacts.scratch().join("proxy") };
         fs::create_dir_all(&setup.folder).with_context(|| format!("cannot make {}", setup.folder.display()))?;
-        let mut certificate = Command::new(&setup.binary);
-        certificate.args(["certificate", "--name", "127.0.0.1", "--out"]).arg(&setup.folder).stdout(Stdio::null());
+        let mut certificate = Command::new(&setup.program.0);
+        certificate
+            .args(setup.program.1)
+            .args(["certificate", "--name", "127.0.0.1", "--out"])
+            .arg(&setup.folder)
+            .stdout(Stdio::null());
         ensure!(certificate.status()?.success(), "the host makes no certificate");
         Ok(setup)
     }
@@ -70,7 +81,9 @@ impl Host {
     ) -> Result<Self> {
         let file = setup.folder.join(format!("{}.toml", name.replace([',', ' '], "-")));
         fs::write(&file, setup.config(chain, origins))?;
-        let mut child = cores.host_command(&setup.binary).arg("run").arg(&file).stderr(Stdio::piped()).spawn()?;
+        let mut command = cores.host_command(&setup.program.0);
+        command.args(setup.program.1).arg("run").arg(&file);
+        let mut child = command.stderr(Stdio::piped()).spawn().context("cannot run taskset: it is in util-linux")?;
         let log = child.stderr.take().context("the host has no log")?;
         let process = Process(child);
         let (address, admin) = addresses(BufReader::new(log))?;

@@ -1,27 +1,32 @@
-//! How long to measure.
+//! What to measure, and how long.
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-/// How long to measure.
+/// What to measure, and how long.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// How often each host is measured.
     pub(crate) rounds: usize,
     /// How long it is under load each time.
     pub(crate) seconds: u32,
+    /// The command that hosts are; this program itself where there is none.
+    pub(crate) binary: Option<PathBuf>,
 }
 
 impl Options {
     pub(crate) fn from_words(mut words: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self { rounds: 9, seconds: 4 };
+        let mut options = Self { rounds: 9, seconds: 4, binary: None };
         while let Some(word) = words.next() {
-            let mut value = || words.next().with_context(|| format!("{word} needs a number"));
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             let number = |value: String| value.parse().with_context(|| format!("{value:?} is not a number"));
             match word.as_str() {
                 "--bench" => {} // cargo says so to every benchmark.
                 "--rounds" => options.rounds = usize::try_from(number(value()?)?)?,
                 "--seconds" => options.seconds = number(value()?)?,
-                _ => bail!("there is no option {word}: expected --rounds N or --seconds N"),
+                "--binary" => options.binary = Some(value()?.into()),
+                _ => bail!("there is no option {word}: expected --rounds N, --seconds N or --binary FILE"),
             }
         }
         Ok(options)
