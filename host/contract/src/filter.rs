@@ -235,14 +235,17 @@ impl Filter for Unavailable {
         &self.name
     }
 
-    // The request phase is the one that guards an exchange: it stands for every phase that could have refused one, and for
-    // a plugin of which nothing is known, or that has no phase that this host knows.
+    // The request phase is the one that guards an exchange: it stands for every phase that could have refused one, for a
+    // plugin of which nothing is known, and for a policy that was written as closed.
     fn phases(&self) -> Phases {
-        let known = self.phases.filter(|phases| *phases != Phases::default());
-        let Some(phases) = known else { return Phases::default().with(Phase::Request) };
-        let guards = [Phase::Connection, Phase::Request, Phase::Response].into_iter().any(|phase| phases.has(phase));
-        let guard = guards.then_some(Phase::Request);
-        guard.into_iter().chain(phases.has(Phase::Balance).then_some(Phase::Balance)).collect()
+        let guard = Phases::default().with(Phase::Request);
+        let known = self.phases.filter(|phases| phases.iter().next().is_some());
+        let Some(phases) = known else { return guard };
+        let could_refuse =
+            [Phase::Connection, Phase::Request, Phase::Response].into_iter().any(|phase| phases.has(phase));
+        let balances = phases.has(Phase::Balance).then_some(Phase::Balance);
+        let guarded = could_refuse || self.on_error == Some(OnError::Closed);
+        if guarded { balances.into_iter().fold(guard, Phases::with) } else { balances.into_iter().collect() }
     }
 
     fn on_error(&self) -> Option<OnError> {
@@ -271,6 +274,7 @@ mod tests {
     fn what_did_not_load_refuses_only_what_it_could_have_refused() {
         check(None, &[Phase::Request]);
         check(Some(&[]), &[Phase::Request]);
+        check(Some(&[]), &[Phase::Request]);
         check(Some(&[Phase::Request, Phase::Observe]), &[Phase::Request]);
         check(Some(&[Phase::Connection]), &[Phase::Request]);
         check(Some(&[Phase::Response]), &[Phase::Request]);
@@ -280,7 +284,9 @@ mod tests {
 
     fn check(phases: Option<&[Phase]>, stood_in_for: &[Phase]) {
         let phases = phases.map(|phases| phases.iter().copied().collect());
-        let unavailable = Unavailable { name: String::new(), on_error: None, phases, reason: String::new() };
+        let mut unavailable = Unavailable { name: String::new(), on_error: None, phases, reason: String::new() };
         assert_eq!(Filter::phases(&unavailable).iter().collect::<Vec<_>>(), stood_in_for);
+        unavailable.on_error = Some(OnError::Closed);
+        assert!(Filter::phases(&unavailable).has(Phase::Request), "closed means that not one request passes");
     }
 }

@@ -102,7 +102,8 @@ impl RequestBody {
             bytes: Cell::new(0),
             moved: Cell::new(Instant::now()),
             awaits_client: Cell::new(false),
-            patience: limits.body_timeout,
+            // A connection that waits as a whole is cut first; this is for a stream among others that move.
+            patience: limits.body_timeout + limits.body_timeout / 10,
             ended: Cell::new(incoming.is_end_stream()),
             too_large: Cell::new(false),
             broken: Cell::new(None),
