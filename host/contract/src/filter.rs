@@ -274,7 +274,6 @@ mod tests {
     fn what_did_not_load_refuses_only_what_it_could_have_refused() {
         check(None, &[Phase::Request]);
         check(Some(&[]), &[Phase::Request]);
-        check(Some(&[]), &[Phase::Request]);
         check(Some(&[Phase::Request, Phase::Observe]), &[Phase::Request]);
         check(Some(&[Phase::Connection]), &[Phase::Request]);
         check(Some(&[Phase::Response]), &[Phase::Request]);

@@ -24,6 +24,10 @@ pub(crate) struct Activity {
     head_began: Cell<Option<Instant>>,
     /// The last exchange left some of its request's body unread.
     left_unread: Cell<bool>,
+    /// A response broke off.
+    broke_off: Cell<bool>,
+    /// The client is told the end of a response by the end of the connection.
+    ends_by_closing: Cell<bool>,
 }
 
 /// What the timer is to do.
@@ -45,6 +49,8 @@ impl Activity {
             moved: Cell::new(Instant::now()),
             head_began: Cell::new(None),
             left_unread: Cell::new(false),
+            broke_off: Cell::new(false),
+            ends_by_closing: Cell::new(false),
         })
     }
 
@@ -67,6 +73,16 @@ impl Activity {
     /// Whether the client may still be sending a body that nobody reads.
     pub(crate) fn has_unread(&self) -> bool {
         self.left_unread.get()
+    }
+
+    /// The client is of HTTP/1.0, to which the end of the connection is the end of a response.
+    pub(crate) fn ends_by_closing(&self) {
+        self.ends_by_closing.set(true);
+    }
+
+    /// Whether an orderly end of the connection would make a response that broke off look like a whole one.
+    pub(crate) fn must_not_end_well(&self) -> bool {
+        self.broke_off.get() && self.ends_by_closing.get()
     }
 
     /// What is to be done at this moment.
@@ -150,6 +166,11 @@ impl BodyActivity {
     /// It was dropped before its end.
     pub(crate) fn left_unread(&self) {
         self.waits.activity.left_unread.set(true);
+    }
+
+    /// The endpoint broke it off.
+    pub(crate) fn broke_off(&self) {
+        self.waits.activity.broke_off.set(true);
     }
 
     /// For another body of the same exchange.

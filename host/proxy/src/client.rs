@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::activity::{Activity, Verdict};
 use crate::hygiene::Trust;
-use crate::io::Watched;
+use crate::io::{Abort, Watched};
 use crate::linger::linger;
 use crate::serve::{Client, serve};
 use crate::site::Site;
@@ -97,7 +97,7 @@ async fn serve_http<S>(
     drain: watch::Receiver<bool>,
 ) -> Result<(), Refusal>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Abort + Unpin + 'static,
 {
     let activity = Activity::new();
     let trust = Trust::of(connection.client.ip(), &site.config.trusted_proxies);
@@ -117,7 +117,10 @@ where
                 .header_read_timeout(None)
                 .serve_connection(TokioIo::new(stream.clone()), service);
             let ended = drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await;
-            if ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
+            if activity.must_not_end_well() {
+                // RFC 9112, section 8.
+                stream.abort();
+            } else if ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
                 linger(stream).await;
             }
             ended

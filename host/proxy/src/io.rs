@@ -5,8 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 
@@ -27,6 +30,31 @@ impl<S> Clone for Watched<S> {
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, activity: Rc<Activity>) -> Self {
         Self { stream: Rc::new(RefCell::new(stream)), activity }
+    }
+}
+
+/// A stream over TCP that can be ended in a way that the other side notices.
+pub(crate) trait Abort {
+    /// From now on, dropping it resets the connection instead of ending it in good order.
+    fn abort(&self);
+}
+
+impl Abort for TcpStream {
+    fn abort(&self) {
+        // Where it fails, the connection is gone already.
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Abort for TlsStream<TcpStream> {
+    fn abort(&self) {
+        self.get_ref().0.abort();
+    }
+}
+
+impl<S: Abort> Abort for Watched<S> {
+    fn abort(&self) {
+        self.stream.borrow().abort();
     }
 }
 

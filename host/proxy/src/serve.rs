@@ -54,6 +54,9 @@ pub(crate) async fn serve(
     let mut record = Record::begin(&site, active, id, client.connection.client.ip());
     let (parts, incoming) = request.into_parts();
     let (version, is_head) = (parts.version, parts.method == Method::HEAD);
+    if version == Version::HTTP_10 {
+        client.activity.ends_by_closing();
+    }
     let (body, upload) = RequestBody::new(incoming, record.active().body(), &site.config.limits);
     let arrived = match hygiene::request(parts, &site.config.limits) {
         Ok(arrived) => arrived,

@@ -89,6 +89,7 @@ impl ResponseBody {
             download.connection.failed(UpstreamFault::Body);
         }
         self.source = Source::Ended;
+        self.activity.broke_off();
         self.record.truncated(format!("the endpoint's body broke off: {error}"));
         error
     }
