@@ -91,10 +91,8 @@ impl<'a> Request<'a> {
 
     /// The authority without its port, in lower case. An IPv6 address keeps its brackets.
     pub fn host(&self) -> Cow<'_, str> {
-        let host = match self.authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => &self.authority,
-        };
+        let host = self.authority.trim_end_matches(|c: char| c.is_ascii_digit());
+        let host = host.strip_suffix(':').unwrap_or(&self.authority);
         if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
     }
 

@@ -67,14 +67,15 @@ impl HostSet {
     }
 }
 
-fn after(host: &str, dot: usize) -> &str {
-    host.get(dot + 1..).unwrap_or_default()
+fn after(host: &str, index: usize) -> &str {
+    host.get(index + 1..).unwrap_or_default()
 }
 
 /// The host of a request as sets hold it: in lower case, without user information and without the root's trailing dot.
 /// Takes a host without its port.
 pub(crate) fn canonical(host: Cow<'_, str>) -> Cow<'_, str> {
-    let plain = host.rsplit_once('@').map_or(&*host, |(_, host)| host);
+    let at = host.bytes().rposition(|byte| byte == b'@');
+    let plain = at.map_or(&*host, |at| after(&host, at));
     let plain = plain.strip_suffix('.').unwrap_or(plain);
     if plain.len() == host.len() { host } else { Cow::Owned(plain.to_owned()) }
 }
