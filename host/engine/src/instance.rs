@@ -54,8 +54,12 @@ impl Instance {
         settings: &str,
     ) -> Result<Self, StartError> {
         let mut instance = Self::instantiate(code, identity, limits)?;
-        let configure =
-            find_one::<(&str,), (Result<(), String>,)>(&mut instance.store, &instance.raw, code.exports.configure)?;
+        let configure = find_one::<(&str,), (Result<(), String>,)>(
+            &mut instance.store,
+            &instance.raw,
+            code.exports.configure,
+            "lifecycle.configure",
+        )?;
         instance.store.data_mut().stage = Stage::Configure;
         instance.store.set_epoch_deadline(ticks(limits.configure_deadline));
         let configured = configure.call(&mut instance.store, (settings,));
@@ -88,7 +92,12 @@ impl Instance {
         limits: PluginLimits,
     ) -> Result<String, StartError> {
         let mut instance = Self::instantiate(code, identity, limits)?;
-        let schema = find_one::<(), (String,)>(&mut instance.store, &instance.raw, code.exports.settings_schema)?;
+        let schema = find_one::<(), (String,)>(
+            &mut instance.store,
+            &instance.raw,
+            code.exports.settings_schema,
+            "lifecycle.settings-schema",
+        )?;
         instance.store.set_epoch_deadline(ticks(limits.configure_deadline));
         schema
             .call(&mut instance.store, ())
@@ -106,10 +115,12 @@ impl Instance {
             StartError::Failed(failure::of(&error, state, limits.configure_deadline, limits.memory_bytes))
         })?;
         let exports = &code.exports;
-        let (connection, request) =
-            (find(&mut store, &raw, exports.connection)?, find(&mut store, &raw, exports.request)?);
-        let (response, pick) = (find(&mut store, &raw, exports.response)?, find(&mut store, &raw, exports.pick)?);
-        let (begun, ended) = (find(&mut store, &raw, exports.begun)?, find(&mut store, &raw, exports.ended)?);
+        let connection = find(&mut store, &raw, exports.connection, "connection-filter.on-connection")?;
+        let request = find(&mut store, &raw, exports.request, "request-filter.on-request")?;
+        let response = find(&mut store, &raw, exports.response, "response-filter.on-response")?;
+        let pick = find(&mut store, &raw, exports.pick, "balancer.pick")?;
+        let begun = find(&mut store, &raw, exports.begun, "observer.on-begun")?;
+        let ended = find(&mut store, &raw, exports.ended, "observer.on-ended")?;
         identity.stats.instance_made();
         let deadline_ticks = ticks(limits.deadline);
         Ok(Self {
@@ -175,22 +186,26 @@ fn find<P, R>(
     store: &mut Store<State>,
     instance: &component::Instance,
     export: Option<ComponentExportIndex>,
+    name: &str,
 ) -> Result<Option<TypedFunc<P, R>>, StartError>
 where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift,
 {
-    export.map(|export| find_one(store, instance, export)).transpose()
+    export.map(|export| find_one(store, instance, export, name)).transpose()
 }
 
 fn find_one<P, R>(
     store: &mut Store<State>,
     instance: &component::Instance,
     export: ComponentExportIndex,
+    name: &str,
 ) -> Result<TypedFunc<P, R>, StartError>
 where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift,
 {
-    instance.get_typed_func(&mut *store, export).map_err(|error| StartError::Type(format!("{error:#}")))
+    instance
+        .get_typed_func(&mut *store, export)
+        .map_err(|error| StartError::Type(format!("{name} has another type: {error:#}")))
 }

@@ -39,7 +39,7 @@ const GUESTS: [(&str, &str); 12] = [
     ),
     (
         "wrong-type",
-        "does not fit the plugin contract: failed to convert function to given type: type mismatch with parameters: expected `record` found `string`",
+        "does not fit the plugin contract: request-filter.on-request has another type: failed to convert function to given type: type mismatch with parameters: expected `record` found `string`",
     ),
 ];
 
