@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use benches::Artifacts;
 use palisade_config::{Capability, PluginLimits};
-use palisade_contract::{Clock, Filter, Names, Plugin as _, SystemClock};
+use palisade_contract::{Clock, Filter, Names, Plugin as _, SystemClock, WorkerServices};
 use palisade_engine::{Engine, Module, Options, Plugin, Services};
 use palisade_monitor::{AccessLog, Registry};
 use serde_json::Value;
@@ -54,7 +54,7 @@ impl World {
 
     /// As [`World::plugin`], opened on this thread.
     pub(crate) fn filter(&self, module: &str, settings: Value) -> Result<Rc<dyn Filter>> {
-        Ok(self.plugin(module, settings)?.open())
+        Ok(self.plugin(module, settings)?.open(&WorkerServices::default()))
     }
 
     /// What the host does every few seconds.

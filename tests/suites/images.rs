@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use harness::{Folder, Form, bytes_of};
 use palisade_config::{Capability, PluginLimits};
-use palisade_contract::{Admission, Connection, Filter, Flow, Plugin as _, testing};
+use palisade_contract::{Admission, Connection, Filter, Flow, Plugin as _, WorkerServices, testing};
 use palisade_engine::{Engine, Module, Options, Plugin, Reason, Services};
 use serde_json::{Value, json};
 
@@ -29,8 +29,8 @@ fn a_second_start_compiles_and_configures_nothing() {
 fn an_instance_of_an_image_decides_as_a_configured_one() {
     let folder = Folder::new();
     let engine = engine(folder.path());
-    let imaged = firewall(&engine, much()).unwrap().open();
-    let configured = firewall(&engine, few()).unwrap().open();
+    let imaged = firewall(&engine, much()).unwrap().open(&WorkerServices::default());
+    let configured = firewall(&engine, few()).unwrap().open(&WorkerServices::default());
     for filter in [imaged, configured] {
         assert_eq!(admission(&filter, "10.0.7.1"), Admission::Refuse);
         assert_eq!(admission(&filter, "192.0.2.1"), Admission::Accept);

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::{Result, ensure};
-use palisade_contract::{Chain, Decision, Name, Pick, PickRequest};
+use palisade_contract::{Chain, Decision, Name, Pick, PickRequest, testing};
 use serde_json::json;
 
 use super::{Cases, firewall};
@@ -26,11 +26,11 @@ fn exchanges(world: &World) -> Result<impl FnMut() + use<>> {
     let (asked, candidates) = (PickRequest { upstream: Name(3), version: 1, attempt: 0 }, traffic::candidates(2));
     let mut pass = move || {
         let (exchange, begun, ended) = exchanges.take();
-        let lease = chain.lease();
+        let lease = chain.lease(exchange.id);
         lease.begun(begun);
-        let decision = lease.request(exchange);
+        let decision = testing::at_once(lease.request(exchange));
         let picked = lease.pick(exchange, &asked, &candidates);
-        let _ = black_box(lease.response(exchange));
+        let _ = black_box(testing::at_once(lease.response(exchange)));
         lease.ended(ended);
         (decision, picked)
     };

@@ -51,6 +51,7 @@ fn requests(filter: Rc<dyn Filter>, client: fn(u64) -> IpAddr, expected: &str) -
         Flow::Proceed => "proceeds",
         Flow::Reply(_) => "denied",
         Flow::Close => "closed",
+        Flow::Wait => "waits",
     };
     ensure!(decision == expected, "a request is {decision}, expected {expected}");
     Ok(move || drop(black_box(filter.request(exchanges.take()))))

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::Result;
-use palisade_contract::Plugin as _;
+use palisade_contract::{Plugin as _, WorkerServices};
 use serde_json::{Value, json};
 
 use super::Cases;
@@ -20,5 +20,6 @@ pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
 fn requests(world: &World, module: &str, settings: Value) -> Result<impl FnMut() + use<>> {
     let plugin = world.plugin(module, settings)?;
     let mut exchanges = Cycle::of(|client| traffic::exchange(client, allowed_address(client)));
-    Ok(move || drop(black_box(plugin.open().request(exchanges.take()))))
+    let worker = WorkerServices::default();
+    Ok(move || drop(black_box(plugin.open(&worker).request(exchanges.take()))))
 }

@@ -15,7 +15,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use palisade_contract::{
     Chain, Connection, ConnectionId, Exchange, ExchangeId, Name, Plugin as _, Protocol, Reply, RequestHead, Scheme,
-    SystemClock,
+    SystemClock, WorkerServices,
 };
 use palisade_engine::{Capability, Engine, Module, Options, Plugin, PluginConfig, Services};
 use tokio::{net::TcpListener, task};
@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
     }
     let engine = Engine::new(&Options::default(), Services::default())?;
     let module = Module::new(&engine, &std::fs::read(&file).with_context(|| format!("cannot read {file}"))?)?;
-    let chain = Chain::new(&[Plugin::new(&engine, &module, &config)?.open()]);
+    let chain = Chain::new(&[Plugin::new(&engine, &module, &config)?.open(&WorkerServices::default())]);
     serve(TcpListener::bind("127.0.0.1:0").await?, chain).await
 }
 

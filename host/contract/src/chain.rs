@@ -1,15 +1,18 @@
 //! The order of plugins, the early reply, and what a failed plugin means.
 //!
 //! Requests pass the filters in the order of the chain, responses in the reverse order and only those filters that the
-//! request had reached. The first plugin with a balancer picks. Every observer hears of every exchange.
+//! request had reached. The first plugin with a balancer picks. Every observer hears of every exchange. A plugin that waits
+//! holds up its exchange and no other.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{
-    Admission, Begun, Candidate, Connection, Ended, Exchange, Filter, Flow, OnError, Phase, Pick, PickRequest, Reply,
+    Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Pick,
+    PickRequest, Reply,
 };
 
 /// The name of a plugin that decided something.
@@ -23,6 +26,8 @@ pub struct Chain {
     response: Box<[Link]>,
     observers: Box<[Link]>,
     balancer: Option<Link>,
+    /// Those that keep something for each exchange.
+    keepers: Box<[Link]>,
     keeps_request: bool,
     leases: Arc<AtomicUsize>,
 }
@@ -58,6 +63,7 @@ impl Chain {
             response,
             observers: with(Phase::Observe).collect(),
             balancer: with(Phase::Balance).next(),
+            keepers: links.iter().filter(|link| link.filter.keeps_exchanges()).cloned().collect(),
             leases,
         })
     }
@@ -79,9 +85,9 @@ impl Chain {
 
     /// Begins one exchange's way through this chain. Dropping the lease is the end of it, however it ended.
     #[must_use]
-    pub fn lease(self: &Rc<Self>) -> Lease {
+    pub fn lease(self: &Rc<Self>, exchange: ExchangeId) -> Lease {
         self.leases.fetch_add(1, Ordering::Relaxed);
-        Lease { chain: self.clone(), reached: Cell::new(0) }
+        Lease { chain: self.clone(), exchange, reached: Cell::new(0) }
     }
 
     /// Makes every observer hand over what it has kept. To be called within 10 ms of what it was told.
@@ -100,6 +106,7 @@ impl Chain {
 #[derive(Debug)]
 pub struct Lease {
     chain: Rc<Chain>,
+    exchange: ExchangeId,
     /// The position after the last filter that the request came to: responses pass only those before it.
     reached: Cell<usize>,
 }
@@ -111,11 +118,13 @@ impl Lease {
         &self.chain
     }
 
-    /// Passes the request through every request filter, until one decides otherwise.
-    pub fn request(&self, exchange: &mut Box<Exchange>) -> Decision {
+    /// Passes the request through every request filter, until one decides otherwise. Waits only where a filter does;
+    /// dropping the future gives up whatever it waits for, at the latest with the lease.
+    pub async fn request(&self, exchange: &mut Box<Exchange>) -> Decision {
         for link in &self.chain.request {
             self.reached.set(link.position + 1);
-            let decision = link.decided(link.filter.request(exchange));
+            let flow = link.filter.request(exchange);
+            let decision = link.decided(link.settled(Phase::Request, exchange, flow).await);
             if !matches!(decision, Decision::Proceed) {
                 return decision;
             }
@@ -124,11 +133,13 @@ impl Lease {
         Decision::Proceed
     }
 
-    /// Passes the response through the response filters that the request had reached, last one first.
-    pub fn response(&self, exchange: &mut Box<Exchange>) -> Decision {
+    /// Passes the response through the response filters that the request had reached, last one first. Waits as
+    /// [`Lease::request`] does.
+    pub async fn response(&self, exchange: &mut Box<Exchange>) -> Decision {
         let reached = self.reached.get();
         for link in self.chain.response.iter().filter(|link| link.position < reached) {
-            let decision = link.decided(link.filter.response(exchange));
+            let flow = link.filter.response(exchange);
+            let decision = link.decided(link.settled(Phase::Response, exchange, flow).await);
             if !matches!(decision, Decision::Proceed) {
                 return decision;
             }
@@ -168,6 +179,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let reached = self.reached.get();
+        for link in self.chain.keepers.iter().filter(|link| link.position < reached) {
+            link.filter.left(self.exchange);
+        }
         self.chain.leases.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -186,11 +201,27 @@ pub enum Decision {
 }
 
 impl Link {
-    fn decided(&self, flow: Result<Flow, crate::Failure>) -> Decision {
+    /// What the filter says in the end, where it may have to wait first.
+    async fn settled(
+        &self,
+        phase: Phase,
+        exchange: &mut Box<Exchange>,
+        flow: Result<Flow, Failure>,
+    ) -> Result<Flow, Failure> {
+        match flow {
+            Ok(Flow::Wait) => poll_fn(|context| self.filter.resume(phase, exchange, context)).await,
+            settled => settled,
+        }
+    }
+
+    fn decided(&self, flow: Result<Flow, Failure>) -> Decision {
         match flow {
             Ok(Flow::Proceed) => Decision::Proceed,
             Ok(Flow::Reply(reply)) => Decision::Reply(reply, self.name.clone()),
             Ok(Flow::Close) => Decision::Close(self.name.clone()),
+            // Nothing is left to wait for: a filter that still does is as good as one that failed.
+            Ok(Flow::Wait) if self.fails_open() => Decision::Proceed,
+            Ok(Flow::Wait) => Decision::Failed(self.name.clone()),
             Err(_) if self.fails_open() => Decision::Proceed,
             Err(_) => Decision::Failed(self.name.clone()),
         }
@@ -205,7 +236,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Does, Fake, connection, exchange};
+    use crate::testing::{Does, Fake, at_once, connection, exchange};
 
     #[test]
     fn requests_pass_in_order_and_responses_in_reverse() {
@@ -251,17 +282,49 @@ mod tests {
         let filters: Vec<Rc<dyn Filter>> =
             fakes.iter().map(|fake| Rc::new(fake.clone().logging(&log)) as Rc<dyn Filter>).collect();
         let chain = Chain::new(&filters);
-        let lease = chain.lease();
         let mut exchange = exchange("/");
-        let decided = match lease.request(&mut exchange) {
+        let lease = chain.lease(exchange.id);
+        let decided = match at_once(lease.request(&mut exchange)) {
             Decision::Proceed => "proceed".to_owned(),
             Decision::Reply(_, by) => format!("reply by {by}"),
             Decision::Close(by) => format!("close by {by}"),
             Decision::Failed(by) => format!("failed {by}"),
         };
         assert_eq!(decided, decision);
-        let _ = lease.response(&mut exchange);
+        let _ = at_once(lease.response(&mut exchange));
         assert_eq!(log.text(), calls);
+    }
+
+    #[test]
+    fn a_filter_that_waits_is_asked_again_and_hears_of_the_end() {
+        let log = crate::testing::CallLog::default();
+        let fake = |name, does| Rc::new(Fake::new(name).request(does).logging(&log)) as Rc<dyn Filter>;
+        let chain = Chain::new(&[fake("a", Does::Proceed), fake("b", Does::Wait), fake("c", Does::Proceed)]);
+        let mut exchange = exchange("/");
+        let lease = chain.lease(exchange.id);
+        {
+            let mut request = std::pin::pin!(lease.request(&mut exchange));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(request.as_mut().poll(&mut context).is_pending());
+            assert!(matches!(request.poll(&mut context), std::task::Poll::Ready(Decision::Proceed)));
+        }
+        drop(lease);
+        assert_eq!(log.text(), "request a b; resume b b; request c; left b");
+    }
+
+    #[test]
+    fn a_filter_hears_of_the_end_of_what_is_given_up_and_not_of_what_never_came_to_it() {
+        let log = crate::testing::CallLog::default();
+        let fake = |name, does| Rc::new(Fake::new(name).request(does).logging(&log)) as Rc<dyn Filter>;
+        let chain = Chain::new(&[fake("a", Does::Wait), fake("b", Does::Wait)]);
+        let mut exchange = exchange("/");
+        let lease = chain.lease(exchange.id);
+        {
+            let request = std::pin::pin!(lease.request(&mut exchange));
+            assert!(request.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+        }
+        drop(lease);
+        assert_eq!(log.text(), "request a; resume a; left a");
     }
 
     #[test]
@@ -271,7 +334,7 @@ mod tests {
             fake.on_error = on_error;
             let chain = Chain::new(&[Rc::new(fake) as Rc<dyn Filter>]);
             let request = PickRequest { upstream: crate::Name::NONE, version: 0, attempt: 0 };
-            let picked = chain.lease().pick(&mut exchange("/"), &request, &[]);
+            let picked = chain.lease(ExchangeId(1)).pick(&mut exchange("/"), &request, &[]);
             assert_eq!(picked.is_err(), refuses, "{on_error:?}");
         }
     }
@@ -296,7 +359,7 @@ mod tests {
     fn leases_are_counted_until_they_are_dropped() {
         let leases = Arc::new(AtomicUsize::new(0));
         let chain = Chain::counted(&[], leases.clone());
-        let (one, two) = (chain.lease(), chain.lease());
+        let (one, two) = (chain.lease(ExchangeId(1)), chain.lease(ExchangeId(2)));
         assert_eq!(leases.load(Ordering::Relaxed), 2);
         drop((one, two));
         assert_eq!(leases.load(Ordering::Relaxed), 0);

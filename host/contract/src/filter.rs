@@ -2,21 +2,24 @@
 
 use std::fmt::Debug;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use crate::{Begun, Candidate, Connection, Ended, Exchange, Pick, PickRequest, Reply};
+use crate::{Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Pick, PickRequest, Reply, WorkerServices};
 
 /// A configured plugin, shared by all workers.
 pub trait Plugin: Send + Sync + Debug {
     /// The name that the configuration gave it.
     fn name(&self) -> &str;
 
-    /// Makes it ready on the calling thread, warm. Called once per worker, not per request.
-    fn open(&self) -> Rc<dyn Filter>;
+    /// Makes it ready on the calling thread, warm, with what this worker has for it. Called once per worker, not per
+    /// request.
+    fn open(&self, worker: &WorkerServices) -> Rc<dyn Filter>;
 }
 
-/// A plugin on one worker. Calls never wait and never nest; one at a time.
+/// A plugin on one worker. Calls never block and never nest; one at a time.
 ///
-/// A method is called only if [`Filter::phases`] has its phase.
+/// A method is called only if [`Filter::phases`] has its phase. A filter that has to wait for something says so with
+/// [`Flow::Wait`] and is asked again through [`Filter::resume`]; meanwhile it serves other exchanges.
 pub trait Filter: Debug {
     /// The name that the configuration gave it.
     fn name(&self) -> &str;
@@ -55,6 +58,29 @@ pub trait Filter: Debug {
     fn response(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         Ok(Flow::Proceed)
     }
+
+    /// Goes on with an exchange that waits in this phase: called after [`Flow::Wait`], and again whenever the context was
+    /// woken, until it is ready. Never ready with [`Flow::Wait`].
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`]. Where that is open, it has changed nothing.
+    fn resume(
+        &self,
+        _phase: Phase,
+        _exchange: &mut Box<Exchange>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Result<Flow, Failure>> {
+        Poll::Ready(Err(Failure::Absurd("it waits for nothing".into())))
+    }
+
+    /// Whether it keeps something for each exchange, and so has to hear of its end through [`Filter::left`].
+    fn keeps_exchanges(&self) -> bool {
+        false
+    }
+
+    /// This exchange, whose request came to the filter, is over, however it ended: what is kept for it, and whatever waits
+    /// for it, is dropped. Only called where [`Filter::keeps_exchanges`] says so.
+    fn left(&self, _exchange: ExchangeId) {}
 
     /// An endpoint is needed.
     ///
@@ -97,6 +123,8 @@ pub enum Flow {
     Reply(Reply),
     /// Close the connection, or reset the stream, without an answer.
     Close,
+    /// Not decided yet: ask [`Filter::resume`].
+    Wait,
 }
 
 /// What a plugin's failure means to the exchange at hand.
@@ -180,7 +208,7 @@ impl Phase {
 
 /// A set of phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Phases(u8);
+pub struct Phases(u16);
 
 impl Phases {
     /// This set and one more phase.
@@ -225,7 +253,7 @@ impl Plugin for Unavailable {
         &self.name
     }
 
-    fn open(&self) -> Rc<dyn Filter> {
+    fn open(&self, _worker: &WorkerServices) -> Rc<dyn Filter> {
         Rc::new(self.clone())
     }
 }

@@ -1,9 +1,11 @@
 //! Filters without a sandbox, for tests of what surrounds them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -21,6 +23,7 @@ pub struct Fake {
     request: Does,
     response: Does,
     pick: Does,
+    resumed: Cell<bool>,
     log: CallLog,
     /// What its failure means.
     pub on_error: Option<OnError>,
@@ -37,6 +40,8 @@ pub enum Does {
     Close,
     /// Fails.
     Fail,
+    /// Waits until it is asked a second time, then proceeds; as a balancer picks none.
+    Wait,
 }
 
 impl Fake {
@@ -45,7 +50,8 @@ impl Fake {
     pub fn new(name: &'static str) -> Self {
         let does = Does::Proceed;
         let log = CallLog::default();
-        Self { name, connection: does, request: does, response: does, pick: does, log, on_error: None }
+        let resumed = Cell::new(false);
+        Self { name, connection: does, request: does, response: does, pick: does, resumed, log, on_error: None }
     }
 
     /// With this in the connection phase.
@@ -94,6 +100,7 @@ impl Fake {
             })),
             Does::Close => Ok(Flow::Close),
             Does::Fail => Err(Failure::Reported("told to".into())),
+            Does::Wait => Ok(Flow::Wait),
         }
     }
 }
@@ -114,7 +121,7 @@ impl Filter for Fake {
     fn connection(&self, _connection: &Connection) -> Result<Admission, Failure> {
         match Self::flow(self.connection)? {
             Flow::Proceed => Ok(Admission::Accept),
-            Flow::Reply(_) | Flow::Close => Ok(Admission::Refuse),
+            Flow::Reply(_) | Flow::Close | Flow::Wait => Ok(Admission::Refuse),
         }
     }
 
@@ -128,6 +135,28 @@ impl Filter for Fake {
         Self::flow(self.response)
     }
 
+    fn resume(
+        &self,
+        _phase: Phase,
+        _exchange: &mut Box<Exchange>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Flow, Failure>> {
+        self.log.add("resume", self.name);
+        if self.resumed.replace(true) {
+            return Poll::Ready(Ok(Flow::Proceed));
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn keeps_exchanges(&self) -> bool {
+        [self.request, self.response].contains(&Does::Wait)
+    }
+
+    fn left(&self, _exchange: ExchangeId) {
+        self.log.add("left", self.name);
+    }
+
     fn pick(
         &self,
         _exchange: &mut Box<Exchange>,
@@ -136,7 +165,7 @@ impl Filter for Fake {
     ) -> Result<Pick, Failure> {
         match Self::flow(self.pick)? {
             Flow::Proceed => Ok(Pick::Endpoint(0)),
-            Flow::Reply(_) | Flow::Close => Ok(Pick::None),
+            Flow::Reply(_) | Flow::Close | Flow::Wait => Ok(Pick::None),
         }
     }
 
@@ -177,6 +206,19 @@ impl CallLog {
             text.push_str(name);
         }
         text
+    }
+}
+
+/// What a future gives that has nothing to wait for.
+///
+/// # Panics
+/// It waits.
+#[must_use]
+#[expect(clippy::panic, reason = "for tests alone")]
+pub fn at_once<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
     }
 }
 

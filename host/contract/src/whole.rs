@@ -21,7 +21,7 @@ impl Chain {
         clock: &dyn Clock,
         application: impl AsyncFnOnce(&RequestHead) -> Reply,
     ) -> Option<Reply> {
-        let mut told = Told::begin(self.lease(), &exchange, clock);
+        let mut told = Told::begin(self.lease(exchange.id), &exchange, clock);
         let reply = through(&told.lease, &mut exchange, application).await;
         told.answered(reply.as_ref());
         reply
@@ -33,14 +33,14 @@ async fn through(
     exchange: &mut Box<Exchange>,
     application: impl AsyncFnOnce(&RequestHead) -> Reply,
 ) -> Option<Reply> {
-    let reply = match lease.request(exchange) {
+    let reply = match lease.request(exchange).await {
         Decision::Proceed => application(&exchange.request).await,
         Decision::Reply(reply, _) => reply,
         Decision::Failed(_) => failed(),
         Decision::Close(_) => return None,
     };
     exchange.response = Some(ResponseHead { status: reply.status, headers: reply.headers });
-    let decision = lease.response(exchange);
+    let decision = lease.response(exchange).await;
     let ResponseHead { status, headers } = exchange.response.take().unwrap_or_default();
     match decision {
         Decision::Proceed => Some(Reply { status, headers, body: reply.body }),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use palisade_contract::{
     self as contract, Candidate, Exchange, Failure, Filter, Flow, OnError, Phase, Phases, Pick, PickRequest,
+    WorkerServices,
 };
 
 use crate::abi::{self, Choice, Verdict, WireRequest};
@@ -55,7 +56,7 @@ impl std::fmt::Debug for Slot {
 
 impl Slot {
     /// With a warm instance; where it does not start, the first call tries again and fails as its policy says.
-    pub(crate) fn open(plugin: Arc<Inner>) -> Self {
+    pub(crate) fn open(plugin: Arc<Inner>, _worker: &WorkerServices) -> Self {
         let phases = plugin.module.manifest.phases;
         let slot = Self {
             tally: plugin.identity.stats.tally(),

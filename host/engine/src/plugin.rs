@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_config::PluginLimits;
-use palisade_contract::{self as contract, Filter, OnError};
+use palisade_contract::{self as contract, Filter, OnError, WorkerServices};
 
 use crate::Reason;
 use crate::filter::Slot;
@@ -132,8 +132,8 @@ impl contract::Plugin for Plugin {
         &self.inner.config.name
     }
 
-    fn open(&self) -> Rc<dyn Filter> {
-        Rc::new(Slot::open(self.inner.clone()))
+    fn open(&self, worker: &WorkerServices) -> Rc<dyn Filter> {
+        Rc::new(Slot::open(self.inner.clone(), worker))
     }
 }
 

@@ -8,7 +8,7 @@ use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use palisade_contract::{
-    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Lease, Name, Protocol, Reply, ResponseHead,
+    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead,
 };
 
 use crate::activity::Activity;
@@ -82,7 +82,7 @@ pub(crate) async fn serve(
             Source::Reply(error.reply())
         }
     };
-    response_side(exchange, source, is_head, record)
+    response_side(exchange, source, is_head, record).await
 }
 
 /// What of a request is not its head.
@@ -110,7 +110,7 @@ fn begin(
     exchange.limits = HeadLimits { headers: limits.headers + 64, bytes: limits.header_bytes + (16 << 10) };
     exchange.route = way.map_or(Name::NONE, |way| way.name);
     let chain: &Rc<Chain> = way.map_or(&site.chain, |way| &way.chain);
-    record.leased(chain.lease(), &exchange);
+    record.leased(chain.lease(exchange.id), &exchange);
     exchange
 }
 
@@ -135,7 +135,11 @@ async fn request_side(
     request: Forwardable,
     record: &mut Record,
 ) -> Result<Option<Source>, RequestError> {
-    match record.lease().map_or(Decision::Proceed, |lease| lease.request(exchange)) {
+    let decision = match record.lease() {
+        Some(lease) => lease.request(exchange).await,
+        None => Decision::Proceed,
+    };
+    match decision {
         Decision::Proceed => {}
         Decision::Reply(reply, plugin) => {
             record.decided_by(plugin);
@@ -177,7 +181,7 @@ async fn forward(
 }
 
 /// The response's half: filters in reverse, then out.
-fn response_side(
+async fn response_side(
     mut exchange: Box<Exchange>,
     source: Source,
     is_head: bool,
@@ -186,7 +190,10 @@ fn response_side(
     if let Source::Reply(reply) = &source {
         exchange.response = Some(ResponseHead { status: reply.status, headers: reply.headers.clone() });
     }
-    let decision = record.lease().map_or(Decision::Proceed, |lease: &Lease| lease.response(&mut exchange));
+    let decision = match record.lease() {
+        Some(lease) => lease.response(&mut exchange).await,
+        None => Decision::Proceed,
+    };
     let head = exchange.response.take().unwrap_or_default();
     match (decision, source) {
         (Decision::Proceed, Source::Upstream(answer, upload)) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use palisade_contract::{Chain, Filter, Refusal};
+use palisade_contract::{Chain, Filter, Refusal, WorkerServices};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
@@ -61,7 +61,8 @@ async fn work(
     ready: oneshot::Sender<io::Result<()>>,
 ) {
     let Orders { drain, mut flush, drain_limit } = orders;
-    let worker = Worker::new(index, plan.plugins.iter().map(|plugin| plugin.open()).collect());
+    let services = WorkerServices::default();
+    let worker = Worker::new(index, plan.plugins.iter().map(|plugin| plugin.open(&services)).collect());
     let pools: Vec<Rc<Pools>> =
         plan.upstreams.iter().map(|upstream| Pools::new(upstream, plan.monitor.as_ref())).collect();
     let mut listening = JoinSet::new();
