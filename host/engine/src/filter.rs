@@ -1,9 +1,10 @@
-//! A plugin on one worker: the warm instance, and a fresh one where it was thrown away.
+//! A plugin on one worker: what each phase calls, and how every call is timed, counted and cleaned up after.
+//!
+//! Which instance serves a call is the matter of [`Instances`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use palisade_contract::{
     self as contract, Candidate, Exchange, Failure, Filter, Flow, OnError, Phase, Phases, Pick, PickRequest,
@@ -11,27 +12,21 @@ use palisade_contract::{
 };
 
 use crate::abi::{self, Choice, Verdict, WireRequest};
+use crate::events::Events;
 use crate::failure::{FailureLog, spares_the_instance};
-use crate::instance::{Instance, StartError};
+use crate::instance::Instance;
+use crate::instances::Instances;
 use crate::plugin::Inner;
 use crate::stats::Tally;
-
-/// Events that are handed to an observer at a time.
-const BATCH: usize = 64;
-
-/// Between two tries to start a fresh instance where the first did not start.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A plugin on one worker.
 pub(crate) struct Slot {
     plugin: Arc<Inner>,
-    live: RefCell<Option<Instance>>,
+    instances: Instances,
     tally: Arc<Tally>,
     buffers: RefCell<Buffers>,
     failures: RefCell<FailureLog>,
-    batch: RefCell<Batch>,
-    /// After a fresh instance did not start: not before this is another one tried.
-    retry_at: Cell<Option<Instant>>,
+    events: RefCell<Events>,
     phases: Phases,
 }
 
@@ -40,12 +35,6 @@ pub(crate) struct Slot {
 struct Buffers {
     text: Vec<u8>,
     candidates: Vec<u64>,
-}
-
-#[derive(Default)]
-struct Batch {
-    begun: Vec<abi::Begun>,
-    ended: Vec<abi::Ended>,
 }
 
 impl std::fmt::Debug for Slot {
@@ -57,57 +46,36 @@ impl std::fmt::Debug for Slot {
 impl Slot {
     /// With a warm instance; where it does not start, the first call tries again and fails as its policy says.
     pub(crate) fn open(plugin: Arc<Inner>, _worker: &WorkerServices) -> Self {
-        let phases = plugin.module.manifest.phases;
-        let slot = Self {
+        Self {
+            instances: Instances::warm(plugin.clone()),
             tally: plugin.identity.stats.tally(),
-            plugin,
-            live: RefCell::default(),
             buffers: RefCell::default(),
             failures: RefCell::default(),
-            batch: RefCell::default(),
-            retry_at: Cell::new(None),
-            phases,
-        };
-        *slot.live.borrow_mut() = slot.plugin.start().ok();
-        slot
+            events: RefCell::default(),
+            phases: plugin.module.manifest.phases,
+            plugin,
+        }
     }
 
-    /// Makes one call: on the warm instance or on a fresh one, timed, counted, and thrown away if it is broken.
+    /// Makes one call: timed and counted, on an instance that is thrown away if the call breaks it.
     fn call<R>(&self, phase: Phase, call: impl FnOnce(&mut Instance) -> Result<R, Failure>) -> Result<R, Failure> {
-        let Ok(mut live) = self.live.try_borrow_mut() else {
-            return Err(Failure::Unavailable("it is in the middle of another call".into()));
-        };
         let clock = &self.plugin.identity.services.clock;
-        let stats = &self.plugin.identity.stats;
         let began = clock.now();
-        let result = match &mut *live {
-            Some(instance) => call(instance),
-            None => self.fresh(began).and_then(|instance| call(live.insert(instance))),
-        };
+        let result = self.instances.take(began).and_then(|mut instance| {
+            let result = call(&mut instance);
+            instance.measure();
+            if result.as_ref().err().is_none_or(spares_the_instance) {
+                self.instances.put_back(instance);
+            }
+            result
+        });
         let now = clock.now();
         self.tally.called(phase, now.saturating_duration_since(began));
-        if let Some(instance) = &mut *live {
-            instance.measure();
-        }
         if let Err(failure) = &result {
-            stats.failed(phase, failure);
-            if !spares_the_instance(failure) {
-                *live = None;
-            }
+            self.plugin.identity.stats.failed(phase, failure);
             self.failures.borrow_mut().write(&self.plugin.config.name, phase.as_str(), failure, now);
         }
         result
-    }
-
-    /// A fresh instance. One that does not start is not tried again at once: the worker stands still while it starts.
-    fn fresh(&self, now: Instant) -> Result<Instance, Failure> {
-        if self.retry_at.get().is_some_and(|retry_at| now < retry_at) {
-            return Err(Failure::Unavailable("its last fresh instance did not start".into()));
-        }
-        self.plugin.start().map_err(|error| {
-            self.retry_at.set(Some(self.plugin.identity.services.clock.now() + RETRY_AFTER));
-            unavailable(error)
-        })
     }
 
     /// Lends the exchange to the instance for the time of one call: a swap of two boxes, both ways.
@@ -131,28 +99,24 @@ impl Slot {
         })
     }
 
-    fn hand_over_begun(&self, batch: &mut Batch) {
-        let events = mem::take(&mut batch.begun);
-        if !events.is_empty() {
+    fn hand_over_begun(&self, events: &mut Events) {
+        events.hand_over_begun(|begun| {
             let handed = self.call(Phase::Observe, |instance| match instance.begun {
-                Some(begun) => instance.call(Phase::Observe, begun, (events.as_slice(),)),
+                Some(function) => instance.call(Phase::Observe, function, (begun,)),
                 None => Ok(()),
             });
             drop(handed); // Counted and logged in `call`; an observer holds nothing up.
-        }
-        batch.begun = emptied(events);
+        });
     }
 
-    fn hand_over_ended(&self, batch: &mut Batch) {
-        let events = mem::take(&mut batch.ended);
-        if !events.is_empty() {
+    fn hand_over_ended(&self, events: &mut Events) {
+        events.hand_over_ended(|ended| {
             let handed = self.call(Phase::Observe, |instance| match instance.ended {
-                Some(ended) => instance.call(Phase::Observe, ended, (events.as_slice(),)),
+                Some(function) => instance.call(Phase::Observe, function, (ended,)),
                 None => Ok(()),
             });
             drop(handed);
-        }
-        batch.ended = emptied(events);
+        });
     }
 }
 
@@ -231,27 +195,25 @@ impl Filter for Slot {
     }
 
     fn begun(&self, begun: &contract::Begun) {
-        let Ok(mut batch) = self.batch.try_borrow_mut() else { return };
-        batch.begun.push(begun.into());
-        if batch.begun.len() >= BATCH {
-            self.hand_over_begun(&mut batch);
+        let Ok(mut events) = self.events.try_borrow_mut() else { return };
+        if events.began(begun) {
+            self.hand_over_begun(&mut events);
         }
     }
 
     fn ended(&self, ended: &contract::Ended) {
-        let Ok(mut batch) = self.batch.try_borrow_mut() else { return };
-        batch.ended.push(ended.into());
-        if batch.ended.len() >= BATCH {
+        let Ok(mut events) = self.events.try_borrow_mut() else { return };
+        if events.ended(ended) {
             // In order: whatever ended has begun.
-            self.hand_over_begun(&mut batch);
-            self.hand_over_ended(&mut batch);
+            self.hand_over_begun(&mut events);
+            self.hand_over_ended(&mut events);
         }
     }
 
     fn flush(&self) {
-        let Ok(mut batch) = self.batch.try_borrow_mut() else { return };
-        self.hand_over_begun(&mut batch);
-        self.hand_over_ended(&mut batch);
+        let Ok(mut events) = self.events.try_borrow_mut() else { return };
+        self.hand_over_begun(&mut events);
+        self.hand_over_ended(&mut events);
     }
 }
 
@@ -273,20 +235,4 @@ fn endpoint(index: u32, candidates: usize) -> Result<Pick, Failure> {
         Ok(index) if index < candidates => Ok(Pick::Endpoint(index)),
         _ => Err(Failure::Absurd(format!("endpoint {index} was picked of {candidates}"))),
     }
-}
-
-fn unavailable(error: StartError) -> Failure {
-    match error {
-        StartError::Failed(failure) => Failure::Unavailable(format!("a fresh instance {failure}")),
-        StartError::Refused(sentence) => {
-            Failure::Unavailable(format!("a fresh instance refuses its settings: {sentence}"))
-        }
-        StartError::Type(message) => Failure::Unavailable(message),
-    }
-}
-
-/// The same memory, for the next batch.
-fn emptied<T>(mut events: Vec<T>) -> Vec<T> {
-    events.clear();
-    events
 }
