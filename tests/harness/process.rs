@@ -46,7 +46,14 @@ impl Process {
             admin.is_some()
         })
         .await;
+        process.forget_peak();
         (process, addresses, admin.expect("an admin listener"))
+    }
+
+    /// From now on counts what it has in memory at most: what starting took, compilers above all, is not what work takes.
+    fn forget_peak(&self) {
+        // See proc_pid_clear_refs(5).
+        fs::write(format!("/proc/{}/clear_refs", self.id()), "5").expect("a peak that can be forgotten");
     }
 
     /// Its number.
@@ -73,7 +80,7 @@ impl Process {
         assert!(status.is_ok_and(|status| status.success()), "no signal {name} for {}", self.id());
     }
 
-    /// Its resident memory, in bytes, now and at most.
+    /// Its resident memory, in bytes, now and at most since it was ready.
     ///
     /// # Panics
     /// It has ended.

@@ -2,7 +2,7 @@
 //!
 //! This crate joins the others and decides nothing about requests or guests.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod admin;
 mod certificate;
@@ -12,6 +12,7 @@ mod figures;
 mod host;
 mod inspect;
 mod logging;
+mod memory;
 mod plugins;
 
 pub use host::{Host, HostError};

@@ -42,6 +42,7 @@ impl Plugins {
         let engine = Engine::new(&options, services)?;
         let library = Library::load(&engine, folder, &config.plugins)
             .with_context(|| format!("cannot read the folder of plugins, {}", folder.display()))?;
+        crate::memory::give_back();
         let (found, compiled) = engine.cache_counts();
         tracing::info!(files = library.files.len(), compiled, from_cache = found, "plugin files are read");
         let loaded = library.plugins.into_iter().zip(&config.plugins);

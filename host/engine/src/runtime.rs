@@ -98,6 +98,8 @@ fn config(options: &Options) -> wasmtime::Config {
         .wasm_component_model(true)
         // Twice to three times the price of every call, for what no interface of ours uses.
         .concurrency_support(false)
+        // Files are compiled beside each other already; more threads for each would take the workers' cores from requests.
+        .parallel_compilation(false)
         .epoch_interruption(true)
         .max_wasm_stack(options.stack_bytes)
         .memory_reservation(MEMORY_RESERVATION_BYTES)
