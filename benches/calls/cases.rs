@@ -4,6 +4,7 @@ mod balance;
 mod chain;
 mod firewall;
 mod fresh;
+mod length;
 mod noop;
 mod qps;
 
@@ -14,6 +15,8 @@ use palisade_contract::{Clock, SystemClock};
 
 use crate::harness::Case;
 use crate::world::World;
+
+pub(crate) use length::line;
 
 /// The cases that are wanted: the others are not even made ready.
 pub(crate) struct Cases<'a> {
@@ -33,7 +36,7 @@ impl<'a> Cases<'a> {
                 black_box(SystemClock.now());
             })
         })?;
-        for add in [noop::add, firewall::add, balance::add, qps::add, fresh::add, chain::add] {
+        for add in [noop::add, firewall::add, balance::add, qps::add, fresh::add, chain::add, length::add] {
             add(world, &mut cases)?;
         }
         Ok(cases.list)

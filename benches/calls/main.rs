@@ -41,6 +41,9 @@ fn print(cases: &[Case], spreads: &[Spread]) {
     for (case, spread) in cases.iter().zip(spreads) {
         println!("| {} | {:.0} | {:.0}–{:.0} |", case.name, spread.median, spread.low, spread.high);
     }
+    if let Some(line) = cases::line(cases, spreads) {
+        println!("\n{line}");
+    }
 }
 
 /// What was asked for.

@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod line;
 pub mod machine;
 pub mod spread;
 
 pub use artifacts::Artifacts;
+pub use line::Line;
 pub use spread::Spread;
