@@ -54,7 +54,7 @@ async fn run(config: Config, tell: oneshot::Sender<Result<Addresses, String>>, s
         Err(error) => return drop(tell.send(Err(error.to_string()))),
     };
     let admin = host.admin_address().expect("an admin listener");
-    let _ = tell.send(Ok((host.addresses().to_vec(), admin)));
+    let _ = tell.send(Ok((host.addresses(), admin)));
     if stopped.await.is_ok() {
         host.shut_down().await;
     }

@@ -10,8 +10,8 @@ use crate::plugins::Failed;
 
 /// The figures of every plugin that runs, for the metrics.
 pub(crate) fn for_metrics(state: &State) -> Vec<PluginFigures> {
-    let loaded = state.plugins.loaded.iter().enumerate();
-    loaded.filter_map(|(index, plugin)| Some(of_plugin(plugin.as_ref().ok()?, state.proxy.leases(index)))).collect()
+    let running = state.plugins.loaded.iter().filter_map(|plugin| plugin.as_ref().ok());
+    running.map(|plugin| of_plugin(plugin, state.proxy.leases(&plugin.config().name))).collect()
 }
 
 fn of_plugin(plugin: &Plugin, leases: usize) -> PluginFigures {
@@ -47,8 +47,8 @@ fn whole(number: usize) -> u64 {
 
 /// Every plugin and every file, for `/plugins`.
 pub(crate) fn as_json(state: &State) -> Value {
-    let plugins = state.plugins.loaded.iter().enumerate().map(|(index, plugin)| match plugin {
-        Ok(plugin) => running(plugin, state.proxy.leases(index)),
+    let plugins = state.plugins.loaded.iter().map(|plugin| match plugin {
+        Ok(plugin) => running(plugin, state.proxy.leases(&plugin.config().name)),
         Err(failed) => broken(failed),
     });
     let files = state.plugins.files.iter().map(|file| {

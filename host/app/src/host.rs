@@ -80,7 +80,7 @@ impl Host {
 
     /// Each listener's name with each address that it listens on.
     #[must_use]
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
         self.state.proxy.addresses()
     }
 

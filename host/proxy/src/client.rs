@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -15,13 +14,13 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Verdict};
-use crate::hygiene::Trust;
 use crate::io::{Abort, Watched};
 use crate::linger::linger;
 use crate::serve::{Client, serve};
-use crate::site::Site;
+use crate::site::{Listening, Site};
 
 /// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
 /// connection is closed (CVE-2023-44487, CVE-2025-8671).
@@ -34,28 +33,27 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 const SEND_BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// Serves one connection to its end, and says how it ended if that was our doing.
-pub(crate) async fn run(site: Rc<Site>, stream: TcpStream, tls: Option<TlsAcceptor>, drain: watch::Receiver<bool>) {
-    let Some(connection) = describe(&site, &stream) else { return };
-    if !site.chain.admits(&connection) {
-        site.monitor.connection_refused(Refusal::Plugin);
-        return;
-    }
-    let refused = match tls {
-        None => serve_http(&site, connection, stream, Speaks::Http1, drain).await,
-        Some(acceptor) => serve_tls(&site, connection, stream, acceptor, drain).await,
+pub(crate) async fn run(listening: Rc<Listening>, stream: TcpStream, drain: watch::Receiver<bool>) {
+    let monitor = listening.site().monitor.clone();
+    let refused = match begin(&listening, stream).await {
+        Ok(Some((connection, Stream::Clear(stream)))) => {
+            serve_http(&listening, connection, stream, Speaks::Http1, drain).await
+        }
+        Ok(Some((connection, Stream::Tls(stream, speaks)))) => {
+            serve_http(&listening, connection, *stream, speaks, drain).await
+        }
+        Ok(None) => return,
+        Err(why) => Err(why),
     };
     if let Err(why) = refused {
-        site.monitor.connection_refused(why);
+        monitor.connection_refused(why);
     }
 }
 
-fn describe(site: &Site, stream: &TcpStream) -> Option<Connection> {
-    // Without these the client is gone already.
-    let (client, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
-    // A failure costs latency, not correctness.
-    let _ = stream.set_nodelay(true);
-    let scheme = if site.config.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    Some(Connection { id: ConnectionId(site.worker.number()), client, local, listener: site.name, scheme })
+/// A connection on which HTTP can be spoken.
+enum Stream {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>, Speaks),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,13 +62,35 @@ enum Speaks {
     Http2,
 }
 
-async fn serve_tls(
-    site: &Rc<Site>,
-    connection: Connection,
+/// Asks the listener's connection filters and does TLS, both by the plan of the moment; none where the client is gone.
+async fn begin(listening: &Listening, stream: TcpStream) -> Result<Option<(Connection, Stream)>, Refusal> {
+    let site = listening.site();
+    let Some(connection) = describe(&site, &stream) else { return Ok(None) };
+    if !site.chain.admits(&connection) {
+        return Err(Refusal::Plugin);
+    }
+    let stream = match &site.tls {
+        None => Stream::Clear(stream),
+        Some(tls) => shake_hands(&site, &connection, stream, tls.clone().into()).await?,
+    };
+    Ok(Some((connection, stream)))
+}
+
+fn describe(site: &Site, stream: &TcpStream) -> Option<Connection> {
+    // Without these the client is gone already.
+    let (client, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+    // A failure costs latency, not correctness.
+    let _ = stream.set_nodelay(true);
+    let scheme = if site.tls.is_some() { Scheme::Https } else { Scheme::Http };
+    Some(Connection { id: ConnectionId(site.worker.number()), client, local, listener: site.name, scheme })
+}
+
+async fn shake_hands(
+    site: &Site,
+    connection: &Connection,
     stream: TcpStream,
     acceptor: TlsAcceptor,
-    drain: watch::Receiver<bool>,
-) -> Result<(), Refusal> {
+) -> Result<Stream, Refusal> {
     let handshake = tokio::time::timeout(site.config.limits.handshake_timeout, acceptor.accept(stream));
     let stream = match handshake.await {
         Ok(Ok(stream)) => stream,
@@ -85,12 +105,11 @@ async fn serve_tls(
     if !is_h2 && !site.config.http.h1 {
         return Err(Refusal::Protocol);
     }
-    let speaks = if is_h2 { Speaks::Http2 } else { Speaks::Http1 };
-    serve_http(site, connection, stream, speaks, drain).await
+    Ok(Stream::Tls(Box::new(stream), if is_h2 { Speaks::Http2 } else { Speaks::Http1 }))
 }
 
 async fn serve_http<S>(
-    site: &Rc<Site>,
+    listening: &Rc<Listening>,
     connection: Connection,
     stream: S,
     speaks: Speaks,
@@ -100,13 +119,13 @@ where
     S: AsyncRead + AsyncWrite + Abort + Unpin + 'static,
 {
     let activity = Activity::new();
-    let trust = Trust::of(connection.client.ip(), &site.config.trusted_proxies);
-    let client = Rc::new(Client { connection: Arc::new(connection), trust, activity: activity.clone() });
+    let client = Rc::new(Client::new(connection, activity.clone()));
     let service = {
-        let site = site.clone();
-        service_fn(move |request| serve(site.clone(), client.clone(), request))
+        let listening = listening.clone();
+        service_fn(move |request| serve(listening.site(), client.clone(), request))
     };
-    let limits = &site.config.limits;
+    // What HTTP itself is limited to stays as it was when the connection began.
+    let limits = listening.site().config.limits;
     match speaks {
         Speaks::Http1 => {
             let stream = Watched::new(stream, activity.clone());
@@ -116,7 +135,7 @@ where
                 // The activity's timer keeps both limits on heads; two timers would be one too many.
                 .header_read_timeout(None)
                 .serve_connection(TokioIo::new(stream.clone()), service);
-            let ended = drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await;
+            let ended = drive(listening, &activity, served, |served| served.graceful_shutdown(), drain).await;
             if activity.must_not_end_well() {
                 // RFC 9112, section 8.
                 stream.abort();
@@ -138,7 +157,7 @@ where
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
                 .serve_connection(TokioIo::new(stream), service);
-            drive(site, &activity, served, |served| served.graceful_shutdown(), drain).await
+            drive(listening, &activity, served, |served| served.graceful_shutdown(), drain).await
         }
     }
 }
@@ -149,7 +168,7 @@ const SMALLEST_BUFFER: usize = 8 << 10;
 /// Polls a connection to its end, ending it in good order when it is idle or the host drains, and cutting it when the
 /// client keeps it waiting.
 async fn drive<C>(
-    site: &Site,
+    listening: &Listening,
     activity: &Activity,
     served: C,
     close: impl Fn(Pin<&mut C>),
@@ -159,7 +178,6 @@ where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut served = pin!(served);
-    let limits = &site.config.limits;
     // Looks at once, and then whenever a limit could have passed.
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let mut closing = false;
@@ -167,7 +185,7 @@ where
         tokio::select! {
             biased;
             ended = &mut served => return ended.or_else(|error| judge(&error)),
-            () = &mut timer => match activity.verdict(limits, Instant::now()) {
+            () = &mut timer => match activity.verdict(&listening.site().config.limits, Instant::now()) {
                 Verdict::Wait(until) => timer.as_mut().reset(until),
                 Verdict::Cut(why) => return Err(why),
                 Verdict::Idle if closing => return Ok(()),
@@ -175,7 +193,7 @@ where
                     closing = true;
                     close(served.as_mut());
                     // A client that is still there answers at once, and one that is not must not stay much longer.
-                    timer.as_mut().reset(Instant::now() + limits.idle_timeout / 10);
+                    timer.as_mut().reset(Instant::now() + listening.site().config.limits.idle_timeout / 10);
                 }
             },
             _ = drain.wait_for(|drain| *drain), if !closing => {

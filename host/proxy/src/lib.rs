@@ -9,10 +9,12 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod activity;
 mod body;
 mod client;
 mod error;
+mod fingerprint;
 mod hygiene;
 mod io;
 mod linger;
@@ -21,7 +23,9 @@ mod record;
 mod routes;
 mod serve;
 mod server;
+mod serving;
 mod site;
+mod sockets;
 mod tls;
 mod upstream;
 mod worker;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use palisade_config::{Action, Config};
 use palisade_contract::{Monitor, Name, Names, Plugin};
-use rustls::ServerConfig;
 
-use crate::tls::{self, CertificateError};
+use crate::tls::{CertificateError, ServerTls};
 use crate::upstream::{Upstream, UpstreamTlsError};
 
 /// Everything that the proxy is given by whoever runs it.
@@ -37,14 +37,20 @@ pub enum PlanError {
     Upstream(#[from] UpstreamTlsError),
 }
 
-/// What all workers are made of.
+/// What all workers are made of, by one configuration.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Which of the plans of this process it is, from one.
+    pub(crate) generation: u64,
     pub(crate) plugins: Vec<Arc<dyn Plugin>>,
     pub(crate) monitor: Arc<dyn Monitor>,
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) listeners: Vec<ListenerPlan>,
     pub(crate) logs_access: bool,
+    /// How long what is under way may go on after its listener has gone.
+    pub(crate) drain_limit: Duration,
+    /// The last version that an upstream was given.
+    upstream_version: u64,
 }
 
 /// One listener.
@@ -52,10 +58,10 @@ pub(crate) struct Plan {
 pub(crate) struct ListenerPlan {
     pub(crate) name: Name,
     pub(crate) config: Arc<palisade_config::Listener>,
-    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) routes: Vec<RoutePlan>,
     pub(crate) leases: Arc<AtomicUsize>,
-    /// Connections at the moment, all workers together.
+    /// Connections at the moment, all workers and all plans together.
     pub(crate) connections: Arc<AtomicUsize>,
 }
 
@@ -68,37 +74,80 @@ pub(crate) struct RoutePlan {
 }
 
 impl Plan {
-    /// Every problem with certificates is found, not only the first.
+    /// The plan of this configuration, with everything of the one before that stays as it was. Every problem with
+    /// certificates is found, not only the first.
     ///
     /// # Errors
     /// Certificates or keys cannot be read or used.
-    pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, Vec<PlanError>> {
+    pub(crate) fn next(config: &Config, parts: Parts, before: Option<&Self>) -> Result<Self, Vec<PlanError>> {
         let Parts { plugins, monitor, names } = parts;
         let mut problems = Vec::new();
         let mut upstreams = Vec::new();
-        for (upstream, version) in config.upstreams.iter().zip(1..) {
-            match Upstream::new(upstream, &names, version) {
+        let mut upstream_version = before.map_or(0, |before| before.upstream_version);
+        for upstream in &config.upstreams {
+            upstream_version += 1;
+            let known = before.and_then(|before| before.upstream(&upstream.name));
+            match Upstream::next(upstream, known, &names, upstream_version) {
                 Ok(upstream) => upstreams.push(upstream),
                 Err(error) => problems.push(error.into()),
             }
         }
         let mut listeners = Vec::new();
         for listener in &config.listeners {
-            match ListenerPlan::new(listener, &names) {
+            match ListenerPlan::next(listener, before.and_then(|before| before.listener(&listener.name)), &names) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => problems.push(PlanError::Certificate { listener: listener.name.clone(), error }),
             }
         }
-        if problems.is_empty() {
-            Ok(Self { plugins, monitor, upstreams, listeners, logs_access: config.log.access })
-        } else {
-            Err(problems)
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        Ok(Self {
+            generation: before.map_or(0, |before| before.generation) + 1,
+            plugins,
+            monitor,
+            upstreams,
+            listeners,
+            logs_access: config.log.access,
+            drain_limit: config.shutdown.drain,
+            upstream_version,
+        })
+    }
+
+    /// The count of leases of each chain, with the plugins that are in it.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = CountedChain> {
+        let of = |chain: &[usize], leases: &Arc<AtomicUsize>| {
+            let plugins = chain.iter().filter_map(|plugin| self.plugins.get(*plugin));
+            CountedChain { plugins: plugins.map(|plugin| plugin.name().to_owned()).collect(), leases: leases.clone() }
+        };
+        self.listeners.iter().flat_map(move |listener| {
+            let routes = listener.routes.iter().map(move |route| of(&route.config.chain, &route.leases));
+            std::iter::once(of(&listener.config.chain, &listener.leases)).chain(routes)
+        })
+    }
+
+    fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.iter().find(|upstream| upstream.config.name == name)
+    }
+
+    fn listener(&self, name: &str) -> Option<&ListenerPlan> {
+        self.listeners.iter().find(|listener| listener.config.name == name)
     }
 }
 
+/// The leases of one chain, all workers together.
+#[derive(Debug)]
+pub(crate) struct CountedChain {
+    pub(crate) plugins: Vec<String>,
+    pub(crate) leases: Arc<AtomicUsize>,
+}
+
 impl ListenerPlan {
-    fn new(config: &palisade_config::Listener, names: &Names) -> Result<Self, CertificateError> {
+    fn next(
+        config: &palisade_config::Listener,
+        before: Option<&Self>,
+        names: &Names,
+    ) -> Result<Self, CertificateError> {
         let routes = match &config.action {
             Action::Routes(routes) => routes.as_slice(),
             Action::RedirectToHttps { .. } => &[],
@@ -108,13 +157,14 @@ impl ListenerPlan {
             config: route.clone(),
             leases: Arc::default(),
         };
+        let known = before.and_then(|before| before.tls.as_ref());
         Ok(Self {
             name: names.intern(&config.name),
-            tls: config.tls.as_ref().map(|tls| tls::server(tls, config.http)).transpose()?,
+            tls: config.tls.as_ref().map(|tls| ServerTls::new(tls, config.http, known)).transpose()?,
             routes: routes.iter().map(route).collect(),
             config: Arc::new(config.clone()),
             leases: Arc::default(),
-            connections: Arc::default(),
+            connections: before.map_or_else(Arc::default, |before| before.connections.clone()),
         })
     }
 }

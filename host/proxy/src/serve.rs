@@ -1,5 +1,6 @@
 //! One request, from its head to the response that goes out: the same for every protocol.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,8 +24,27 @@ use crate::upstream::{Answer, Asked};
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) connection: Arc<Connection>,
-    pub(crate) trust: Trust,
     pub(crate) activity: Rc<Activity>,
+    /// What was found for the plan of this generation.
+    trust: Cell<(u64, Trust)>,
+}
+
+impl Client {
+    pub(crate) fn new(connection: Connection, activity: Rc<Activity>) -> Self {
+        // No plan has the number zero.
+        Self { connection: Arc::new(connection), activity, trust: Cell::new((0, Trust::Stranger)) }
+    }
+
+    /// What the peer is believed, found once for each plan.
+    fn trust(&self, site: &Site) -> Trust {
+        let (generation, trust) = self.trust.get();
+        if generation == site.generation {
+            return trust;
+        }
+        let trust = Trust::of(self.connection.client.ip(), &site.config.trusted_proxies);
+        self.trust.set((site.generation, trust));
+        trust
+    }
 }
 
 /// There is no answer: the connection ends, or the stream is reset.
@@ -116,7 +136,7 @@ fn begin(
 
 /// The connection as plugins see it: behind a trusted proxy, the client is who the proxy says.
 fn behind(site: &Site, client: &Client, head: &palisade_contract::RequestHead) -> Arc<Connection> {
-    if client.trust == Trust::Stranger {
+    if client.trust(site) == Trust::Stranger {
         return client.connection.clone();
     }
     match hygiene::client_of(&head.headers, &site.config.trusted_proxies) {
@@ -158,7 +178,7 @@ async fn request_side(
         return redirect(exchange, port, status).map(|reply| Some(Source::Reply(reply)));
     }
     let way = way.ok_or(RequestError::NoRoute)?;
-    hygiene::forward(&mut exchange.request, &client.connection, client.trust, request.version);
+    hygiene::forward(&mut exchange.request, &client.connection, client.trust(site), request.version);
     forward(way, exchange, request, record).await.map(Some)
 }
 

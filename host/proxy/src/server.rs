@@ -1,22 +1,19 @@
-//! The proxy as a whole: bound, running on all workers, drained.
+//! The proxy as a whole: bound, running on all workers, given another configuration, drained.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use palisade_config::Config;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::plan::{Parts, Plan, PlanError};
-use crate::worker::{self, Orders};
-
-/// Connections that the kernel keeps for a socket until they are accepted.
-const BACKLOG: i32 = 4_096;
+use crate::plan::{CountedChain, Parts, Plan, PlanError};
+use crate::sockets::{Addresses, Sockets};
+use crate::worker::{self, Order, Switch};
 
 /// Stack of a worker beside what guests may use.
 const WORKER_STACK_BYTES: usize = 4 << 20;
@@ -24,7 +21,10 @@ const WORKER_STACK_BYTES: usize = 4 << 20;
 /// How long `/metrics` waits for a worker to hand over what it has kept.
 const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
-/// Why the proxy does not run.
+/// Orders that wait for a worker.
+const ORDERS_MAX: usize = 4;
+
+/// Why the proxy does not run, or does not take a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Certificates cannot be used: every problem, not only the first.
@@ -48,16 +48,18 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// It takes no configuration any more.
+    #[error("the host is draining")]
+    Draining,
 }
 
 /// A checked configuration with every socket bound: nothing is left that could fail for a reason outside of this process.
 #[derive(Debug)]
 pub struct Bound {
     plan: Arc<Plan>,
-    /// By worker, then in the order of the listeners and their addresses.
-    sockets: Vec<Vec<TcpListener>>,
-    addresses: Vec<(String, SocketAddr)>,
-    drain_limit: Duration,
+    addresses: Addresses,
+    /// By worker.
+    sockets: Vec<Sockets>,
     worker_stack_bytes: usize,
 }
 
@@ -67,22 +69,10 @@ impl Bound {
     /// # Errors
     /// See [`StartError`]; nothing stays bound then.
     pub fn new(config: &Config, parts: Parts) -> Result<Self, StartError> {
-        let plan = Arc::new(Plan::new(config, parts).map_err(StartError::Plan)?);
+        let plan = Arc::new(Plan::next(config, parts, None).map_err(StartError::Plan)?);
         let workers = config.workers.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let mut sockets: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
-        let mut addresses = Vec::new();
-        for listener in &config.listeners {
-            for wanted in &listener.bind {
-                let bound = bind_for_all(*wanted, &mut sockets).map_err(|error| StartError::Bind {
-                    listener: listener.name.clone(),
-                    address: *wanted,
-                    error,
-                })?;
-                addresses.push((listener.name.clone(), bound));
-            }
-        }
-        let worker_stack_bytes = WORKER_STACK_BYTES + config.engine.stack_bytes;
-        Ok(Self { plan, sockets, addresses, drain_limit: config.shutdown.drain, worker_stack_bytes })
+        let (addresses, sockets) = Addresses::default().next(&config.listeners, workers)?;
+        Ok(Self { plan, addresses, sockets, worker_stack_bytes: WORKER_STACK_BYTES + config.engine.stack_bytes })
     }
 
     /// Reads and checks everything that can be without binding an address.
@@ -90,13 +80,7 @@ impl Bound {
     /// # Errors
     /// [`StartError::Plan`].
     pub fn check(config: &Config, parts: Parts) -> Result<(), StartError> {
-        Plan::new(config, parts).map(drop).map_err(StartError::Plan)
-    }
-
-    /// Each listener's name with each address that it listens on; a port 0 of the configuration is the real one here.
-    #[must_use]
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
-        &self.addresses
+        Plan::next(config, parts, None).map(drop).map_err(StartError::Plan)
     }
 
     /// Starts every worker, and returns when all of them accept.
@@ -105,25 +89,27 @@ impl Bound {
     /// A thread or its runtime did not start; those that did are drained.
     pub async fn run(self) -> Result<Running, StartError> {
         let (drain, draining) = watch::channel(false);
+        let chains = self.plan.chains().collect();
+        let addresses = Arc::new(self.addresses);
         let mut running = Running {
-            plan: self.plan.clone(),
+            current: Mutex::new(Current { plan: self.plan.clone(), addresses: addresses.clone(), chains }),
+            replacing: tokio::sync::Mutex::default(),
             drain,
             threads: Mutex::default(),
-            flush: Vec::new(),
-            addresses: self.addresses,
+            workers: Vec::new(),
         };
         for (index, sockets) in self.sockets.into_iter().enumerate() {
-            let (flush, flushing) = mpsc::channel(1);
+            let (orders, ordered) = mpsc::channel(ORDERS_MAX);
             let (ready, started) = oneshot::channel();
-            let orders = Orders { drain: draining.clone(), flush: flushing, drain_limit: self.drain_limit };
-            let plan = self.plan.clone();
+            let first = Switch { plan: self.plan.clone(), addresses: addresses.clone(), sockets };
+            let draining = draining.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .stack_size(self.worker_stack_bytes)
-                .spawn(move || worker::run(index, &plan, sockets, orders, ready))
+                .spawn(move || worker::run(index, (first, ready), ordered, draining))
                 .map_err(|error| StartError::Worker { worker: index, error })?;
             running.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-            running.flush.push(flush);
+            running.workers.push(orders);
             let started = started.await.unwrap_or_else(|_| Err(io::Error::other("it ended at once")));
             started.map_err(|error| StartError::Worker { worker: index, error })?;
         }
@@ -134,45 +120,110 @@ impl Bound {
 /// The proxy at work. Dropping it drains it without waiting: the workers see that nobody holds the other end.
 #[derive(Debug)]
 pub struct Running {
-    plan: Arc<Plan>,
+    current: Mutex<Current>,
+    /// Held by whoever replaces the configuration: one at a time.
+    replacing: tokio::sync::Mutex<()>,
     drain: watch::Sender<bool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// One for each worker.
-    flush: Vec<mpsc::Sender<oneshot::Sender<()>>>,
-    addresses: Vec<(String, SocketAddr)>,
+    workers: Vec<mpsc::Sender<Order>>,
+}
+
+/// What the workers serve.
+#[derive(Debug)]
+struct Current {
+    plan: Arc<Plan>,
+    addresses: Arc<Addresses>,
+    /// The chains of this plan, and those of earlier ones that exchanges still go through.
+    chains: Vec<CountedChain>,
 }
 
 impl Running {
-    /// As [`Bound::addresses`].
+    /// Each listener's name with each address that it listens on; a port 0 of the configuration is the real one here.
     #[must_use]
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let current = self.current();
+        current.addresses.iter().map(|address| (address.listener.clone(), address.bound)).collect()
     }
 
     /// How many workers there are.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.flush.len()
+        self.workers.len()
     }
 
-    /// Exchanges under way whose chain has this plugin, by its index in the configuration.
+    /// Which of the configurations of this process is served, from one.
     #[must_use]
-    pub fn leases(&self, plugin: usize) -> usize {
-        let listeners = self.plan.listeners.iter();
-        let chains = listeners.flat_map(|listener| {
-            let routes = listener.routes.iter().map(|route| (&route.config.chain, &route.leases));
-            std::iter::once((&listener.config.chain, &listener.leases)).chain(routes)
-        });
-        chains.filter(|(chain, _)| chain.contains(&plugin)).map(|(_, leases)| leases.load(Ordering::Relaxed)).sum()
+    pub fn generation(&self) -> u64 {
+        self.current().plan.generation
+    }
+
+    /// Exchanges under way whose chain has the plugin of this name, by whichever configuration they began.
+    #[must_use]
+    pub fn leases(&self, plugin: &str) -> usize {
+        let current = self.current();
+        let chains = current.chains.iter().filter(|chain| chain.plugins.iter().any(|name| name == plugin));
+        chains.map(|chain| chain.leases.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Serves this configuration from the next request on, and returns when every worker does.
+    ///
+    /// An exchange that has begun ends as it began. Connections stay, those of listeners that are gone are drained. What is
+    /// not changed is kept: sockets, an upstream's connections, and the instances of a plugin that is the same `Arc`. The
+    /// number of workers and their stack stay as they are. Whoever calls it while it is at work waits. To drop the future
+    /// before its end may leave some workers with one configuration and some with the other.
+    ///
+    /// # Errors
+    /// See [`StartError`]; everything is as it was then.
+    pub async fn replace(&self, config: &Config, parts: Parts) -> Result<(), StartError> {
+        let _alone = self.replacing.lock().await;
+        if *self.drain.borrow() {
+            return Err(StartError::Draining);
+        }
+        let (before, addresses) = {
+            let current = self.current();
+            (current.plan.clone(), current.addresses.clone())
+        };
+        let plan = Arc::new(Plan::next(config, parts, Some(&before)).map_err(StartError::Plan)?);
+        let (addresses, sockets) = addresses.next(&config.listeners, self.workers.len())?;
+        let addresses = Arc::new(addresses);
+        drop(before);
+        {
+            let mut current = self.current();
+            // Counted from both until the workers have switched.
+            current.chains.extend(plan.chains());
+            (current.plan, current.addresses) = (plan.clone(), addresses.clone());
+        }
+        self.switch(&plan, &addresses, sockets).await;
+        // What no worker has any more, nobody will ever lease again.
+        self.current().chains.retain(|chain| Arc::strong_count(&chain.leases) > 1);
+        Ok(())
+    }
+
+    /// Hands the plan to every worker and waits until each has taken it.
+    async fn switch(&self, plan: &Arc<Plan>, addresses: &Arc<Addresses>, sockets: Vec<Sockets>) {
+        let mut switching = Vec::with_capacity(self.workers.len());
+        for (worker, sockets) in self.workers.iter().zip(sockets) {
+            let (done, taken) = oneshot::channel();
+            let switch = Switch { plan: plan.clone(), addresses: addresses.clone(), sockets };
+            // A worker that is gone has drained, and so will the others.
+            if worker.send(Order::Switch(Box::new(switch), done)).await.is_ok() {
+                switching.push(taken);
+            }
+        }
+        for (worker, taken) in switching.into_iter().enumerate() {
+            if let Ok(Err(error)) = taken.await {
+                tracing::error!(worker, %error, "an address is not listened on by this worker; the others do");
+            }
+        }
     }
 
     /// Makes every worker hand over to its observers what it has kept, so that their figures are up to now. A worker that
     /// is busy for 100 ms is not waited for.
     pub async fn flush(&self) {
-        let mut done = Vec::with_capacity(self.flush.len());
-        for worker in &self.flush {
+        let mut done = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
             let (tell, told) = oneshot::channel();
-            if worker.try_send(tell).is_ok() {
+            if worker.try_send(Order::Flush(tell)).is_ok() {
                 done.push(told);
             }
         }
@@ -197,58 +248,8 @@ impl Running {
         });
         let _ = joined.await;
     }
-}
 
-/// Binds one address once for each worker. The first socket settles the port for the others.
-///
-/// An address that anybody listens on already is refused, another Palisade of the same user included: the kernel would
-/// let both share it, and each would get some of the connections.
-fn bind_for_all(wanted: SocketAddr, sockets: &mut [Vec<TcpListener>]) -> io::Result<SocketAddr> {
-    drop(bound(wanted, Sharing::Nobody)?);
-    let mut address = wanted;
-    for sockets in sockets {
-        let socket = bound(address, Sharing::Workers)?;
-        socket.listen(BACKLOG)?;
-        let socket = TcpListener::from(socket);
-        address = socket.local_addr()?;
-        sockets.push(socket);
-    }
-    Ok(address)
-}
-
-/// Who else may be bound to an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sharing {
-    Nobody,
-    Workers,
-}
-
-fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(sharing == Sharing::Workers)?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        // `[::]` is every address of both families, as operators expect of it.
-        socket.set_only_v6(false)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_share_an_address_and_nobody_else_does() {
-        let mut workers = vec![Vec::new(), Vec::new()];
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let address = bind_for_all(anywhere, &mut workers).expect("a free port");
-        assert!(workers.iter().flatten().all(|socket| socket.local_addr().ok() == Some(address)));
-        let again = bind_for_all(address, &mut [Vec::new()]);
-        assert_eq!(again.map_err(|error| error.kind()), Err(io::ErrorKind::AddrInUse));
-        drop(workers);
-        assert_eq!(bind_for_all(address, &mut [Vec::new()]).ok(), Some(address));
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

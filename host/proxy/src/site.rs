@@ -1,21 +1,49 @@
 //! A listener as one worker serves it: its routes, its chains on this worker, its upstreams' connections.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use palisade_config::Action;
 use palisade_contract::{Chain, ExchangeId, Filter, ListenerMonitor, Name};
+use rustls::ServerConfig;
 use tokio::sync::Notify;
 
 use crate::routes::Routes;
 use crate::upstream::Pools;
 
-/// A listener on one worker.
+/// A listener on one worker, from one plan to the next. Connections hold this one, so that each request is served by the
+/// plan of its own moment.
+#[derive(Debug)]
+pub(crate) struct Listening(RefCell<Rc<Site>>);
+
+impl Listening {
+    pub(crate) fn new(site: Rc<Site>) -> Rc<Self> {
+        Rc::new(Self(RefCell::new(site)))
+    }
+
+    /// As it is served now. Whoever keeps this for longer than an exchange keeps a plan that is gone.
+    pub(crate) fn site(&self) -> Rc<Site> {
+        self.0.borrow().clone()
+    }
+
+    pub(crate) fn replace(&self, site: Rc<Site>) {
+        self.0.replace(site);
+    }
+}
+
+/// A listener on one worker, by one plan.
 #[derive(Debug)]
 pub(crate) struct Site {
+    /// The plan's.
+    pub(crate) generation: u64,
     pub(crate) name: Name,
     pub(crate) config: Arc<palisade_config::Listener>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Connections at the moment, all workers and all plans together.
+    pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) monitor: Arc<dyn ListenerMonitor>,
     /// Whether what was asked is kept for the access log.
     pub(crate) logs_access: bool,
@@ -53,23 +81,44 @@ impl Site {
 /// What is one of its kind on a worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Every plugin, opened on this worker.
-    pub(crate) filters: Vec<Rc<dyn Filter>>,
+    /// Those of the plan, and those of earlier plans that exchanges still hold.
+    filters: RefCell<Vec<Rc<dyn Filter>>>,
     /// The worker's own number in the upper bits, so that no two workers give the same.
     next: Cell<u64>,
     observed: Cell<bool>,
     wake_flusher: Notify,
+    drain_limit: Cell<Duration>,
 }
 
 impl Worker {
-    pub(crate) fn new(index: usize, filters: Vec<Rc<dyn Filter>>) -> Rc<Self> {
+    pub(crate) fn new(index: usize) -> Rc<Self> {
         let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         Rc::new(Self {
-            filters,
+            filters: RefCell::default(),
             next: Cell::new(number << 48),
             observed: Cell::new(false),
             wake_flusher: Notify::new(),
+            drain_limit: Cell::default(),
         })
+    }
+
+    /// These are the plan's filters from now on. Others are flushed until nobody holds them any more.
+    pub(crate) fn serves<'a>(&self, filters: impl Iterator<Item = &'a Rc<dyn Filter>>) {
+        let mut known = self.filters.borrow_mut();
+        for filter in filters {
+            if !known.iter().any(|known| Rc::ptr_eq(known, filter)) {
+                known.push(filter.clone());
+            }
+        }
+    }
+
+    /// How long what is under way may go on after its listener has gone.
+    pub(crate) fn drain_limit(&self) -> Duration {
+        self.drain_limit.get()
+    }
+
+    pub(crate) fn set_drain_limit(&self, limit: Duration) {
+        self.drain_limit.set(limit);
     }
 
     /// A number that no exchange and no connection had before.
@@ -89,10 +138,14 @@ impl Worker {
         }
     }
 
-    /// Hands over everything that observers have kept.
+    /// Hands over everything that observers have kept, and lets go of the filters that nobody else holds: no exchange will
+    /// ever come to them again.
     pub(crate) fn flush(&self) {
         self.observed.set(false);
-        self.filters.iter().for_each(|filter| filter.flush());
+        self.filters.borrow_mut().retain(|filter| {
+            filter.flush();
+            Rc::strong_count(filter) > 1
+        });
     }
 
     /// Hands over, within 10 ms of the event, for as long as it is polled.

@@ -13,6 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::fingerprint::Fingerprint;
+
 /// Why a certificate and its key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
@@ -50,13 +52,42 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// A listener's side of TLS, shared by all workers, so that a ticket of one is good at all.
-///
-/// # Errors
-/// A certificate or key cannot be read or used.
-pub(crate) fn server(tls: &ListenerTls, http: HttpVersions) -> Result<Arc<ServerConfig>, CertificateError> {
+#[derive(Debug)]
+pub(crate) struct ServerTls {
+    pub(crate) rustls: Arc<ServerConfig>,
+    // What it was made of.
+    config: ListenerTls,
+    http: HttpVersions,
+    files: Fingerprint,
+}
+
+impl ServerTls {
+    /// From the configuration and the files that it names. Where `before` was made of the same, it is that one: tickets
+    /// stay good.
+    ///
+    /// # Errors
+    /// A certificate or key cannot be read or used.
+    pub(crate) fn new(
+        config: &ListenerTls,
+        http: HttpVersions,
+        before: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, CertificateError> {
+        let identities = config.certificates.iter().map(identity).collect::<Result<Vec<_>, _>>()?;
+        let files = Fingerprint::of(identities.iter().flat_map(pieces));
+        let same = |before: &&Arc<Self>| before.config == *config && before.http == http && before.files == files;
+        if let Some(before) = before.filter(same) {
+            return Ok(before.clone());
+        }
+        let rustls = Arc::new(server(config, http, identities)?);
+        Ok(Arc::new(Self { rustls, config: config.clone(), http, files }))
+    }
+}
+
+fn server(tls: &ListenerTls, http: HttpVersions, identities: Vec<Identity>) -> Result<ServerConfig, CertificateError> {
     let provider = provider();
+    let pairs = tls.certificates.iter().zip(identities);
     let certificates =
-        tls.certificates.iter().map(|files| certified(files, &provider)).collect::<Result<Vec<_>, _>>()?;
+        pairs.map(|(files, identity)| certified(files, identity, &provider)).collect::<Result<Vec<_>, _>>()?;
     let versions: &[_] = match tls.min_version {
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
@@ -76,16 +107,22 @@ pub(crate) fn server(tls: &ListenerTls, http: HttpVersions) -> Result<Arc<Server
         server.send_tls13_tickets = 0;
         server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     }
-    Ok(Arc::new(server))
+    Ok(server)
 }
 
 /// A certificate with its intermediates, and its key.
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Everything that an identity is made of.
+pub(crate) fn pieces((chain, key): &Identity) -> impl Iterator<Item = &[u8]> {
+    chain.iter().map(AsRef::as_ref).chain(std::iter::once(key.secret_der()))
+}
+
+/// What a certificate's files hold.
 ///
 /// # Errors
 /// One of the files cannot be read.
-pub(crate) fn identity(
-    files: &CertificateFiles,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateError> {
+pub(crate) fn identity(files: &CertificateFiles) -> Result<Identity, CertificateError> {
     let read = |what, file: &PathBuf, error| CertificateError::Read { what, file: file.clone(), error };
     let chain = CertificateDer::pem_file_iter(&files.chain)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -97,8 +134,11 @@ pub(crate) fn identity(
     Ok((chain, key))
 }
 
-fn certified(files: &CertificateFiles, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, CertificateError> {
-    let (chain, key) = identity(files)?;
+fn certified(
+    files: &CertificateFiles,
+    (chain, key): Identity,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, CertificateError> {
     CertifiedKey::from_der(chain, key, provider).map(Arc::new).map_err(|error| CertificateError::Pair {
         chain: files.chain.clone(),
         key: files.key.clone(),

@@ -25,7 +25,7 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    /// Decided once for each connection.
+    /// Decided once for each connection and plan.
     pub(crate) fn of(peer: IpAddr, trusted: &[IpNet]) -> Self {
         if is_trusted(peer, trusted) { Self::Proxy } else { Self::Stranger }
     }

@@ -17,6 +17,8 @@ pub(crate) use send::{Answer, Asked};
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -29,22 +31,41 @@ pub(crate) struct Upstream {
     pub(crate) config: palisade_config::Upstream,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) tls: Option<tls::Tls>,
-    /// Changes with the endpoints. They are fixed for one configuration, so each has a version of its own.
+    /// Changes with the endpoints: no two upstreams, of any configuration, have the same.
     pub(crate) version: u64,
 }
 
 impl Upstream {
+    /// The upstream as it is configured now. Where `before` is no other, it is that one, with its connections; endpoints
+    /// that stay keep what is known of them in any case.
+    ///
     /// # Errors
     /// Its certificates cannot be read or used.
-    pub(crate) fn new(
+    pub(crate) fn next(
         config: &palisade_config::Upstream,
+        before: Option<&Arc<Self>>,
         names: &Names,
         version: u64,
     ) -> Result<Arc<Self>, UpstreamTlsError> {
+        let tls = config.tls.as_ref().map(|tls| tls::Tls::new(&config.name, tls)).transpose()?;
+        let files = |tls: &Option<tls::Tls>| tls.as_ref().map(tls::Tls::files);
+        let same = |before: &&Arc<Self>| before.config == *config && files(&before.tls) == files(&tls);
+        if let Some(before) = before.filter(same) {
+            return Ok(before.clone());
+        }
+        let known: HashMap<SocketAddr, (&palisade_config::Endpoint, &Arc<Endpoint>)> = before
+            .iter()
+            .flat_map(|before| before.config.endpoints.iter().zip(&before.endpoints))
+            .map(|(config, endpoint)| (config.address, (config, endpoint)))
+            .collect();
+        let endpoint = |config: &palisade_config::Endpoint| match known.get(&config.address) {
+            Some((known, endpoint)) if *known == config => Arc::clone(endpoint),
+            Some(_) | None => Arc::new(Endpoint::new(config, names)),
+        };
         Ok(Arc::new(Self {
             name: names.intern(&config.name),
-            endpoints: config.endpoints.iter().map(|endpoint| Arc::new(Endpoint::new(endpoint, names))).collect(),
-            tls: config.tls.as_ref().map(|tls| tls::Tls::new(&config.name, tls)).transpose()?,
+            endpoints: config.endpoints.iter().map(endpoint).collect(),
+            tls,
             config: config.clone(),
             version,
         }))
@@ -78,5 +99,10 @@ impl Pools {
     /// Closes connections that were not used for too long.
     pub(crate) fn sweep(&self) {
         self.pools.iter().for_each(|pool| pool.sweep());
+    }
+
+    /// The configuration has no such upstream any more: what is idle is closed, and so is what comes back.
+    pub(crate) fn retire(&self) {
+        self.pools.iter().for_each(|pool| pool.retire());
     }
 }

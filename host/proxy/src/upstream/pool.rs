@@ -21,6 +21,9 @@ pub(crate) struct Pool {
     /// Last used last, which is taken first: what is not needed grows old.
     idle: RefCell<Vec<Idle>>,
     open: Cell<usize>,
+    /// Its upstream is gone from the configuration, and it takes no connection back. An idle connection would keep the
+    /// pool, and the pool the connection.
+    retired: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,7 @@ impl Pool {
             monitor,
             idle: RefCell::default(),
             open: Cell::new(0),
+            retired: Cell::new(false),
         })
     }
 
@@ -69,6 +73,12 @@ impl Pool {
         }
         self.open.set(self.open.get() + 1);
         Some(OpenConnection(self.clone()))
+    }
+
+    /// Closes what is idle, and whatever comes back.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.idle.borrow_mut().clear();
     }
 
     pub(crate) fn sweep(&self) {
@@ -127,6 +137,9 @@ impl Connection {
             return;
         }
         let Some(sender) = self.sender.take() else { return };
+        if self.pool.retired.get() {
+            return;
+        }
         let mut idle = self.pool.idle.borrow_mut();
         if !sender.is_closed() && idle.len() < self.pool.upstream.config.idle_connections {
             idle.push(Idle { sender, task: self.task.clone(), since: Instant::now() });

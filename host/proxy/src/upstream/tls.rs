@@ -12,13 +12,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::tls::{CertificateError, identity, provider};
+use crate::fingerprint::Fingerprint;
+use crate::tls::{CertificateError, identity, pieces, provider};
 
 /// How an upstream's endpoints are connected to.
 #[derive(Clone)]
 pub(crate) struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
+    files: Fingerprint,
 }
 
 impl std::fmt::Debug for Tls {
@@ -72,18 +74,23 @@ impl Tls {
 
     fn build(config: &UpstreamTls) -> Result<Self, UpstreamTlsReason> {
         let name = ServerName::try_from(config.server_name.clone())?;
+        let (roots, identity) = (roots(config)?, config.certificate.as_ref().map(identity).transpose()?);
+        let root_pieces = roots.roots.iter().flat_map(|root| [root.subject.as_ref(), &root.subject_public_key_info]);
+        let files = Fingerprint::of(root_pieces.chain(identity.iter().flat_map(pieces)));
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots(config)?);
-        let mut client = match &config.certificate {
+            .with_root_certificates(roots);
+        let mut client = match identity {
             None => builder.with_no_client_auth(),
-            Some(files) => {
-                let (chain, key) = identity(files)?;
-                builder.with_client_auth_cert(chain, key)?
-            }
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         };
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name })
+        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name, files })
+    }
+
+    /// What its files held.
+    pub(crate) fn files(&self) -> Fingerprint {
+        self.files
     }
 
     /// # Errors

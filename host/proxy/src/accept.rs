@@ -1,0 +1,126 @@
+//! One socket of one worker: connections are accepted for a listener, and drained when it is no longer theirs.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use palisade_contract::{ListenerMonitor, Refusal};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::client;
+use crate::site::{Listening, Worker};
+use crate::sockets::BACKLOG;
+
+/// After the kernel could not hand over a connection: most often there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Accepts for a listener until `end` is true or has nobody who could make it so, then waits for what is under way for as
+/// long as the worker's drain limit says, and cuts what is left.
+pub(crate) async fn accept(
+    listening: Rc<Listening>,
+    worker: Rc<Worker>,
+    socket: Rc<TcpListener>,
+    end: watch::Receiver<bool>,
+) {
+    let mut connections = Connections { listening, end, tasks: JoinSet::new() };
+    connections.accept(&socket).await;
+    // Another listener may have the address by now. Where none has, whoever the kernel has let in already is served.
+    if let Some(socket) = Rc::into_inner(socket) {
+        connections.take_queued(socket);
+    }
+    connections.drain(worker.drain_limit()).await;
+}
+
+/// The connections that one socket brought.
+struct Connections {
+    listening: Rc<Listening>,
+    end: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    async fn accept(&mut self, socket: &TcpListener) {
+        let mut end = self.end.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = end.wait_for(|end| *end) => return,
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, _)) => self.serve(stream),
+                    Err(error) => {
+                        let listener = self.listening.site().config.name.clone();
+                        tracing::warn!(%listener, %error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = self.tasks.join_next() => {}
+            }
+        }
+    }
+
+    fn serve(&mut self, stream: TcpStream) {
+        let site = self.listening.site();
+        site.monitor.connection_opened();
+        let closed = Closed(site.monitor.clone());
+        let Some(place) = Place::take(&site.connections, site.config.limits.connections) else {
+            site.monitor.connection_refused(Refusal::Limit);
+            return;
+        };
+        let (listening, end) = (self.listening.clone(), self.end.clone());
+        self.tasks.spawn_local(async move {
+            let _place = place;
+            let _closed = closed;
+            client::run(listening, stream, end).await;
+        });
+    }
+
+    /// Closing a socket resets the connections that were never accepted, though their clients believe to have one.
+    fn take_queued(&mut self, socket: TcpListener) {
+        let Ok(socket) = socket.into_std() else { return };
+        for _ in 0..BACKLOG {
+            let Ok((stream, _)) = socket.accept() else { return };
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.serve(stream);
+            }
+        }
+    }
+
+    async fn drain(mut self, limit: Duration) {
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, finished).await.is_err() {
+            let (site, cut) = (self.listening.site(), self.tasks.len());
+            tracing::warn!(listener = %site.config.name, cut, "connections were cut: the time to drain was over");
+            (0..cut).for_each(|_| site.monitor.connection_refused(Refusal::Drain));
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// Says that a connection is gone, however its task ends.
+struct Closed(Arc<dyn ListenerMonitor>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.connection_closed();
+    }
+}
+
+/// One of the connections that a listener may have, all workers together.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
+        let place = Self(taken.clone());
+        // Counted first, so that no two workers take the last place; the place gives itself back.
+        (taken.fetch_add(1, Ordering::Relaxed) < limit).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,194 @@
+//! What one worker serves, and what of it stays when the plan changes: sockets, filters, connections to endpoints.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use palisade_contract::{Chain, Filter, Plugin, WorkerServices};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::accept::accept;
+use crate::plan::{ListenerPlan, Plan, RoutePlan};
+use crate::routes::Routes;
+use crate::site::{Listening, Site, Way, Worker};
+use crate::sockets::{SocketId, Sockets};
+use crate::upstream::Pools;
+use crate::worker::Switch;
+
+/// What one worker serves.
+pub(crate) struct Serving {
+    worker: Rc<Worker>,
+    services: WorkerServices,
+    /// Every plugin of the plan, opened on this worker.
+    plugins: Vec<(Arc<dyn Plugin>, Rc<dyn Filter>)>,
+    pools: Vec<Rc<Pools>>,
+    listeners: Vec<Rc<Listening>>,
+    accepting: Vec<Accepting>,
+    /// One for each socket that accepts or still has connections.
+    tasks: JoinSet<()>,
+}
+
+/// A socket that accepts for a listener. Dropping it ends that.
+struct Accepting {
+    id: SocketId,
+    socket: Rc<TcpListener>,
+    listening: Rc<Listening>,
+    _end: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// Nothing yet.
+    pub(crate) fn new(worker: &Rc<Worker>) -> Self {
+        Self {
+            worker: worker.clone(),
+            services: WorkerServices::default(),
+            plugins: Vec::new(),
+            pools: Vec::new(),
+            listeners: Vec::new(),
+            accepting: Vec::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Serves this plan from the next request on.
+    ///
+    /// # Errors
+    /// A new socket cannot be used. Everything else of the plan is served all the same.
+    pub(crate) fn switch(&mut self, next: Switch) -> io::Result<()> {
+        let Switch { plan, addresses, sockets } = next;
+        self.worker.set_drain_limit(plan.drain_limit);
+        self.open_plugins(&plan);
+        self.open_pools(&plan);
+        self.listeners = plan.listeners.iter().map(|listener| self.listening(listener, &plan)).collect();
+        let (sockets, registered) = self.sockets(sockets);
+        let mut before = std::mem::take(&mut self.accepting);
+        for address in addresses.iter() {
+            let listening = self.listeners.iter().find(|listening| listening.site().config.name == address.listener);
+            let socket = sockets.iter().find(|(id, _)| *id == address.id);
+            let (Some(listening), Some((id, socket))) = (listening.cloned(), socket) else { continue };
+            let is_it = |known: &Accepting| known.id == *id && Rc::ptr_eq(&known.listening, &listening);
+            let accepting = match before.iter().position(is_it) {
+                Some(place) => before.swap_remove(place),
+                None => self.accept(*id, socket.clone(), listening),
+            };
+            self.accepting.push(accepting);
+        }
+        registered
+    }
+
+    /// Those that accept already, and the new ones.
+    fn sockets(&self, new: Sockets) -> (Vec<(SocketId, Rc<TcpListener>)>, io::Result<()>) {
+        let known = self.accepting.iter().map(|accepting| (accepting.id, accepting.socket.clone()));
+        let mut sockets: Vec<_> = known.collect();
+        let mut registered = Ok(());
+        for (id, socket) in new {
+            match TcpListener::from_std(socket) {
+                Ok(socket) => sockets.push((id, Rc::new(socket))),
+                Err(error) => registered = Err(error),
+            }
+        }
+        (sockets, registered)
+    }
+
+    /// Stops accepting. What is under way is drained by the tasks.
+    pub(crate) fn end(&mut self) {
+        self.accepting.clear();
+    }
+
+    /// Waits for the end of a socket's task; none is left where it says so.
+    pub(crate) async fn ended(&mut self) -> Option<()> {
+        self.tasks.join_next().await.map(drop)
+    }
+
+    /// Closes connections to endpoints that were not used for too long.
+    pub(crate) fn sweep(&self) {
+        self.pools.iter().for_each(|pools| pools.sweep());
+    }
+
+    /// A plugin that is the same keeps its filter, and with it its instance.
+    fn open_plugins(&mut self, plan: &Plan) {
+        let before = std::mem::take(&mut self.plugins);
+        let is_same = |one: &Arc<dyn Plugin>, other: &Arc<dyn Plugin>| {
+            std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other)) && one.name() == other.name()
+        };
+        self.plugins = plan
+            .plugins
+            .iter()
+            .map(|plugin| {
+                let known = before.iter().find(|(known, _)| is_same(known, plugin));
+                let filter = known.map_or_else(|| plugin.open(&self.services), |(_, filter)| filter.clone());
+                (plugin.clone(), filter)
+            })
+            .collect();
+        drop(before);
+        self.worker.serves(self.plugins.iter().map(|(_, filter)| filter));
+    }
+
+    /// An upstream that is the same keeps its connections.
+    fn open_pools(&mut self, plan: &Plan) {
+        let before = std::mem::take(&mut self.pools);
+        self.pools = plan
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let known = before.iter().find(|pools| Arc::ptr_eq(&pools.upstream, upstream));
+                known.map_or_else(|| Pools::new(upstream, plan.monitor.as_ref()), Clone::clone)
+            })
+            .collect();
+        let is_gone = |pools: &&Rc<Pools>| !self.pools.iter().any(|kept| Rc::ptr_eq(kept, pools));
+        before.iter().filter(is_gone).for_each(|pools| pools.retire());
+    }
+
+    /// A listener as it is served now. Connections of one that stays see it with their next request. One that changes
+    /// between TLS and clear text is another one.
+    fn listening(&self, listener: &ListenerPlan, plan: &Plan) -> Rc<Listening> {
+        let known = self.listeners.iter().find(|known| {
+            let site = known.site();
+            site.config.name == listener.config.name && site.tls.is_some() == listener.tls.is_some()
+        });
+        let site = self.site(listener, plan, known.map(|known| known.site()));
+        match known {
+            Some(known) => {
+                known.replace(site);
+                known.clone()
+            }
+            None => Listening::new(site),
+        }
+    }
+
+    fn site(&self, listener: &ListenerPlan, plan: &Plan, before: Option<Rc<Site>>) -> Rc<Site> {
+        let chain = |plugins: &[usize], leases: &Arc<AtomicUsize>| {
+            let filters = plugins.iter().filter_map(|plugin| self.plugins.get(*plugin));
+            let filters: Vec<Rc<dyn Filter>> = filters.map(|(_, filter)| filter.clone()).collect();
+            Chain::counted(&filters, leases.clone())
+        };
+        let way = |route: &RoutePlan| {
+            let pools = self.pools.get(route.config.upstream)?.clone();
+            Some(Way { name: route.name, chain: chain(&route.config.chain, &route.leases), pools })
+        };
+        let routes: Vec<palisade_config::Route> = listener.routes.iter().map(|route| route.config.clone()).collect();
+        let monitor = before.map(|before| before.monitor.clone());
+        Rc::new(Site {
+            generation: plan.generation,
+            name: listener.name,
+            config: listener.config.clone(),
+            tls: listener.tls.as_ref().map(|tls| tls.rustls.clone()),
+            connections: listener.connections.clone(),
+            monitor: monitor.unwrap_or_else(|| plan.monitor.listener(&listener.config.name)),
+            logs_access: plan.logs_access,
+            worker: self.worker.clone(),
+            chain: chain(&listener.config.chain, &listener.leases),
+            routes: Routes::new(&routes),
+            ways: listener.routes.iter().filter_map(way).collect(),
+        })
+    }
+
+    fn accept(&mut self, id: SocketId, socket: Rc<TcpListener>, listening: Rc<Listening>) -> Accepting {
+        let (end, ending) = watch::channel(false);
+        self.tasks.spawn_local(accept(listening.clone(), self.worker.clone(), socket.clone(), ending));
+        Accepting { id, socket, listening, _end: end }
+    }
+}

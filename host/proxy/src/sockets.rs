@@ -1,0 +1,214 @@
+//! The addresses that are listened on, from one configuration to the next: what stays is never closed, and what is new is
+//! bound before anything changes.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use palisade_config::Listener;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::server::StartError;
+
+/// Connections that the kernel keeps for a socket until they are accepted.
+pub(crate) const BACKLOG: u16 = 4_096;
+
+/// The number of an address, which no other one ever has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SocketId(u64);
+
+/// An address that one listener listens on, with a socket of its own on each worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Address {
+    pub(crate) id: SocketId,
+    pub(crate) listener: String,
+    /// As the configuration has it; its port may be zero.
+    wanted: SocketAddr,
+    pub(crate) bound: SocketAddr,
+}
+
+/// Every address of a configuration, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    list: Vec<Address>,
+    last: u64,
+}
+
+/// New sockets of one worker.
+pub(crate) type Sockets = Vec<(SocketId, TcpListener)>;
+
+impl Addresses {
+    /// The addresses of these listeners: those that are there already, and new ones with their sockets by worker.
+    ///
+    /// # Errors
+    /// A new address cannot be bound: none is then.
+    pub(crate) fn next(&self, listeners: &[Listener], workers: usize) -> Result<(Self, Vec<Sockets>), StartError> {
+        let wanted: Vec<(&str, SocketAddr)> = listeners
+            .iter()
+            .flat_map(|listener| listener.bind.iter().map(|address| (listener.name.as_str(), *address)))
+            .collect();
+        let mut sockets: Vec<Sockets> = (0..workers).map(|_| Vec::new()).collect();
+        let mut next = Self { list: Vec::with_capacity(wanted.len()), last: self.last };
+        for ((listener, wanted), known) in wanted.iter().zip(self.known(&wanted)) {
+            let (listener, wanted) = ((*listener).to_owned(), *wanted);
+            if let Some(known) = known {
+                next.list.push(Address { listener, wanted, ..known.clone() });
+                continue;
+            }
+            next.last += 1;
+            let id = SocketId(next.last);
+            let bound = bind_for_all((id, wanted), self.neighbours(wanted), &mut sockets)
+                .map_err(|error| StartError::Bind { listener: listener.clone(), address: wanted, error })?;
+            next.list.push(Address { id, listener, wanted, bound });
+        }
+        Ok((next, sockets))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
+        self.list.iter()
+    }
+
+    /// For each wanted address the one of ours that is it. Port 0 is any that the same listener had for it, once those are
+    /// settled that were asked for by their port.
+    fn known(&self, wanted: &[(&str, SocketAddr)]) -> Vec<Option<&Address>> {
+        let mut left: Vec<&Address> = self.list.iter().collect();
+        let mut take = |is_it: &dyn Fn(&Address) -> bool| {
+            left.iter().position(|address| is_it(address)).map(|place| left.remove(place))
+        };
+        let mut known: Vec<Option<&Address>> =
+            wanted.iter().map(|(_, wanted)| take(&|address| address.bound == *wanted)).collect();
+        for ((listener, wanted), known) in wanted.iter().zip(&mut known).filter(|((_, wanted), _)| wanted.port() == 0) {
+            *known = take(&|address| address.listener == *listener && address.wanted == *wanted);
+        }
+        known
+    }
+
+    /// Whether an address of ours holds some of what this one is for, as `127.0.0.1:80` does of `0.0.0.0:80`.
+    fn neighbours(&self, wanted: SocketAddr) -> Neighbours {
+        let overlaps = |ours: &SocketAddr| {
+            ours.port() == wanted.port() && (ours.ip().is_unspecified() || wanted.ip().is_unspecified())
+        };
+        if self.list.iter().any(|address| overlaps(&address.bound)) { Neighbours::Ours } else { Neighbours::None }
+    }
+}
+
+/// Who may hold a part of a new address already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Neighbours {
+    None,
+    Ours,
+}
+
+/// Binds one address once for each worker. The first socket settles the port for the others.
+///
+/// An address that anybody listens on already is refused, another Palisade of the same user included: the kernel would
+/// let both share it, and each would get some of the connections. Only where a part of it is our own this cannot be seen.
+fn bind_for_all(
+    (id, wanted): (SocketId, SocketAddr),
+    neighbours: Neighbours,
+    sockets: &mut [Sockets],
+) -> io::Result<SocketAddr> {
+    if neighbours == Neighbours::None {
+        drop(bound(wanted, Sharing::Nobody)?);
+    }
+    let mut address = wanted;
+    for sockets in sockets {
+        let socket = bound(address, Sharing::Workers)?;
+        socket.listen(i32::from(BACKLOG))?;
+        let socket = TcpListener::from(socket);
+        address = socket.local_addr()?;
+        sockets.push((id, socket));
+    }
+    Ok(address)
+}
+
+/// Who else may be bound to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Nobody,
+    Workers,
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharing == Sharing::Workers)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        // `[::]` is every address of both families, as operators expect of it.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use palisade_config::Config;
+    use std::path::Path;
+
+    #[test]
+    fn workers_share_an_address_and_nobody_else_does() {
+        let listeners = |address: &str| listeners(&[("a", address)]);
+        let (ours, sockets) = Addresses::default().next(&listeners("127.0.0.1:0"), 2).expect("a free port");
+        let address = ours.list[0].bound;
+        assert!(sockets.iter().flatten().all(|(_, socket)| socket.local_addr().ok() == Some(address)));
+        let again = Addresses::default().next(&listeners(&address.to_string()), 1);
+        let Err(StartError::Bind { error, .. }) = again else { panic!("bound twice") };
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(sockets);
+        let (again, _sockets) = Addresses::default().next(&listeners(&address.to_string()), 1).expect("it is free");
+        assert_eq!(again.list[0].bound, address);
+    }
+
+    #[test]
+    fn an_address_that_stays_keeps_its_socket() {
+        let (ours, _sockets) = Addresses::default().next(&listeners(&[("a", ANY), ("b", ANY)]), 1).expect("ports");
+        let [a, b] = [0, 1].map(|index| ours.list[index].bound.to_string());
+        // What is asked for, and which of the two that are there it is.
+        for (wanted, expected) in [
+            (&[("a", ANY), ("b", ANY)][..], &[Some(0), Some(1)][..]),
+            (&[("b", ANY), ("a", ANY)], &[Some(1), Some(0)]),
+            (&[("a", ANY), ("a", ANY)], &[Some(0), None]),
+            (&[("c", ANY)], &[None]),
+            (&[("c", &a), ("b", ANY)], &[Some(0), Some(1)]),
+            (&[("a", ANY), ("a", &a)], &[None, Some(0)]),
+            (&[("a", &b)], &[Some(1)]),
+            (&[], &[]),
+        ] {
+            let (next, sockets) = ours.next(&listeners(wanted), 1).expect("ports");
+            let kept = next.list.iter().map(|address| ours.list.iter().position(|known| known.id == address.id));
+            assert_eq!(kept.collect::<Vec<_>>(), expected, "{wanted:?}");
+            assert_eq!(sockets[0].len(), expected.iter().filter(|kept| kept.is_none()).count(), "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_can_become_wider_and_narrower() {
+        let (narrow, _sockets) = Addresses::default().next(&listeners(&[("a", ANY)]), 1).expect("a port");
+        let port = narrow.list[0].bound.port();
+        let (wide, _sockets) = narrow.next(&listeners(&[("a", &format!("0.0.0.0:{port}"))]), 1).expect("ours");
+        assert_ne!(wide.list[0].id, narrow.list[0].id);
+        assert!(wide.next(&listeners(&[("a", &format!("127.0.0.2:{port}"))]), 1).is_ok());
+    }
+
+    const ANY: &str = "127.0.0.1:0";
+
+    fn listeners(bind: &[(&str, &str)]) -> Vec<Listener> {
+        let mut listeners: Vec<Listener> = Vec::new();
+        for (name, address) in bind {
+            let address: SocketAddr = address.parse().expect("an address");
+            match listeners.iter_mut().find(|listener| listener.name == *name) {
+                Some(listener) => listener.bind.push(address),
+                None => listeners.push(Listener { name: (*name).into(), bind: vec![address], ..any() }),
+            }
+        }
+        listeners
+    }
+
+    fn any() -> Listener {
+        let text = "[[listener]]\nname = \"a\"\nbind = \"127.0.0.1:0\"\nredirect_to_https = true\n";
+        let config = Config::parse(text, Path::new("palisade.toml")).expect("a good config");
+        config.listeners.into_iter().next().expect("a listener")
+    }
+}
