@@ -1,7 +1,7 @@
 //! The order of plugins, the early reply, and what a failed plugin means.
 //!
 //! Requests pass the filters in the order of the chain, responses in the reverse order and only those filters that the
-//! request had reached. The first plugin with a balancer picks. Every observer hears of every exchange. A plugin that waits
+//! request had reached; bodies follow their heads. The first plugin with a balancer picks. Every observer hears of every exchange. A plugin that waits
 //! holds up its exchange and no other.
 
 use std::cell::Cell;
@@ -10,9 +10,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::stage::Stage;
 use crate::{
-    Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Pick,
-    PickRequest, Reply,
+    Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Passage,
+    Phase, Pick, PickRequest, Reply, Side, Stopped, Wish,
 };
 
 /// The name of a plugin that decided something.
@@ -24,6 +25,8 @@ pub struct Chain {
     connection: Box<[Link]>,
     request: Box<[Link]>,
     response: Box<[Link]>,
+    request_body: Box<[Link]>,
+    response_body: Box<[Link]>,
     observers: Box<[Link]>,
     balancer: Option<Link>,
     /// Those that keep something for each exchange.
@@ -56,11 +59,14 @@ impl Chain {
             .collect();
         let with = |phase| links.iter().filter(move |link| link.filter.phases().has(phase)).cloned();
         let response: Box<[Link]> = with(Phase::Response).rev().collect();
+        let response_body: Box<[Link]> = with(Phase::ResponseBody).rev().collect();
         Rc::new(Self {
             connection: with(Phase::Connection).collect(),
             request: with(Phase::Request).collect(),
-            keeps_request: response.iter().any(|link| link.filter.keeps_request()),
+            keeps_request: response.iter().chain(&response_body).any(|link| link.filter.keeps_request()),
             response,
+            request_body: with(Phase::RequestBody).collect(),
+            response_body,
             observers: with(Phase::Observe).collect(),
             balancer: with(Phase::Balance).next(),
             keepers: links.iter().filter(|link| link.filter.keeps_exchanges()).cloned().collect(),
@@ -81,6 +87,19 @@ impl Chain {
     #[must_use]
     pub fn keeps_request(&self) -> bool {
         self.keeps_request
+    }
+
+    /// Whether bodies of this side have a filter in this chain: where they have none, nothing of this is paid for.
+    #[must_use]
+    pub fn filters_bodies(&self, side: Side) -> bool {
+        !self.body_links(side).is_empty()
+    }
+
+    fn body_links(&self, side: Side) -> &[Link] {
+        match side {
+            Side::Request => &self.request_body,
+            Side::Response => &self.response_body,
+        }
     }
 
     /// Begins one exchange's way through this chain. Dropping the lease is the end of it, however it ended.
@@ -145,6 +164,48 @@ impl Lease {
             }
         }
         Decision::Proceed
+    }
+
+    /// Whether bodies of this side have a filter that the exchange came to.
+    #[must_use]
+    pub fn filters_bodies(&self, side: Side) -> bool {
+        self.body_links(side).next().is_some()
+    }
+
+    /// Asks every body filter how it wants this body, of so many bytes where that was announced: those of a request in the
+    /// order of the chain, those of a response in the reverse order and only where the request had come to them. Gives the
+    /// body's way through those that want it, or none where it passes as it is. Not for what has no body.
+    ///
+    /// # Errors
+    /// A plugin decided otherwise, or the body is longer than what one buffers.
+    pub fn body(
+        &self,
+        side: Side,
+        exchange: &mut Box<Exchange>,
+        announced: Option<u64>,
+    ) -> Result<Option<Passage>, Stopped> {
+        let mut stages = Vec::new();
+        let mut length = announced;
+        for link in self.body_links(side) {
+            let (handling, filter) = match link.filter.clone().body(side, exchange, length) {
+                Ok(Wish::Take(handling, filter)) => (handling, filter),
+                Ok(Wish::Skip) => continue,
+                Ok(Wish::Reply(reply)) => return Err(Stopped::Reply(reply, link.name.clone())),
+                Ok(Wish::Close) => return Err(Stopped::Close(link.name.clone())),
+                Err(_) if link.fails_open() => continue,
+                Err(_) => return Err(Stopped::Failed(link.name.clone())),
+            };
+            if let Some(stage) = Stage::new((&link.name, link.fails_open()), (handling, filter), length)? {
+                length = stage.length(length);
+                stages.push(stage);
+            }
+        }
+        Ok(Passage::new(stages))
+    }
+
+    fn body_links(&self, side: Side) -> impl Iterator<Item = &Link> {
+        let reached = self.reached.get();
+        self.chain.body_links(side).iter().filter(move |link| link.position < reached)
     }
 
     /// Asks the chain's balancer; none where the host is to choose by its own means.

@@ -4,7 +4,9 @@ use std::fmt::Debug;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::{Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Pick, PickRequest, Reply, WorkerServices};
+use crate::{
+    Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Pick, PickRequest, Reply, Side, Wish, WorkerServices,
+};
 
 /// A configured plugin, shared by all workers.
 pub trait Plugin: Send + Sync + Debug {
@@ -30,7 +32,7 @@ pub trait Filter: Debug {
     /// What its failure means.
     fn on_error(&self) -> Option<OnError>;
 
-    /// Whether its response phase reads the request's headers, which then are kept after forwarding.
+    /// Whether its response phases read the request's headers, which then are kept after forwarding.
     fn keeps_request(&self) -> bool {
         false
     }
@@ -57,6 +59,20 @@ pub trait Filter: Debug {
     /// The plugin failed: the chain follows [`Filter::on_error`]. Where that is open, it has changed nothing.
     fn response(&self, _exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         Ok(Flow::Proceed)
+    }
+
+    /// A body is about to come, of so many bytes where that was announced. The head may be changed: nothing of it has gone
+    /// on. Not called for what is known to have no body.
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`]. Where that is open, it has changed nothing.
+    fn body(
+        self: Rc<Self>,
+        _side: Side,
+        _exchange: &mut Box<Exchange>,
+        _announced: Option<u64>,
+    ) -> Result<Wish, Failure> {
+        Ok(Wish::Skip)
     }
 
     /// Goes on with an exchange that waits in this phase: called after [`Flow::Wait`], and again whenever the context was
@@ -169,17 +185,29 @@ pub enum Phase {
     Connection,
     /// [`Filter::request`].
     Request,
+    /// [`Filter::body`] of [`Side::Request`].
+    RequestBody,
     /// [`Filter::pick`].
     Balance,
     /// [`Filter::response`].
     Response,
+    /// [`Filter::body`] of [`Side::Response`].
+    ResponseBody,
     /// [`Filter::begun`] and [`Filter::ended`].
     Observe,
 }
 
 impl Phase {
     /// All of them, in the order of an exchange.
-    pub const ALL: [Self; 5] = [Self::Connection, Self::Request, Self::Balance, Self::Response, Self::Observe];
+    pub const ALL: [Self; 7] = [
+        Self::Connection,
+        Self::Request,
+        Self::RequestBody,
+        Self::Balance,
+        Self::Response,
+        Self::ResponseBody,
+        Self::Observe,
+    ];
 
     /// The name of the phase's interface in the contract.
     #[must_use]
@@ -187,8 +215,10 @@ impl Phase {
         match self {
             Self::Connection => "connection-filter",
             Self::Request => "request-filter",
+            Self::RequestBody => "request-body-filter",
             Self::Balance => "balancer",
             Self::Response => "response-filter",
+            Self::ResponseBody => "response-body-filter",
             Self::Observe => "observer",
         }
     }
@@ -199,9 +229,11 @@ impl Phase {
         match self {
             Self::Connection => 0,
             Self::Request => 1,
-            Self::Balance => 2,
-            Self::Response => 3,
-            Self::Observe => 4,
+            Self::RequestBody => 2,
+            Self::Balance => 3,
+            Self::Response => 4,
+            Self::ResponseBody => 5,
+            Self::Observe => 6,
         }
     }
 }
@@ -269,8 +301,10 @@ impl Filter for Unavailable {
         let guard = Phases::default().with(Phase::Request);
         let known = self.phases.filter(|phases| phases.iter().next().is_some());
         let Some(phases) = known else { return guard };
-        let could_refuse =
-            [Phase::Connection, Phase::Request, Phase::Response].into_iter().any(|phase| phases.has(phase));
+        let could_refuse = Phase::ALL
+            .into_iter()
+            .filter(|phase| !matches!(phase, Phase::Balance | Phase::Observe))
+            .any(|phase| phases.has(phase));
         let balances = phases.has(Phase::Balance).then_some(Phase::Balance);
         let guarded = could_refuse || self.on_error == Some(OnError::Closed);
         if guarded { balances.into_iter().fold(guard, Phases::with) } else { balances.into_iter().collect() }
@@ -305,6 +339,8 @@ mod tests {
         check(Some(&[Phase::Request, Phase::Observe]), &[Phase::Request]);
         check(Some(&[Phase::Connection]), &[Phase::Request]);
         check(Some(&[Phase::Response]), &[Phase::Request]);
+        check(Some(&[Phase::RequestBody]), &[Phase::Request]);
+        check(Some(&[Phase::ResponseBody]), &[Phase::Request]);
         check(Some(&[Phase::Balance]), &[Phase::Balance]);
         check(Some(&[Phase::Observe]), &[]);
     }

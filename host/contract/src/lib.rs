@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod balance;
+pub mod body;
 pub mod chain;
 pub mod clock;
 pub mod connection;
@@ -18,11 +19,14 @@ pub mod metrics;
 pub mod monitor;
 pub mod names;
 pub mod observe;
+pub mod passage;
+mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod whole;
 
 pub use balance::{Candidate, Health, Outcome, Pick, PickRequest};
+pub use body::{BodyFilter, Edits, Handling, Over, Piece, Side, Verdict, Wish};
 pub use chain::{Chain, Decision, Lease, PluginName};
 pub use clock::{Clock, SystemClock};
 pub use connection::{Connection, ConnectionId, Scheme};
@@ -33,3 +37,4 @@ pub use head::{HeadError, HeadLimits};
 pub use monitor::{Access, EndpointMonitor, ListenerMonitor, Monitor, Refusal, UpstreamFault};
 pub use names::{Name, Names};
 pub use observe::{Begun, Ended, Ending};
+pub use passage::{Hold, Passage, Step, Stopped};
