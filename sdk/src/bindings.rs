@@ -62,6 +62,21 @@ pub mod request_filter {
     });
 }
 
+pub mod request_body_filter {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "request-body-filter-plugin",
+        with: {
+            "palisade:plugin/types@0.1.0": crate::bindings::capabilities::palisade::plugin::types,
+            "palisade:plugin/bodies@0.1.0": crate::bindings::capabilities::palisade::plugin::bodies,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_request_body_filter",
+        default_bindings_module: "palisade_sdk::bindings::request_body_filter",
+        additional_derives: [Hash],
+    });
+}
+
 pub mod response_filter {
     wit_bindgen::generate!({
         path: "wit",
@@ -70,6 +85,21 @@ pub mod response_filter {
         pub_export_macro: true,
         export_macro_name: "export_response_filter",
         default_bindings_module: "palisade_sdk::bindings::response_filter",
+        additional_derives: [Hash],
+    });
+}
+
+pub mod response_body_filter {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "response-body-filter-plugin",
+        with: {
+            "palisade:plugin/types@0.1.0": crate::bindings::capabilities::palisade::plugin::types,
+            "palisade:plugin/bodies@0.1.0": crate::bindings::capabilities::palisade::plugin::bodies,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_response_body_filter",
+        default_bindings_module: "palisade_sdk::bindings::response_body_filter",
         additional_derives: [Hash],
     });
 }

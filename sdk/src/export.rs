@@ -3,15 +3,23 @@
 use std::{cell::RefCell, marker::PhantomData, panic, thread::LocalKey};
 
 use crate::{
-    Balancer, ConnectionFilter, Error, Observer, Plugin, RequestFilter, ResponseFilter,
+    Balancer, ConnectionFilter, Error, Observer, Piece, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter,
+    ResponseFilter,
     bindings::{
-        balancer::exports::palisade::plugin::balancer, capabilities::palisade::plugin::types::Verdict,
+        balancer::exports::palisade::plugin::balancer,
+        capabilities::palisade::plugin::{
+            bodies::{PieceVerdict, Wish},
+            types::Verdict,
+        },
         connection_filter::exports::palisade::plugin::connection_filter,
-        lifecycle::exports::palisade::plugin::lifecycle, observer::exports::palisade::plugin::observer,
+        lifecycle::exports::palisade::plugin::lifecycle,
+        observer::exports::palisade::plugin::observer,
+        request_body_filter::exports::palisade::plugin::request_body_filter,
         request_filter::exports::palisade::plugin::request_filter,
+        response_body_filter::exports::palisade::plugin::response_body_filter,
         response_filter::exports::palisade::plugin::response_filter,
     },
-    host, log, phase, settings,
+    host, log, phase, phase_body, settings,
 };
 
 /// A plugin that [`register!`](crate::register) gave a place for its one instance.
@@ -26,6 +34,11 @@ pub type Slot<P> = RefCell<Option<P>>;
 /// What the export macros are given: every phase that `P` has.
 #[derive(Debug)]
 pub struct Export<P>(PhantomData<P>);
+
+thread_local! {
+    /// What the module's one plugin keeps for bodies.
+    static BODIES: RefCell<phase_body::States> = RefCell::default();
+}
 
 impl<P: Registered> Export<P> {
     fn with<T>(failed: T, call: impl FnOnce(&mut P) -> T) -> T {
@@ -69,6 +82,44 @@ impl<P: Registered + RequestFilter> request_filter::Guest for Export<P> {
 impl<P: Registered + ResponseFilter> response_filter::Guest for Export<P> {
     fn on_response(head: response_filter::ResponseHead) -> Verdict {
         Self::with(Verdict::Failed, |plugin| phase::on_response(plugin, head))
+    }
+}
+
+impl<P: Registered + RequestBodyFilter> request_body_filter::Guest for Export<P> {
+    fn on_body(body: request_body_filter::RequestBody) -> Wish {
+        Self::with(Wish::Failed, |plugin| {
+            BODIES.with_borrow_mut(|states| phase_body::on_request_body(plugin, states, body))
+        })
+    }
+
+    fn on_piece(exchange: u64, piece: Vec<u8>, last: bool) -> PieceVerdict {
+        Self::with(PieceVerdict::Failed, |plugin| {
+            let piece = Piece::new(exchange, piece, last);
+            BODIES.with_borrow_mut(|states| phase_body::on_request_piece(plugin, states, piece))
+        })
+    }
+
+    fn on_left(exchange: u64) {
+        BODIES.with_borrow_mut(|states| phase_body::on_request_left(states, exchange));
+    }
+}
+
+impl<P: Registered + ResponseBodyFilter> response_body_filter::Guest for Export<P> {
+    fn on_body(body: response_body_filter::ResponseBody) -> Wish {
+        Self::with(Wish::Failed, |plugin| {
+            BODIES.with_borrow_mut(|states| phase_body::on_response_body(plugin, states, body))
+        })
+    }
+
+    fn on_piece(exchange: u64, piece: Vec<u8>, last: bool) -> PieceVerdict {
+        Self::with(PieceVerdict::Failed, |plugin| {
+            let piece = Piece::new(exchange, piece, last);
+            BODIES.with_borrow_mut(|states| phase_body::on_response_piece(plugin, states, piece))
+        })
+    }
+
+    fn on_left(exchange: u64) {
+        BODIES.with_borrow_mut(|states| phase_body::on_response_left(states, exchange));
     }
 }
 

@@ -71,6 +71,7 @@
 mod balancer;
 #[doc(hidden)]
 pub mod bindings;
+mod body;
 pub mod clock;
 mod connection;
 mod error;
@@ -86,13 +87,16 @@ mod metrics;
 mod name;
 mod observer;
 mod phase;
+mod phase_body;
 mod plugin;
 pub mod prelude;
 pub mod random;
 mod register;
 mod reply;
 mod request;
+mod request_body;
 mod response;
+mod response_body;
 mod settings;
 mod setup;
 #[cfg(not(target_family = "wasm"))]
@@ -101,6 +105,7 @@ mod test_host;
 pub use balancer::{Candidate, Health, Outcome, Pick, PickRequest};
 #[doc(inline)]
 pub use bindings::capabilities::palisade::plugin::types::{Method, Protocol, Scheme};
+pub use body::{BodyWish, Edits, OverLimit, Piece, PieceFlow};
 pub use connection::Connection;
 pub use error::Error;
 pub use exchange::Exchange;
@@ -108,11 +113,19 @@ pub use header::{HeadError, HeaderValue};
 pub use metrics::{Counter, Family, Gauge, Histogram, Metric, Unit};
 pub use name::Name;
 pub use observer::{Begun, Ended, Ending};
-pub use plugin::{Admission, Balancer, ConnectionFilter, Flow, Observer, Plugin, RequestFilter, ResponseFilter};
+pub use plugin::{
+    Admission, Balancer, ConnectionFilter, Flow, Observer, Plugin, RequestBodyFilter, RequestFilter,
+    ResponseBodyFilter, ResponseFilter,
+};
 pub use reply::Reply;
 pub use request::Request;
+pub use request_body::{RequestBody, RequestHead};
 pub use response::Response;
+pub use response_body::{ResponseBody, ResponseHead};
 pub use settings::NoSettings;
 pub use setup::{HotHeader, Setup};
 #[cfg(not(target_family = "wasm"))]
-pub use test_host::{TestCandidate, TestConnection, TestHost, TestOutcome, TestPick, TestRequest, TestResponse};
+pub use test_host::{
+    TestBody, TestBodyOutcome, TestCandidate, TestConnection, TestHost, TestOutcome, TestPick, TestRequest,
+    TestResponse,
+};

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Begun, Candidate, Connection, Ended, Error, Pick, PickRequest, Reply, Request, Response, Setup};
+use crate::{
+    Begun, BodyWish, Candidate, Connection, Ended, Error, Pick, PickRequest, Piece, PieceFlow, Reply, Request,
+    RequestBody, RequestHead, Response, ResponseBody, ResponseHead, Setup,
+};
 
 /// What every plugin is: something that is made from settings.
 ///
@@ -51,6 +54,105 @@ pub trait ResponseFilter: Plugin {
     ///
     /// An error means that the plugin could not decide: its `on_error` policy applies.
     fn on_response(&mut self, response: &mut Response) -> Result<Flow, Error>;
+}
+
+/// Is asked about the bodies of requests, in the order of the chain.
+///
+/// The end of a body is the end of its state, whether all of the body came or the client left: there is nothing to clean up.
+///
+/// ```
+/// use palisade_sdk::prelude::*;
+///
+/// /// Refuses uploads that begin like a Windows program.
+/// struct NoPrograms;
+///
+/// # impl Plugin for NoPrograms {
+/// #     type Settings = NoSettings;
+/// #     fn configure(_: NoSettings, _: &mut Setup) -> Result<Self, Error> {
+/// #         Ok(Self)
+/// #     }
+/// # }
+/// impl RequestBodyFilter for NoPrograms {
+///     type State = Vec<u8>; // the first two bytes, which may come in two pieces
+///
+///     fn on_request_body(&mut self, _body: &mut RequestBody) -> Result<BodyWish<Vec<u8>>, Error> {
+///         Ok(BodyWish::Stream { edits: Edits::None, state: Vec::new() })
+///     }
+///
+///     fn on_request_piece(
+///         &mut self,
+///         first: &mut Vec<u8>,
+///         piece: &mut Piece,
+///         _head: &mut RequestHead,
+///     ) -> Result<PieceFlow, Error> {
+///         first.extend(piece.bytes().iter().take(2 - first.len()));
+///         Ok(match first.as_slice() {
+///             b"MZ" => Reply::status(415).text("no programs\n").into(),
+///             [_, _] => PieceFlow::PassRest,
+///             _ => PieceFlow::Continue,
+///         })
+///     }
+/// }
+///
+/// register!(NoPrograms: RequestBodyFilter);
+///
+/// let mut host = TestHost::<NoPrograms>::configure(json!({}))?;
+/// let upload = |pieces: &[&[u8]]| TestBody::pieces(pieces);
+/// assert_eq!(host.request_body(TestRequest::post("/"), upload(&[b"M", b"Zetc"])).decision().reply_status(), Some(415));
+/// assert_eq!(host.request_body(TestRequest::post("/"), upload(&[b"GI", b"F89a"])).bytes(), b"GIF89a");
+/// # Ok::<(), Error>(())
+/// ```
+pub trait RequestBodyFilter: Plugin {
+    /// What is kept for one body from its beginning to its end; `()` for nothing.
+    type State: 'static;
+
+    /// A body is about to come, and its head was not forwarded: both can be decided about. Not called for a request without a
+    /// body.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies.
+    fn on_request_body(&mut self, body: &mut RequestBody) -> Result<BodyWish<Self::State>, Error>;
+
+    /// A piece of it, or all of it where it is buffered. The head can be changed only together with a body that is buffered.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies, and it is not asked about this body any
+    /// more.
+    fn on_request_piece(
+        &mut self,
+        state: &mut Self::State,
+        piece: &mut Piece,
+        head: &mut RequestHead,
+    ) -> Result<PieceFlow, Error>;
+}
+
+/// Is asked about the bodies of responses, in the reverse order of the chain. As [`RequestBodyFilter`] in everything else.
+pub trait ResponseBodyFilter: Plugin {
+    /// What is kept for one body from its beginning to its end; `()` for nothing.
+    type State: 'static;
+
+    /// A body is about to come, and nothing of its head was sent: both can be decided about. Not called for a response without
+    /// a body, as every answer to `HEAD` is.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies.
+    fn on_response_body(&mut self, body: &mut ResponseBody) -> Result<BodyWish<Self::State>, Error>;
+
+    /// A piece of it, or all of it where it is buffered. The head can be changed only together with a body that is buffered.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies, and it is not asked about this body any
+    /// more.
+    fn on_response_piece(
+        &mut self,
+        state: &mut Self::State,
+        piece: &mut Piece,
+        head: &mut ResponseHead,
+    ) -> Result<PieceFlow, Error>;
 }
 
 /// Is asked when an endpoint is needed, and again for every retry.

@@ -75,9 +75,19 @@ macro_rules! __export {
             $exported with_types_in $crate::bindings::request_filter
         );
     };
+    ($exported:ident RequestBodyFilter) => {
+        $crate::bindings::request_body_filter::export_request_body_filter!(
+            $exported with_types_in $crate::bindings::request_body_filter
+        );
+    };
     ($exported:ident ResponseFilter) => {
         $crate::bindings::response_filter::export_response_filter!(
             $exported with_types_in $crate::bindings::response_filter
+        );
+    };
+    ($exported:ident ResponseBodyFilter) => {
+        $crate::bindings::response_body_filter::export_response_body_filter!(
+            $exported with_types_in $crate::bindings::response_body_filter
         );
     };
     ($exported:ident Balancer) => {

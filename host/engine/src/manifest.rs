@@ -203,9 +203,9 @@ impl Names {
     }
 }
 
-/// The interfaces that every plugin may import, and `types`, which has no functions.
-const GIVEN: [&str; 10] =
-    ["types", "setup", "fault", "names", "log", "clock", "random", "request", "response", "reply"];
+/// The interfaces that every plugin may import, and `types` and `bodies`, which have no functions.
+const GIVEN: [&str; 12] =
+    ["types", "setup", "fault", "names", "log", "clock", "random", "request", "response", "reply", "bodies", "body"];
 
 /// What a standard library imports to start: its output goes to the log, the rest is empty.
 const WASI_GIVEN: [&str; 15] = [

@@ -86,23 +86,23 @@ pub(crate) mod request {
     }
 
     pub(crate) fn set_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
-        world::with(|world| world.request(exchange).fields.set(name, value))
+        world::with(|world| world.request_mut(exchange)?.fields.set(name, value))
     }
 
     pub(crate) fn append_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
-        world::with(|world| world.request(exchange).fields.append(name, value))
+        world::with(|world| world.request_mut(exchange)?.fields.append(name, value))
     }
 
     pub(crate) fn remove_header(exchange: u64, name: &str) -> Result<(), HeadError> {
-        world::with(|world| world.request(exchange).fields.remove(name))
+        world::with(|world| world.request_mut(exchange)?.fields.remove(name))
     }
 
     pub(crate) fn set_target(exchange: u64, target: &[u8]) -> Result<(), HeadError> {
-        world::with(|world| world.request(exchange).set_target(target))
+        world::with(|world| world.request_mut(exchange)?.set_target(target))
     }
 
     pub(crate) fn set_authority(exchange: u64, authority: &[u8]) -> Result<(), HeadError> {
-        world::with(|world| world.request(exchange).set_authority(authority))
+        world::with(|world| world.request_mut(exchange)?.set_authority(authority))
     }
 }
 
@@ -110,7 +110,7 @@ pub(crate) mod response {
     use crate::{bindings::capabilities::palisade::plugin::types::HeadError, test_host::world};
 
     pub(crate) fn set_status(exchange: u64, status: u16) -> Result<(), HeadError> {
-        world::with(|world| world.response(exchange).set_status(status))
+        world::with(|world| world.response_mut(exchange)?.set_status(status))
     }
 
     pub(crate) fn header(exchange: u64, name: &str) -> Option<Vec<u8>> {
@@ -126,15 +126,15 @@ pub(crate) mod response {
     }
 
     pub(crate) fn set_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
-        world::with(|world| world.response(exchange).fields.set(name, value))
+        world::with(|world| world.response_mut(exchange)?.fields.set(name, value))
     }
 
     pub(crate) fn append_header(exchange: u64, name: &str, value: &[u8]) -> Result<(), HeadError> {
-        world::with(|world| world.response(exchange).fields.append(name, value))
+        world::with(|world| world.response_mut(exchange)?.fields.append(name, value))
     }
 
     pub(crate) fn remove_header(exchange: u64, name: &str) -> Result<(), HeadError> {
-        world::with(|world| world.response(exchange).fields.remove(name))
+        world::with(|world| world.response_mut(exchange)?.fields.remove(name))
     }
 }
 
@@ -153,6 +153,16 @@ pub(crate) mod reply {
         let reply = ResponseSide::reply(status, headers, body)?;
         world::with(|world| world.reply = Some(reply));
         Ok(())
+    }
+}
+
+pub(crate) mod body {
+    use crate::test_host::world;
+
+    pub(crate) use crate::bindings::capabilities::palisade::plugin::body::WriteError;
+
+    pub(crate) fn write(exchange: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        world::with(|world| world.piece(exchange).write(bytes))
     }
 }
 

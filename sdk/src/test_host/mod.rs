@@ -1,6 +1,7 @@
 //! A host for tests: a plugin, configured and called natively, and what it did to the host.
 
 mod address;
+mod body;
 mod connection;
 pub(crate) mod head;
 pub(crate) mod names;
@@ -15,24 +16,29 @@ use std::{fmt, time::Duration};
 
 use serde_json::Value;
 
+use self::{
+    body::Calls,
+    head::{RequestSide, ResponseSide},
+    world::{Entered, World},
+};
 pub use self::{
+    body::{TestBody, TestBodyOutcome},
     connection::TestConnection,
     outcome::TestOutcome,
     pick::{TestCandidate, TestPick},
     request::TestRequest,
     response::TestResponse,
 };
-use self::{
-    head::{RequestSide, ResponseSide},
-    world::{Entered, World},
-};
 use crate::{
-    Admission, Balancer, Begun, ConnectionFilter, Ended, Error, Observer, Pick, Plugin, RequestFilter, ResponseFilter,
+    Admission, Balancer, Begun, ConnectionFilter, Ended, Error, Observer, Pick, Plugin, RequestBodyFilter,
+    RequestFilter, ResponseBodyFilter, ResponseFilter,
     bindings::{
         balancer::exports::palisade::plugin::balancer::Choice,
         connection_filter::exports::palisade::plugin::connection_filter::Admission as HostAdmission,
     },
-    phase, settings,
+    phase,
+    phase_body::{self, States},
+    settings,
 };
 
 /// A host for tests: one instance of a plugin, called natively, with a clock that the test moves, random numbers that are
@@ -42,6 +48,7 @@ use crate::{
 pub struct TestHost<P> {
     plugin: P,
     world: World,
+    bodies: States,
     calls: u64,
 }
 
@@ -57,7 +64,7 @@ impl<P: Plugin> TestHost<P> {
             let _entered = Entered::new(&mut world);
             phase::configure(&settings.to_string())?
         };
-        Ok(Self { plugin, world, calls: 0 })
+        Ok(Self { plugin, world, bodies: States::default(), calls: 0 })
     }
 
     /// The JSON Schema (2020-12) of the plugin's settings.
@@ -129,6 +136,11 @@ impl<P: Plugin> TestHost<P> {
         self.world.logs.clone()
     }
 
+    /// How many bodies the plugin keeps something for: none, once all of them have ended.
+    pub fn bodies_kept(&self) -> usize {
+        self.bodies.count()
+    }
+
     /// Moves both clocks forward.
     pub fn advance(&mut self, by: Duration) {
         self.world.clock.advance(by);
@@ -182,6 +194,53 @@ impl<P: RequestFilter> TestHost<P> {
     }
 }
 
+impl<P: RequestBodyFilter> TestHost<P> {
+    /// Passes the body of a request through the plugin.
+    pub fn request_body(&mut self, request: TestRequest, body: TestBody) -> TestBodyOutcome {
+        let exchange = self.next_number();
+        let begun = request.body(exchange, &body);
+        self.world.begin(exchange, request.side, ResponseSide::default());
+        let Self { plugin, world, bodies, .. } = self;
+        let wish = entered(world, || phase_body::on_request_body(plugin, bodies, begun));
+        let mut calls = Calls {
+            exchange,
+            world,
+            outcome: TestOutcome::of_request,
+            piece: &mut |world, piece| entered(world, || phase_body::on_request_piece(plugin, bodies, piece)),
+            is_left: false,
+        };
+        let outcome = calls.pass(wish, &body);
+        if calls.is_left {
+            phase_body::on_request_left(bodies, exchange);
+        }
+        outcome
+    }
+}
+
+impl<P: ResponseBodyFilter> TestHost<P> {
+    /// Passes the body of a response through the plugin.
+    pub fn response_body(&mut self, response: TestResponse, body: TestBody) -> TestBodyOutcome {
+        let next = self.next_number();
+        let exchange = response.exchange.map_or(next, |exchange| exchange.number());
+        let begun = response.body(exchange, &body);
+        self.world.begin(exchange, response.request.side, response.side);
+        let Self { plugin, world, bodies, .. } = self;
+        let wish = entered(world, || phase_body::on_response_body(plugin, bodies, begun));
+        let mut calls = Calls {
+            exchange,
+            world,
+            outcome: TestOutcome::of_response,
+            piece: &mut |world, piece| entered(world, || phase_body::on_response_piece(plugin, bodies, piece)),
+            is_left: false,
+        };
+        let outcome = calls.pass(wish, &body);
+        if calls.is_left {
+            phase_body::on_response_left(bodies, exchange);
+        }
+        outcome
+    }
+}
+
 impl<P: ResponseFilter> TestHost<P> {
     /// Passes a response through the plugin.
     pub fn response(&mut self, response: TestResponse) -> TestOutcome {
@@ -224,6 +283,12 @@ impl<P: Observer> TestHost<P> {
         self.world.begin(0, RequestSide::default(), ResponseSide::default());
         self.call(|plugin| plugin.on_ended(exchanges));
     }
+}
+
+/// Makes a call of the plugin whose host calls reach this world.
+fn entered<T>(world: &mut World, call: impl FnOnce() -> T) -> T {
+    let _entered = Entered::new(world);
+    call()
 }
 
 /// Without the plugin, which need not be `Debug`.

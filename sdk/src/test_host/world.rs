@@ -3,9 +3,11 @@
 use std::{cell::RefCell, mem, time::Duration};
 
 use super::{
+    body::PieceSide,
     head::{RequestSide, ResponseSide, is_header_name},
     registry::Registry,
 };
+use crate::bindings::capabilities::palisade::plugin::types::HeadError;
 
 /// The host's side of one test.
 #[derive(Debug, Default)]
@@ -13,6 +15,10 @@ pub(crate) struct World {
     pub(crate) exchange: u64,
     pub(crate) request: RequestSide,
     pub(crate) response: ResponseSide,
+    /// What a body filter's piece is replaced by.
+    pub(crate) piece: PieceSide,
+    /// The heads of a body that is streamed have gone on.
+    pub(crate) heads_are_gone: bool,
     pub(crate) reply: Option<ResponseSide>,
     pub(crate) fault: Option<String>,
     pub(crate) hot_headers: Vec<String>,
@@ -26,7 +32,7 @@ impl World {
     /// Makes these the heads of the exchange at hand, and forgets what the last call left.
     pub(crate) fn begin(&mut self, exchange: u64, request: RequestSide, response: ResponseSide) {
         (self.exchange, self.request, self.response) = (exchange, request, response);
-        (self.reply, self.fault) = (None, None);
+        (self.reply, self.fault, self.heads_are_gone) = (None, None, false);
     }
 
     pub(crate) fn declare_hot_header(&mut self, name: &str) -> bool {
@@ -47,6 +53,22 @@ impl World {
     pub(crate) fn response(&mut self, exchange: u64) -> &mut ResponseSide {
         assert_eq!(exchange, self.exchange, "a host call about an exchange that is not at hand traps");
         &mut self.response
+    }
+
+    /// As [`World::request`], to change it.
+    pub(crate) fn request_mut(&mut self, exchange: u64) -> Result<&mut RequestSide, HeadError> {
+        if self.heads_are_gone { Err(HeadError::ReadOnly) } else { Ok(self.request(exchange)) }
+    }
+
+    /// As [`World::response`], to change it.
+    pub(crate) fn response_mut(&mut self, exchange: u64) -> Result<&mut ResponseSide, HeadError> {
+        if self.heads_are_gone { Err(HeadError::ReadOnly) } else { Ok(self.response(exchange)) }
+    }
+
+    /// What takes the place of the piece at hand, as a host call that names the exchange reaches it.
+    pub(crate) fn piece(&mut self, exchange: u64) -> &mut PieceSide {
+        assert_eq!(exchange, self.exchange, "a host call about an exchange that is not at hand traps");
+        &mut self.piece
     }
 }
 
