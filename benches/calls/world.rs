@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use benches::Artifacts;
-use palisade_config::{Capability, PluginLimits};
+use palisade_config::{Capability, Life, PluginLimits};
 use palisade_contract::{Clock, Filter, Names, Plugin as _, SystemClock, WorkerServices};
 use palisade_engine::{Engine, Module, Options, Plugin, Services};
 use palisade_monitor::{AccessLog, Registry};
@@ -37,6 +37,18 @@ impl World {
 
     /// A plugin with these settings.
     pub(crate) fn plugin(&self, module: &str, settings: Value) -> Result<Plugin> {
+        let limits = PluginLimits { memory_bytes: 256 << 20, ..PluginLimits::default() };
+        self.plugin_with(module, settings, Life::default(), limits)
+    }
+
+    /// As [`World::plugin`], with its instances' life and limits.
+    pub(crate) fn plugin_with(
+        &self,
+        module: &str,
+        settings: Value,
+        life: Life,
+        limits: PluginLimits,
+    ) -> Result<Plugin> {
         let file = self.artifacts.plugin(module);
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let config = palisade_config::Plugin {
@@ -45,7 +57,8 @@ impl World {
             on_error: None,
             grants: Capability::ALL.to_vec(),
             settings,
-            limits: PluginLimits { memory_bytes: 256 << 20, ..PluginLimits::default() },
+            life,
+            limits,
         };
         let plugin = Plugin::new(&self.engine, &Module::new(&self.engine, &bytes)?, &config)?;
         self.plugins.borrow_mut().push(plugin.clone());

@@ -11,7 +11,8 @@ use crate::{
 /// What every plugin is: something that is made from settings.
 ///
 /// The host makes one instance for each of its workers, and a fresh one after an instance failed. What an instance keeps
-/// in its fields stays on that worker.
+/// in its fields stays on that worker, and is there in the next exchange, whoever's it is. Where the operator wrote
+/// `isolation = "request"`, every exchange has an instance of its own instead, and what it keeps goes with the exchange.
 pub trait Plugin: Sized + 'static {
     /// The plugin's table `settings` in the config. Add `#[serde(deny_unknown_fields)]` so that a typing error is
     /// reported, or use [`NoSettings`](crate::NoSettings).

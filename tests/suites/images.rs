@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use harness::{Folder, Form, bytes_of};
-use palisade_config::{Capability, PluginLimits};
+use palisade_config::{Capability, Life, PluginLimits};
 use palisade_contract::{Admission, Connection, Filter, Flow, Plugin as _, WorkerServices, testing};
 use palisade_engine::{Engine, Module, Options, Plugin, Reason, Services};
 use serde_json::{Value, json};
@@ -68,6 +68,7 @@ fn firewall(engine: &Engine, settings: Value) -> Result<Plugin, Reason> {
         on_error: None,
         grants: vec![Capability::Metrics],
         settings,
+        life: Life::default(),
         limits: PluginLimits::default(),
     };
     Plugin::new(engine, &Module::new(engine, &bytes_of("firewall", Form::Module))?, &config)

@@ -15,6 +15,7 @@ mod drain;
 mod endpoint;
 mod guests;
 mod images;
+mod isolation;
 mod plugins;
 mod promises;
 mod semantics;

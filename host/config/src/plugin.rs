@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use palisade_contract::OnError;
 
 use crate::{
-    duration, settings, size,
+    Life, duration, settings, size,
     text::{Form, Value},
 };
 
@@ -22,6 +22,8 @@ pub struct Plugin {
     pub grants: Vec<Capability>,
     /// What its `configure` is given: always an object.
     pub settings: serde_json::Value,
+    /// How long its instances live.
+    pub life: Life,
     /// What it may use.
     pub limits: PluginLimits,
 }
@@ -36,6 +38,7 @@ impl Plugin {
             on_error: None,
             grants: Vec::new(),
             settings: settings::none(),
+            life: Life::default(),
             limits: PluginLimits::default(),
         }
     }
@@ -46,9 +49,10 @@ impl Plugin {
         let on_error = table.optional("on_error", |value| value.choice("a policy", &POLICIES));
         let grants = table.or("grant", Vec::new(), grants);
         let settings = table.optional("settings", settings::read).unwrap_or_else(settings::none);
+        let life = Life::read(&mut table);
         let limits = table.or("limits", PluginLimits::default(), PluginLimits::read);
         table.finish();
-        Some(Self { name: name.to_owned(), module: module?, on_error, grants, settings, limits })
+        Some(Self { name: name.to_owned(), module: module?, on_error, grants, settings, life, limits })
     }
 }
 
@@ -127,6 +131,9 @@ pub struct PluginLimits {
     pub instances: usize,
     /// Series of one metric: 1 to 1,000,000. Those beyond are counted as one.
     pub series: usize,
+    /// With isolation by request: exchanges at a time that have an instance of their own on one worker, 1 to 100,000. Those
+    /// beyond fail.
+    pub exchanges: usize,
 }
 
 impl Default for PluginLimits {
@@ -138,6 +145,7 @@ impl Default for PluginLimits {
             table_elements: 20_000,
             instances: 16,
             series: 1_000,
+            exchanges: 256,
         }
     }
 }
@@ -156,6 +164,7 @@ impl PluginLimits {
             table_elements: table.or("table_elements", default.table_elements, |value| value.whole(1..=10_000_000)),
             instances: table.or("instances", default.instances, |value| value.whole(1..=1_000)),
             series: table.or("series", default.series, |value| value.whole(1..=1_000_000)),
+            exchanges: table.or("exchanges", default.exchanges, |value| value.whole(1..=100_000)),
         };
         table.finish();
         Some(limits)

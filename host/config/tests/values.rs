@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
-    Action, Admin, Capability, CertificateFiles, Config, Endpoint, Engine, HostPattern, HttpVersions, Listener,
-    ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin, PluginLimits, ReadError, Route, Shutdown,
-    TlsVersion, Upstream, UpstreamTls,
+    Action, Admin, Capability, CertificateFiles, Config, Endpoint, Engine, HostPattern, HttpVersions, Isolation, Life,
+    Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin, PluginLimits, ReadError, Route,
+    Shutdown, TlsVersion, Upstream, UpstreamTls,
 };
 use serde_json::json;
 
@@ -64,6 +64,7 @@ fn a_plugin_and_a_redirect_need_little() {
             on_error: None,
             grants: Vec::new(),
             settings: json!({}),
+            life: Life::default(),
             limits: PluginLimits::default(),
         }]
     );
@@ -106,6 +107,7 @@ fn every_key_is_read_for_plugins() {
                 on_error: Some(OnError::Closed),
                 grants: vec![Capability::Metrics],
                 settings: json!({ "deny": ["203.0.113.0/24"], "status": 403, "ratio": 0.5, "nested": { "on": true } }),
+                life: Life { isolation: Isolation::Request },
                 limits: PluginLimits {
                     memory_bytes: 64 << 20,
                     deadline: Duration::from_millis(20),
@@ -113,6 +115,7 @@ fn every_key_is_read_for_plugins() {
                     table_elements: 50_000,
                     instances: 4,
                     series: 2_000,
+                    exchanges: 8,
                 },
             },
             Plugin {
@@ -121,6 +124,7 @@ fn every_key_is_read_for_plugins() {
                 on_error: Some(OnError::Open),
                 grants: Vec::new(),
                 settings: json!({}),
+                life: Life::default(),
                 limits: PluginLimits::default(),
             },
         ]

@@ -7,8 +7,8 @@ use std::mem;
 use std::sync::Arc;
 
 use palisade_contract::{
-    self as contract, Candidate, Exchange, Failure, Filter, Flow, OnError, Phase, Phases, Pick, PickRequest,
-    WorkerServices,
+    self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
+    PickRequest, WorkerServices,
 };
 
 use crate::abi::{self, Choice, Verdict, WireRequest};
@@ -28,6 +28,8 @@ pub(crate) struct Slot {
     failures: RefCell<FailureLog>,
     events: RefCell<Events>,
     phases: Phases,
+    /// The last of an exchange's phases that it has.
+    last: Option<Phase>,
 }
 
 /// What calls are packed into, kept so that no call allocates.
@@ -46,26 +48,34 @@ impl std::fmt::Debug for Slot {
 impl Slot {
     /// With a warm instance; where it does not start, the first call tries again and fails as its policy says.
     pub(crate) fn open(plugin: Arc<Inner>, _worker: &WorkerServices) -> Self {
+        let phases = plugin.module.manifest.phases;
         Self {
             instances: Instances::warm(plugin.clone()),
             tally: plugin.identity.stats.tally(),
             buffers: RefCell::default(),
             failures: RefCell::default(),
             events: RefCell::default(),
-            phases: plugin.module.manifest.phases,
+            phases,
+            last: phases.iter().filter(|phase| !matches!(phase, Phase::Connection | Phase::Observe)).last(),
             plugin,
         }
     }
 
-    /// Makes one call: timed and counted, on an instance that is thrown away if the call breaks it.
-    fn call<R>(&self, phase: Phase, call: impl FnOnce(&mut Instance) -> Result<R, Failure>) -> Result<R, Failure> {
+    /// Makes one call about this exchange, or about none: timed and counted, on an instance that is thrown away if the call
+    /// breaks it.
+    fn call<R>(
+        &self,
+        phase: Phase,
+        exchange: Option<ExchangeId>,
+        call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
         let clock = &self.plugin.identity.services.clock;
         let began = clock.now();
-        let result = self.instances.take(began).and_then(|mut instance| {
+        let result = self.instances.take(exchange, began).and_then(|mut instance| {
             let result = call(&mut instance);
             instance.measure();
             if result.as_ref().err().is_none_or(spares_the_instance) {
-                self.instances.put_back(instance);
+                self.instances.put_back(exchange, instance);
             }
             result
         });
@@ -85,7 +95,7 @@ impl Slot {
         exchange: &mut Box<Exchange>,
         call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        self.call(phase, |instance| {
+        self.call(phase, Some(exchange.id), |instance| {
             mem::swap(exchange, &mut instance.store.data_mut().exchange);
             let result = call(instance);
             let state = instance.store.data_mut();
@@ -99,9 +109,17 @@ impl Slot {
         })
     }
 
+    /// What a phase decided that an exchange passes once: an instance of its own goes where no phase is left for it.
+    fn passed(&self, phase: Phase, exchange: ExchangeId, decided: Result<Flow, Failure>) -> Result<Flow, Failure> {
+        if self.last == Some(phase) && self.instances.isolates() && !matches!(decided, Ok(Flow::Wait)) {
+            self.instances.left(exchange);
+        }
+        decided
+    }
+
     fn hand_over_begun(&self, events: &mut Events) {
         events.hand_over_begun(|begun| {
-            let handed = self.call(Phase::Observe, |instance| match instance.begun {
+            let handed = self.call(Phase::Observe, None, |instance| match instance.begun {
                 Some(function) => instance.call(Phase::Observe, function, (begun,)),
                 None => Ok(()),
             });
@@ -111,7 +129,7 @@ impl Slot {
 
     fn hand_over_ended(&self, events: &mut Events) {
         events.hand_over_ended(|ended| {
-            let handed = self.call(Phase::Observe, |instance| match instance.ended {
+            let handed = self.call(Phase::Observe, None, |instance| match instance.ended {
                 Some(function) => instance.call(Phase::Observe, function, (ended,)),
                 None => Ok(()),
             });
@@ -144,7 +162,7 @@ impl Filter for Slot {
     }
 
     fn connection(&self, connection: &contract::Connection) -> Result<contract::Admission, Failure> {
-        self.call(Phase::Connection, |instance| {
+        self.call(Phase::Connection, None, |instance| {
             let Some(function) = instance.connection else { return Ok(contract::Admission::Accept) };
             match instance.call(Phase::Connection, function, (connection.into(),))?.0 {
                 abi::Admission::Accept => Ok(contract::Admission::Accept),
@@ -155,23 +173,33 @@ impl Filter for Slot {
     }
 
     fn request(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
-        self.with_exchange(Phase::Request, exchange, |instance| {
+        let decided = self.with_exchange(Phase::Request, exchange, |instance| {
             let Some(function) = instance.request else { return Ok(Flow::Proceed) };
             let mut buffers = self.buffers.borrow_mut();
             let state = instance.store.data();
             let head = WireRequest::pack(&state.exchange, &state.hot_headers, &mut buffers.text);
             let verdict = instance.call(Phase::Request, function, (head,))?.0;
             flow(instance, verdict)
-        })
+        });
+        self.passed(Phase::Request, exchange.id, decided)
     }
 
     fn response(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
-        self.with_exchange(Phase::Response, exchange, |instance| {
+        let decided = self.with_exchange(Phase::Response, exchange, |instance| {
             let Some(function) = instance.response else { return Ok(Flow::Proceed) };
             let head = instance.store.data().exchange.as_ref().into();
             let verdict = instance.call(Phase::Response, function, (head,))?.0;
             flow(instance, verdict)
-        })
+        });
+        self.passed(Phase::Response, exchange.id, decided)
+    }
+
+    fn keeps_exchanges(&self) -> bool {
+        self.instances.isolates()
+    }
+
+    fn left(&self, exchange: ExchangeId) {
+        self.instances.left(exchange);
     }
 
     fn pick(

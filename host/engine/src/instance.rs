@@ -12,6 +12,7 @@ use crate::abi::{self, Admission, Choice, Verdict, WireRequest, WireResponse};
 use crate::failure;
 use crate::image::Setup;
 use crate::module::Code;
+use crate::pool;
 use crate::runtime::ticks;
 use crate::state::{Identity, Stage, State};
 
@@ -43,6 +44,8 @@ pub(crate) enum StartError {
     Refused(String),
     /// An export has another type than the contract's.
     Type(String),
+    /// It was to be in the pool, and no slot there is free.
+    PoolIsFull,
 }
 
 impl Instance {
@@ -111,6 +114,9 @@ impl Instance {
         store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
         store.set_epoch_deadline(ticks(limits.configure_deadline));
         let raw = code.pre.instantiate(&mut store).map_err(|error| {
+            if pool::is_full(&error) {
+                return StartError::PoolIsFull;
+            }
             let state = store.data_mut();
             StartError::Failed(failure::of(&error, state, limits.configure_deadline, limits.memory_bytes))
         })?;

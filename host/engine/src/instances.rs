@@ -1,10 +1,12 @@
 //! The instances of one plugin on one worker: which of them serves a call.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palisade_contract::Failure;
+use palisade_config::Isolation;
+use palisade_contract::{ExchangeId, Failure};
 
 use crate::instance::{Instance, StartError};
 use crate::plugin::Inner;
@@ -14,45 +16,81 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The instances of one plugin on one worker.
 ///
-/// A call takes an instance and puts it back when it is done; one that is broken is dropped instead. Whoever waits in the
-/// middle of a call keeps the instance meanwhile, and the next call takes another.
+/// A call takes an instance and puts it back when it is done; one that is broken is dropped instead.
 pub(crate) struct Instances {
     plugin: Arc<Inner>,
-    /// Those that no call has, with the one that was used last at the end.
-    #[expect(clippy::vec_box, reason = "every call takes one and puts it back: a pointer moves, not the instance")]
-    idle: RefCell<Vec<Box<Instance>>>,
+    isolation: Isolation,
+    /// Serves connections and observing, and with shared isolation every exchange. None while a call has it.
+    common: Cell<Option<Box<Instance>>>,
+    /// With isolation by request: what each exchange under way keeps between its phases.
+    own: RefCell<HashMap<ExchangeId, Box<Instance>>>,
     /// After a fresh instance did not start: not before this is another one tried.
     retry_at: Cell<Option<Instant>>,
 }
 
 impl Instances {
-    /// With one that is warm, unless it does not start.
+    /// With one that is warm, where connections or exchanges share it and it starts.
     pub(crate) fn warm(plugin: Arc<Inner>) -> Self {
-        let idle = plugin.start().ok().map(Box::new).into_iter().collect();
-        Self { plugin, idle: RefCell::new(idle), retry_at: Cell::new(None) }
+        let isolation = plugin.config.life.isolation;
+        let is_common = isolation == Isolation::Shared || plugin.serves_others();
+        let common = is_common.then(|| plugin.start().ok().map(Box::new)).flatten();
+        Self { plugin, isolation, common: Cell::new(common), own: RefCell::default(), retry_at: Cell::new(None) }
     }
 
-    /// An instance that nobody has: the one that was used last, or a fresh one.
+    /// Whether exchanges have instances of their own, and so are to be told of with [`Instances::left`].
+    pub(crate) fn isolates(&self) -> bool {
+        self.isolation == Isolation::Request
+    }
+
+    /// The instance for a call about this exchange, or about none: the one that is kept for it, or a fresh one.
     ///
     /// # Errors
-    /// There is none and a fresh one does not start. The worker stands still while one starts, so it is not tried again at
-    /// once.
-    pub(crate) fn take(&self, now: Instant) -> Result<Box<Instance>, Failure> {
-        if let Some(instance) = self.idle.borrow_mut().pop() {
-            return Ok(instance);
+    /// As many exchanges as the limit allows have one; or a fresh one does not start. The worker stands still while one
+    /// starts, so that is not tried again at once.
+    pub(crate) fn take(&self, exchange: Option<ExchangeId>, now: Instant) -> Result<Box<Instance>, Failure> {
+        match exchange.filter(|_| self.isolates()) {
+            None => self.common.take().map_or_else(|| self.fresh(now, Inner::start), Ok),
+            Some(exchange) => {
+                let mut own = self.own.borrow_mut();
+                if let Some(instance) = own.remove(&exchange) {
+                    return Ok(instance);
+                }
+                let exchanges_max = self.plugin.config.limits.exchanges;
+                if own.len() >= exchanges_max {
+                    return Err(Failure::Unavailable(format!(
+                        "{exchanges_max} exchanges have an instance of it already"
+                    )));
+                }
+                self.fresh(now, Inner::start_for_exchange)
+            }
         }
-        if self.retry_at.get().is_some_and(|retry_at| now < retry_at) {
-            return Err(Failure::Unavailable("its last fresh instance did not start".into()));
-        }
-        self.plugin.start().map(Box::new).map_err(|error| {
-            self.retry_at.set(Some(self.plugin.identity.services.clock.now() + RETRY_AFTER));
-            unavailable(error)
-        })
     }
 
     /// The call is over and the instance can be called again.
-    pub(crate) fn put_back(&self, instance: Box<Instance>) {
-        self.idle.borrow_mut().push(instance);
+    pub(crate) fn put_back(&self, exchange: Option<ExchangeId>, instance: Box<Instance>) {
+        match exchange.filter(|_| self.isolates()) {
+            None => self.common.set(Some(instance)),
+            Some(exchange) => drop(self.own.borrow_mut().insert(exchange, instance)),
+        }
+    }
+
+    /// No call about this exchange follows: the instance that is kept for it is dropped.
+    pub(crate) fn left(&self, exchange: ExchangeId) {
+        self.own.borrow_mut().remove(&exchange);
+    }
+
+    fn fresh(
+        &self,
+        now: Instant,
+        start: impl FnOnce(&Inner) -> Result<Instance, StartError>,
+    ) -> Result<Box<Instance>, Failure> {
+        if self.retry_at.get().is_some_and(|retry_at| now < retry_at) {
+            return Err(Failure::Unavailable("its last fresh instance did not start".into()));
+        }
+        start(&self.plugin).map(Box::new).map_err(|error| {
+            self.retry_at.set(Some(self.plugin.identity.services.clock.now() + RETRY_AFTER));
+            unavailable(error)
+        })
     }
 }
 
@@ -63,5 +101,6 @@ fn unavailable(error: StartError) -> Failure {
             Failure::Unavailable(format!("a fresh instance refuses its settings: {sentence}"))
         }
         StartError::Type(message) => Failure::Unavailable(message),
+        StartError::PoolIsFull => Failure::Unavailable("no slot of the pool is free".into()),
     }
 }

@@ -30,7 +30,9 @@ mod manifest;
 mod meters;
 mod module;
 mod plugin;
+mod pool;
 mod runtime;
+mod source;
 mod state;
 mod stats;
 
@@ -39,7 +41,7 @@ pub use library::{File, Library};
 pub use manifest::{ABI, About, Form, Manifest};
 pub use module::Module;
 /// How a plugin is configured: what an embedder writes in Rust and the host reads from its config file.
-pub use palisade_config::{Capability, Plugin as PluginConfig, PluginLimits};
+pub use palisade_config::{Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits};
 pub use plugin::Plugin;
 pub use runtime::{Engine, EngineError, Options};
 pub use state::Services;

@@ -75,6 +75,14 @@ impl Module {
         Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
     }
 
+    /// The same module for another engine; its code is taken from the cache.
+    ///
+    /// # Errors
+    /// That engine does not take it.
+    pub(crate) fn again(&self, engine: &Engine) -> Result<Self, Reason> {
+        Self::new(engine, &self.file)
+    }
+
     /// What the file says of itself.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {

@@ -2,28 +2,21 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use palisade_config::PluginLimits;
-use palisade_contract::{self as contract, Filter, OnError, WorkerServices};
+use palisade_config::{Isolation, PluginLimits};
+use palisade_contract::{self as contract, Filter, OnError, Phase, WorkerServices};
 
 use crate::Reason;
 use crate::filter::Slot;
-use crate::image::Image;
 use crate::instance::{Instance, StartError};
 use crate::manifest::Manifest;
 use crate::meters::Admitted;
 use crate::module::Module;
+use crate::pool;
 use crate::runtime::Engine;
+use crate::source::{Configured, Source};
 use crate::state::Identity;
 use crate::stats::Stats;
-
-/// Settings of at least this size are taken only once, into an image that every instance starts from. Smaller ones are
-/// parsed in microseconds, far less than an image takes to make.
-const IMAGE_SETTINGS_BYTES: usize = 4 << 10;
-
-/// So are settings that take this long, however small: a worker that needs a fresh instance stands still meanwhile.
-const IMAGE_START_TIME: Duration = Duration::from_millis(5);
 
 /// A module with one configuration's settings, grants and limits, configured once to see that it takes them.
 #[derive(Debug, Clone)]
@@ -36,9 +29,10 @@ pub(crate) struct Inner {
     pub(crate) module: Module,
     pub(crate) identity: Arc<Identity>,
     pub(crate) config: palisade_config::Plugin,
-    settings: String,
-    /// What fresh instances start from, where configuring each one would take too long.
-    image: Option<Image>,
+    configured: Configured,
+    source: Source,
+    /// For instances that live for one exchange, where there is a pool for them.
+    pooled: Option<Source>,
 }
 
 impl Plugin {
@@ -54,28 +48,16 @@ impl Plugin {
         if manifest.phases.iter().next().is_none() {
             return Err(Reason::NoPhase);
         }
-        let mut inner = Inner {
-            module: module.clone(),
+        let configured = Configured {
             identity: identity(engine, (&config.name, &config.module), config.on_error),
-            config: config.clone(),
+            isolation: config.life.isolation,
+            limits: config.limits,
             settings: config.settings.to_string(),
-            image: None,
         };
-        let take = |inner: &Inner| Image::take(engine, module, &inner.identity, (&config.limits, &inner.settings));
-        if inner.settings.len() >= IMAGE_SETTINGS_BYTES {
-            inner.image = take(&inner)?;
-        }
-        let start = || {
-            let began = engine.services.clock.now();
-            let started = inner.start().map_err(Reason::from);
-            started.map(|_| engine.services.clock.now().saturating_duration_since(began) >= IMAGE_START_TIME)
-        };
-        // Once may have been slow because the machine was busy.
-        let is_slow = start()? && inner.image.is_none() && start()?;
-        if is_slow {
-            inner.image = take(&inner)?;
-        }
-        Ok(Self { inner: Arc::new(inner) })
+        let source = Source::new(engine, module, &configured)?;
+        let pooled = pooled(engine, module, &configured);
+        let (module, config, identity) = (module.clone(), config.clone(), configured.identity.clone());
+        Ok(Self { inner: Arc::new(Inner { module, identity, config, configured, source, pooled }) })
     }
 
     /// The JSON Schema of a module's settings, as its author's code tells it within the default limits.
@@ -117,13 +99,36 @@ fn identity(engine: &Engine, (name, module): (&str, &str), on_error: Option<OnEr
     })
 }
 
+/// The plugin once more in the pool, where exchanges are to have instances of their own; none where it does not fit there.
+fn pooled(engine: &Engine, module: &Module, configured: &Configured) -> Option<Source> {
+    if configured.isolation == Isolation::Shared || !pool::fits(&configured.limits) {
+        return None;
+    }
+    let engine = engine.pooled()?;
+    module
+        .again(engine)
+        .and_then(|module| Source::new(engine, &module, configured))
+        .inspect_err(|reason| tracing::debug!(plugin = configured.identity.name, %reason, "does not fit into the pool"))
+        .ok()
+}
+
 impl Inner {
-    /// A fresh instance, configured.
+    /// A fresh instance, configured, that may live for long.
     pub(crate) fn start(&self) -> Result<Instance, StartError> {
-        match &self.image {
-            Some(image) => Instance::of_image(&image.code, &self.identity, self.config.limits, &image.setup),
-            None => Instance::configured(&self.module.code, &self.identity, self.config.limits, &self.settings),
+        self.source.start(&self.configured)
+    }
+
+    /// A fresh instance, configured, that lives for one exchange.
+    pub(crate) fn start_for_exchange(&self) -> Result<Instance, StartError> {
+        match self.pooled.as_ref().map(|pooled| pooled.start(&self.configured)) {
+            Some(Err(StartError::PoolIsFull)) | None => self.start(),
+            Some(started) => started,
         }
+    }
+
+    /// Whether it has phases that are no exchange's.
+    pub(crate) fn serves_others(&self) -> bool {
+        [Phase::Connection, Phase::Observe].into_iter().any(|phase| self.module.manifest.phases.has(phase))
     }
 
     pub(crate) fn on_error(&self) -> Option<OnError> {
@@ -147,6 +152,7 @@ impl From<StartError> for Reason {
             StartError::Failed(failure) => Self::Configure(failure),
             StartError::Refused(sentence) => Self::Refused(sentence),
             StartError::Type(message) => Self::Type(message),
+            StartError::PoolIsFull => Self::Start("no slot of the pool is free".into()),
         }
     }
 }

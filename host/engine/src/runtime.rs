@@ -1,20 +1,21 @@
 //! The engine: one compiler, one set of host functions, one clock tick for every deadline.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
 
 use crate::cache::Cache;
 use crate::host;
+use crate::pool;
 use crate::state::{Services, State};
 
 /// How exact deadlines are: a call is cut between its deadline and two ticks later.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Address space that each linear memory gets at once. It may grow beyond by moving, so limits above it still hold.
-const MEMORY_RESERVATION_BYTES: u64 = 16 << 20;
+pub(crate) const MEMORY_RESERVATION_BYTES: u64 = 32 << 20;
 const MEMORY_GUARD_BYTES: u64 = 64 << 10;
 
 /// What an engine is made with.
@@ -40,6 +41,8 @@ pub struct Engine {
     pub(crate) cache: Arc<Cache>,
     pub(crate) services: Services,
     pub(crate) stack_bytes: usize,
+    /// The same engine once more, whose instances are made in slots that are used again; made when it is first wanted.
+    pooled: Arc<OnceLock<Option<Engine>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -67,22 +70,38 @@ impl Engine {
     /// # Errors
     /// See [`EngineError`].
     pub fn new(options: &Options, services: Services) -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&config(options)).map_err(EngineError::Runtime)?;
-        let linker = host::linker(&wasmtime).map_err(EngineError::Runtime)?;
-        tick(&wasmtime).map_err(EngineError::Thread)?;
         let cache = options.cache.as_ref().map_or_else(Cache::none, |folder| {
             Cache::open(folder).unwrap_or_else(|error| {
                 tracing::warn!(folder = %folder.display(), %error, "compiled code is not kept");
                 Cache::none()
             })
         });
-        Ok(Self {
-            wasmtime,
-            linker: Arc::new(linker),
-            cache: Arc::new(cache),
-            services,
-            stack_bytes: options.stack_bytes,
-        })
+        Self::with(&config(options.stack_bytes), Arc::new(cache), services, options.stack_bytes)
+    }
+
+    fn with(
+        config: &wasmtime::Config,
+        cache: Arc<Cache>,
+        services: Services,
+        stack_bytes: usize,
+    ) -> Result<Self, EngineError> {
+        let wasmtime = wasmtime::Engine::new(config).map_err(EngineError::Runtime)?;
+        let linker = Arc::new(host::linker(&wasmtime).map_err(EngineError::Runtime)?);
+        tick(&wasmtime).map_err(EngineError::Thread)?;
+        Ok(Self { wasmtime, linker, cache, services, stack_bytes, pooled: Arc::default() })
+    }
+
+    /// This engine once more, for instances that live for one exchange: making one in a slot of the pool costs less than
+    /// half. It takes the same compiled code. None where the address space for it is not to be had.
+    pub(crate) fn pooled(&self) -> Option<&Self> {
+        let make = || {
+            let mut config = config(self.stack_bytes);
+            config.allocation_strategy(pool::allocation());
+            Self::with(&config, self.cache.clone(), self.services.clone(), self.stack_bytes)
+                .inspect_err(|error| tracing::warn!(%error, "there is no pool of instances; each is made for itself"))
+                .ok()
+        };
+        self.pooled.get_or_init(make).as_ref()
     }
 
     /// How often compiled code was found in the cache, and how often it was compiled.
@@ -92,7 +111,7 @@ impl Engine {
     }
 }
 
-fn config(options: &Options) -> wasmtime::Config {
+fn config(stack_bytes: usize) -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
         .wasm_component_model(true)
@@ -101,7 +120,7 @@ fn config(options: &Options) -> wasmtime::Config {
         // Files are compiled beside each other already; more threads for each would take the workers' cores from requests.
         .parallel_compilation(false)
         .epoch_interruption(true)
-        .max_wasm_stack(options.stack_bytes)
+        .max_wasm_stack(stack_bytes)
         .memory_reservation(MEMORY_RESERVATION_BYTES)
         .memory_guard_size(MEMORY_GUARD_BYTES)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))

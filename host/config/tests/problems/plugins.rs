@@ -32,6 +32,10 @@ fn a_plugin_has_a_name_and_a_module() {
         &plugin("on_error = \"ignore\""),
         &["4:12: plugin.edge.on_error: \"ignore\" is not a policy: expected \"closed\" or \"open\""],
     );
+    check(
+        &plugin("isolation = \"process\""),
+        &["4:13: plugin.edge.isolation: \"process\" is not an isolation: expected \"shared\" or \"request\""],
+    );
 }
 
 #[test]
@@ -77,7 +81,7 @@ fn a_plugins_limits_have_bounds() {
     check(
         &plugin(
             "limits = { memory = \"5 GiB\", deadline = \"0s\", configure_deadline = \"11m\", table_elements = 10_000_001, \
-             instances = 0, series = 0, fuel = 1 }",
+             instances = 0, series = 0, exchanges = 0, fuel = 1 }",
         ),
         &[
             "4:21: plugin.edge.limits.memory: \"5 GiB\" is out of range: expected 64 KiB to 4 GiB",
@@ -86,8 +90,9 @@ fn a_plugins_limits_have_bounds() {
             "4:92: plugin.edge.limits.table_elements: 10000001 is out of range: expected 1 to 10000000",
             "4:116: plugin.edge.limits.instances: 0 is out of range: expected 1 to 1000",
             "4:128: plugin.edge.limits.series: 0 is out of range: expected 1 to 1000000",
-            "4:131: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
-             configure_deadline, table_elements, instances or series",
+            "4:143: plugin.edge.limits.exchanges: 0 is out of range: expected 1 to 100000",
+            "4:146: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
+             configure_deadline, table_elements, instances, series or exchanges",
         ],
     );
 }
