@@ -19,4 +19,5 @@ mod isolation;
 mod plugins;
 mod promises;
 mod semantics;
+mod shadow;
 mod tls;

@@ -1,6 +1,6 @@
 //! Whether every plugin of a chain can do there what it is for.
 
-use palisade_config::{Action, Config};
+use palisade_config::{Action, ChainEntry, ChainMode, Config};
 use palisade_contract::{Phase, Phases};
 
 /// A sentence for each plugin that stands in a chain where it never runs.
@@ -13,12 +13,13 @@ pub(crate) fn misplaced(config: &Config, phases: &[Option<Phases>]) -> Vec<Strin
         for route in routes.iter().filter(|route| route.chain != listener.chain) {
             let place = format!("{place}, route {:?}", route.name);
             problems.extend(second_balancers(config, phases, &place, &route.chain));
-            let added = route.chain.iter().filter(|plugin| !listener.chain.contains(plugin));
-            for plugin in added.filter(|plugin| has_only_connections(phases, **plugin)) {
+            let is_listeners = |entry: &ChainEntry| listener.chain.iter().any(|other| other.plugin == entry.plugin);
+            let added = route.chain.iter().filter(|entry| !is_listeners(entry)).map(|entry| entry.plugin);
+            for plugin in added.filter(|plugin| has_only_connections(phases, *plugin)) {
                 problems.push(format!(
                     "{place}: the plugin {:?} filters connections and nothing else, which are accepted before a route is \
                      known: it belongs into the listener's chain",
-                    name(config, *plugin)
+                    name(config, plugin)
                 ));
             }
         }
@@ -26,11 +27,13 @@ pub(crate) fn misplaced(config: &Config, phases: &[Option<Phases>]) -> Vec<Strin
     problems
 }
 
-fn second_balancers(config: &Config, phases: &[Option<Phases>], place: &str, chain: &[usize]) -> Vec<String> {
-    let mut balancers = chain.iter().filter(|plugin| has(phases, **plugin, Phase::Balance));
+fn second_balancers(config: &Config, phases: &[Option<Phases>], place: &str, chain: &[ChainEntry]) -> Vec<String> {
+    // One in shadow is asked wherever it stands.
+    let enforced = chain.iter().filter(|entry| entry.mode == ChainMode::Enforce).map(|entry| entry.plugin);
+    let mut balancers = enforced.filter(|plugin| has(phases, *plugin, Phase::Balance));
     let Some(first) = balancers.next() else { return Vec::new() };
-    let never_asked = |plugin: &usize| {
-        let (second, first) = (name(config, *plugin), name(config, *first));
+    let never_asked = |plugin: usize| {
+        let (second, first) = (name(config, plugin), name(config, first));
         format!("{place}: the balancer {second:?} is never asked, because {first:?} comes before it in the chain")
     };
     balancers.map(never_asked).collect()
@@ -77,6 +80,7 @@ mod tests {
             r#"["one"]"#,
             &["listener \"public\": the balancer \"two\" is never asked, because \"one\" comes before it in the chain"],
         );
+        check(r#"["one", { plugin = "two", mode = "shadow" }]"#, r#"["one"]"#, &[]);
         check(
             "[]",
             r#"["gate", "two", "one"]"#,

@@ -9,6 +9,7 @@
 
 mod address;
 mod admin;
+mod chain;
 mod config;
 mod duration;
 mod engine;
@@ -33,6 +34,7 @@ mod tls;
 mod upstream;
 
 pub use admin::Admin;
+pub use chain::{ChainEntry, ChainMode};
 pub use config::{Config, ReadError};
 pub use engine::Engine;
 pub use host::HostPattern;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 use crate::{
-    ListenerLimits, ListenerTls, Route, address, name, redirect,
+    ChainEntry, ListenerLimits, ListenerTls, Route, address, name, redirect,
     route::Routes,
     scope::Scope,
     text::{Form, Seen, Table, Value},
@@ -22,8 +22,8 @@ pub struct Listener {
     pub http: HttpVersions,
     /// `None` is plain HTTP.
     pub tls: Option<ListenerTls>,
-    /// Indices into the config's plugins, in order: what requests pass that no route is for, and the default of routes.
-    pub chain: Vec<usize>,
+    /// In order: what requests pass that no route is for, and the default of routes.
+    pub chain: Vec<ChainEntry>,
     /// What becomes of requests.
     pub action: Action,
     /// Peers whose `X-Forwarded-*` and `Forwarded` headers are believed.

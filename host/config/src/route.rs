@@ -1,7 +1,7 @@
 //! Which requests of a listener go to which upstream.
 
 use crate::{
-    HostPattern, name,
+    ChainEntry, HostPattern, name,
     scope::Scope,
     text::{Form, Seen, Value},
 };
@@ -18,15 +18,15 @@ pub struct Route {
     pub path: String,
     /// Index into the config's upstreams.
     pub upstream: usize,
-    /// Indices into the config's plugins, in order: the route's own chain, or else the listener's.
-    pub chain: Vec<usize>,
+    /// In order: the route's own chain, or else the listener's.
+    pub chain: Vec<ChainEntry>,
 }
 
 /// What the routes of one listener share while they are read.
 #[derive(Debug)]
 pub(crate) struct Routes<'a> {
     pub(crate) listener: &'a str,
-    pub(crate) chain: &'a [usize],
+    pub(crate) chain: &'a [ChainEntry],
     pub(crate) taken: Seen<(Option<HostPattern>, String)>,
 }
 

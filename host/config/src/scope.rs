@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::{
+    ChainEntry, chain,
     reference::References,
-    text::{Form, Seen, Value},
+    text::{Seen, Value},
 };
 
 /// What can be referred to, and what is taken.
@@ -18,19 +19,8 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Reads a chain: plugins in order, each at most once.
-    pub(crate) fn chain(&self, value: &Value<'_>) -> Option<Vec<usize>> {
-        let mut seen = Seen::default();
-        let mut chain = Vec::new();
-        for element in value.list(CHAIN)? {
-            let Some(plugin) = self.plugins.find(&element) else { continue };
-            match seen.insert(plugin, &element) {
-                Ok(()) => chain.push(plugin),
-                Err(first) => element.refuse(format!("{} is {first} already", element.found())).unwrap_or_default(),
-            }
-        }
-        Some(chain)
+    /// Reads a chain.
+    pub(crate) fn chain(&self, value: &Value<'_>) -> Option<Vec<ChainEntry>> {
+        chain::read(value, &self.plugins)
     }
 }
-
-const CHAIN: Form = Form { noun: "a list", expected: "names of plugins, such as [\"firewall\"]" };

@@ -35,6 +35,7 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("### An endpoint as a table", "upstream.a.endpoints = [{ zzzzzzzz = 1 }]", &[]);
     check("### `tls` of an upstream", "upstream.a.tls.zzzzzzzz = 1", &[]);
     check("## `[[listener]]`", "[[listener]]\nzzzzzzzz = 1", &[]);
+    check("### An entry of a `chain` as a table", "[[listener]]\nchain = [{ zzzzzzzz = 1 }]", &[]);
     check("### `tls` of a listener", "[[listener]]\ntls.zzzzzzzz = 1", &[]);
     check("### `redirect_to_https` as a table", "[[listener]]\nredirect_to_https.zzzzzzzz = 1", &[]);
     check("### `limits` of a listener", "[[listener]]\nlimits.zzzzzzzz = 1", &[]);

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
-    Action, Admin, Capability, CertificateFiles, Config, Endpoint, Engine, HostPattern, HttpVersions, Isolation, Life,
-    Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin, PluginLimits, ReadError, Route,
-    Shutdown, TlsVersion, Upstream, UpstreamTls,
+    Action, Admin, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine, HostPattern,
+    HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin,
+    PluginLimits, ReadError, Route, Shutdown, TlsVersion, Upstream, UpstreamTls,
 };
 use serde_json::json;
 
@@ -69,7 +69,7 @@ fn a_plugin_and_a_redirect_need_little() {
         }]
     );
     let actions: Vec<_> = config.listeners.into_iter().map(|listener| (listener.chain, listener.action)).collect();
-    assert_eq!(actions, [(vec![0], Action::RedirectToHttps { port: 443, status: 308 })]);
+    assert_eq!(actions, [(vec![enforced(0)], Action::RedirectToHttps { port: 443, status: 308 })]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn every_key_is_read_for_listeners() {
             tickets: false
         })
     );
-    assert_eq!(public.chain, [0, 1]);
+    assert_eq!(public.chain, [enforced(0), in_shadow(1)]);
     let proxies: Vec<String> = public.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
     assert_eq!(
@@ -215,14 +215,14 @@ fn every_key_is_read_for_routes() {
                 ],
                 path: "/api".to_owned(),
                 upstream: 0,
-                chain: vec![1],
+                chain: vec![enforced(1)],
             },
             Route {
                 name: "public/1".to_owned(),
                 hosts: Vec::new(),
                 path: "/".to_owned(),
                 upstream: 1,
-                chain: vec![0, 1]
+                chain: vec![enforced(0), in_shadow(1)]
             },
         ]
     );
@@ -234,7 +234,18 @@ fn plugins_and_upstreams_keep_the_order_of_the_file() {
         + &SMALL.replace("bind", "chain = [\"a\", \"z\"]\nbind");
     let config = good(&text);
     let names: Vec<_> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-    assert_eq!((names, &config.listeners.first().expect("a listener").chain), (vec!["z", "a"], &vec![1, 0]));
+    assert_eq!(
+        (names, &config.listeners.first().expect("a listener").chain),
+        (vec!["z", "a"], &vec![enforced(1), enforced(0)])
+    );
+}
+
+fn enforced(plugin: usize) -> ChainEntry {
+    ChainEntry { plugin, mode: ChainMode::Enforce }
+}
+
+fn in_shadow(plugin: usize) -> ChainEntry {
+    ChainEntry { plugin, mode: ChainMode::Shadow }
 }
 
 #[test]

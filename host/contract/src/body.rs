@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::{Exchange, Failure, Phase, Reply};
 
-/// Whose body it is.
+/// Whose head or body it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The client's.
@@ -25,6 +25,15 @@ impl Side {
         match self {
             Self::Request => Phase::RequestBody,
             Self::Response => Phase::ResponseBody,
+        }
+    }
+
+    /// The phase of a filter that is called for the head that goes before it.
+    #[must_use]
+    pub fn head_phase(self) -> Phase {
+        match self {
+            Self::Request => Phase::Request,
+            Self::Response => Phase::Response,
         }
     }
 }

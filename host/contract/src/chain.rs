@@ -1,8 +1,9 @@
 //! The order of plugins, the early reply, and what a failed plugin means.
 //!
 //! Requests pass the filters in the order of the chain, responses in the reverse order and only those filters that the
-//! request had reached; bodies follow their heads. The first plugin with a balancer picks. Every observer hears of every exchange. A plugin that waits
-//! holds up its exchange and no other.
+//! request had reached; bodies follow their heads. The first plugin with a balancer picks. Every observer hears of every
+//! exchange. A plugin that waits holds up its exchange and no other. A plugin in shadow is asked in its place, and not
+//! followed.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::shadow::{self, Opinion, Opinions, ShadowMonitor, Subject};
 use crate::stage::Stage;
 use crate::{
     Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Passage,
@@ -18,6 +20,22 @@ use crate::{
 
 /// The name of a plugin that decided something.
 pub type PluginName = Rc<str>;
+
+/// A plugin on one worker, at its place in a chain.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The plugin.
+    pub filter: Rc<dyn Filter>,
+    /// For a plugin in shadow, where it is told what it would have done; none for one whose decisions are followed.
+    pub shadow: Option<Arc<dyn ShadowMonitor>>,
+}
+
+impl From<&Rc<dyn Filter>> for Entry {
+    /// Its decisions are followed.
+    fn from(filter: &Rc<dyn Filter>) -> Self {
+        Self { filter: filter.clone(), shadow: None }
+    }
+}
 
 /// The plugins of one route on one worker.
 #[derive(Debug)]
@@ -29,6 +47,8 @@ pub struct Chain {
     response_body: Box<[Link]>,
     observers: Box<[Link]>,
     balancer: Option<Link>,
+    /// Those that are asked only to be compared.
+    shadow_balancers: Box<[Link]>,
     /// Those that keep something for each exchange.
     keepers: Box<[Link]>,
     keeps_request: bool,
@@ -40,35 +60,37 @@ struct Link {
     position: usize,
     name: PluginName,
     filter: Rc<dyn Filter>,
+    shadow: Option<Arc<dyn ShadowMonitor>>,
 }
 
 impl Chain {
-    /// The chain of these filters, in this order.
+    /// The chain of these filters, in this order, none of them in shadow.
     #[must_use]
     pub fn new(filters: &[Rc<dyn Filter>]) -> Rc<Self> {
-        Self::counted(filters, Arc::default())
+        let entries: Vec<Entry> = filters.iter().map(Entry::from).collect();
+        Self::counted(&entries, Arc::default())
     }
 
-    /// As [`Chain::new`], with a count of its leases that others can read: the same one for each worker's chain.
+    /// The chain of these entries, in this order, with a count of its leases that others can read: the same one for each
+    /// worker's chain.
     #[must_use]
-    pub fn counted(filters: &[Rc<dyn Filter>], leases: Arc<AtomicUsize>) -> Rc<Self> {
-        let links: Vec<Link> = filters
-            .iter()
-            .enumerate()
-            .map(|(position, filter)| Link { position, name: filter.name().into(), filter: filter.clone() })
-            .collect();
+    pub fn counted(entries: &[Entry], leases: Arc<AtomicUsize>) -> Rc<Self> {
+        let links: Vec<Link> = entries.iter().enumerate().map(Link::new).collect();
         let with = |phase| links.iter().filter(move |link| link.filter.phases().has(phase)).cloned();
         let response: Box<[Link]> = with(Phase::Response).rev().collect();
-        let response_body: Box<[Link]> = with(Phase::ResponseBody).rev().collect();
+        // What a body filter makes of a body is all that it does, so that in shadow it has nothing to do.
+        let enforced = |phase| with(phase).filter(|link| link.shadow.is_none());
+        let response_body: Box<[Link]> = enforced(Phase::ResponseBody).rev().collect();
         Rc::new(Self {
             connection: with(Phase::Connection).collect(),
             request: with(Phase::Request).collect(),
             keeps_request: response.iter().chain(&response_body).any(|link| link.filter.keeps_request()),
             response,
-            request_body: with(Phase::RequestBody).collect(),
+            request_body: enforced(Phase::RequestBody).collect(),
             response_body,
             observers: with(Phase::Observe).collect(),
-            balancer: with(Phase::Balance).next(),
+            balancer: enforced(Phase::Balance).next(),
+            shadow_balancers: with(Phase::Balance).filter(|link| link.shadow.is_some()).collect(),
             keepers: links.iter().filter(|link| link.filter.keeps_exchanges()).cloned().collect(),
             leases,
         })
@@ -77,10 +99,23 @@ impl Chain {
     /// Asks every connection filter, until one refuses.
     #[must_use]
     pub fn admits(&self, connection: &Connection) -> bool {
-        self.connection.iter().all(|link| match link.filter.connection(connection) {
-            Ok(admission) => admission == Admission::Accept,
-            Err(_) => link.fails_open(),
-        })
+        let mut opinions = Opinions::default();
+        let mut decision = Decision::Proceed;
+        for link in &self.connection {
+            let admission = link.filter.connection(connection);
+            match &link.shadow {
+                Some(monitor) => {
+                    opinions.add(monitor, Phase::Connection, Opinion::from(&admission), link.on_error());
+                }
+                None => decision = link.admitted(&admission),
+            }
+            if !matches!(decision, Decision::Proceed) {
+                break;
+            }
+        }
+        let subject = Subject { phase: Phase::Connection, client: connection.client.ip(), request: None };
+        opinions.compare(subject, &decision);
+        matches!(decision, Decision::Proceed)
     }
 
     /// Whether a response filter reads the request's headers: then they must outlive forwarding.
@@ -140,30 +175,20 @@ impl Lease {
     /// Passes the request through every request filter, until one decides otherwise. Waits only where a filter does;
     /// dropping the future gives up whatever it waits for, at the latest with the lease.
     pub async fn request(&self, exchange: &mut Box<Exchange>) -> Decision {
-        for link in &self.chain.request {
-            self.reached.set(link.position + 1);
-            let flow = link.filter.request(exchange);
-            let decision = link.decided(link.settled(Phase::Request, exchange, flow).await);
-            if !matches!(decision, Decision::Proceed) {
-                return decision;
-            }
+        let links = self.chain.request.iter().inspect(|link| self.reached.set(link.position + 1));
+        let decision = pass(Side::Request, links, exchange).await;
+        if matches!(decision, Decision::Proceed) {
+            self.reached.set(usize::MAX);
         }
-        self.reached.set(usize::MAX);
-        Decision::Proceed
+        decision
     }
 
     /// Passes the response through the response filters that the request had reached, last one first. Waits as
     /// [`Lease::request`] does.
     pub async fn response(&self, exchange: &mut Box<Exchange>) -> Decision {
         let reached = self.reached.get();
-        for link in self.chain.response.iter().filter(|link| link.position < reached) {
-            let flow = link.filter.response(exchange);
-            let decision = link.decided(link.settled(Phase::Response, exchange, flow).await);
-            if !matches!(decision, Decision::Proceed) {
-                return decision;
-            }
-        }
-        Decision::Proceed
+        let links = self.chain.response.iter().filter(|link| link.position < reached);
+        pass(Side::Response, links, exchange).await
     }
 
     /// Whether bodies of this side have a filter that the exchange came to.
@@ -192,10 +217,11 @@ impl Lease {
                 Ok(Wish::Skip) => continue,
                 Ok(Wish::Reply(reply)) => return Err(Stopped::Reply(reply, link.name.clone())),
                 Ok(Wish::Close) => return Err(Stopped::Close(link.name.clone())),
-                Err(_) if link.fails_open() => continue,
+                Err(_) if link.on_error() == OnError::Open => continue,
                 Err(_) => return Err(Stopped::Failed(link.name.clone())),
             };
-            if let Some(stage) = Stage::new((&link.name, link.fails_open()), (handling, filter), length)? {
+            if let Some(stage) = Stage::new((&link.name, link.on_error() == OnError::Open), (handling, filter), length)?
+            {
                 length = stage.length(length);
                 stages.push(stage);
             }
@@ -208,7 +234,7 @@ impl Lease {
         self.chain.body_links(side).iter().filter(move |link| link.position < reached)
     }
 
-    /// Asks the chain's balancer; none where the host is to choose by its own means.
+    /// What the chain's balancer picks; where there is none, or where it failed, what the host picks by its own means.
     ///
     /// # Errors
     /// The plugin's name, where it failed and its policy is written as `closed`.
@@ -217,14 +243,24 @@ impl Lease {
         exchange: &mut Box<Exchange>,
         request: &PickRequest,
         candidates: &[Candidate],
-    ) -> Result<Option<Pick>, PluginName> {
-        let Some(link) = &self.chain.balancer else { return Ok(None) };
-        match link.filter.pick(exchange, request, candidates) {
-            Ok(pick) => Ok(Some(pick)),
-            // A choice can be made without the plugin, so only a policy that was written out refuses.
-            Err(_) if link.filter.on_error() == Some(OnError::Closed) => Err(link.name.clone()),
-            Err(_) => Ok(None),
+        host: impl FnOnce() -> Pick,
+    ) -> Result<Pick, PluginName> {
+        let picked = match &self.chain.balancer {
+            None => Ok(host()),
+            Some(link) => match link.filter.pick(exchange, request, candidates) {
+                Ok(pick) => Ok(pick),
+                // A choice can be made without the plugin, so only a policy that was written out refuses.
+                Err(_) if link.filter.on_error() == Some(OnError::Closed) => Err(link.name.clone()),
+                Err(_) => Ok(host()),
+            },
+        };
+        for link in &self.chain.shadow_balancers {
+            let Some(monitor) = &link.shadow else { continue };
+            let own = link.filter.pick(&mut exchange.clone(), request, candidates);
+            let on_error = link.filter.on_error().unwrap_or(OnError::Open);
+            shadow::compare_picks(monitor, Subject::of(Phase::Balance, exchange), (&own, on_error), &picked);
         }
+        picked
     }
 
     /// Tells every observer.
@@ -261,7 +297,58 @@ pub enum Decision {
     Failed(PluginName),
 }
 
+/// Passes the exchange through these filters, until one decides otherwise; those in shadow are heard and not followed.
+async fn pass<'a>(side: Side, links: impl Iterator<Item = &'a Link>, exchange: &mut Box<Exchange>) -> Decision {
+    let phase = side.head_phase();
+    let mut opinions = Opinions::default();
+    let mut decision = Decision::Proceed;
+    for link in links {
+        match &link.shadow {
+            Some(monitor) => opinions.add(monitor, phase, link.in_shadow(side, exchange), link.on_error()),
+            None => {
+                let flow = link.asked(side, exchange);
+                decision = link.decided(link.settled(phase, exchange, flow).await);
+            }
+        }
+        if !matches!(decision, Decision::Proceed) {
+            break;
+        }
+    }
+    opinions.compare(Subject::of(phase, exchange), &decision);
+    decision
+}
+
 impl Link {
+    fn new((position, entry): (usize, &Entry)) -> Self {
+        let Entry { filter, shadow } = entry.clone();
+        Self { position, name: filter.name().into(), filter, shadow }
+    }
+
+    fn asked(&self, side: Side, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+        match side {
+            Side::Request => self.filter.request(exchange),
+            Side::Response => self.filter.response(exchange),
+        }
+    }
+
+    /// What it would have done with a copy of the exchange. Where it would have to wait, it is not waited for.
+    fn in_shadow(&self, side: Side, exchange: &Exchange) -> Opinion {
+        let flow = self.asked(side, &mut Box::new(exchange.clone()));
+        if matches!(flow, Ok(Flow::Wait)) {
+            self.filter.left(exchange.id);
+        }
+        Opinion::from(&flow)
+    }
+
+    fn admitted(&self, admission: &Result<Admission, Failure>) -> Decision {
+        match admission {
+            Ok(Admission::Accept) => Decision::Proceed,
+            Ok(Admission::Refuse) => Decision::Close(self.name.clone()),
+            Err(_) if self.on_error() == OnError::Open => Decision::Proceed,
+            Err(_) => Decision::Failed(self.name.clone()),
+        }
+    }
+
     /// What the filter says in the end, where it may have to wait first.
     async fn settled(
         &self,
@@ -281,16 +368,16 @@ impl Link {
             Ok(Flow::Reply(reply)) => Decision::Reply(reply, self.name.clone()),
             Ok(Flow::Close) => Decision::Close(self.name.clone()),
             // Nothing is left to wait for: a filter that still does is as good as one that failed.
-            Ok(Flow::Wait) if self.fails_open() => Decision::Proceed,
+            Ok(Flow::Wait) if self.on_error() == OnError::Open => Decision::Proceed,
             Ok(Flow::Wait) => Decision::Failed(self.name.clone()),
-            Err(_) if self.fails_open() => Decision::Proceed,
+            Err(_) if self.on_error() == OnError::Open => Decision::Proceed,
             Err(_) => Decision::Failed(self.name.clone()),
         }
     }
 
     /// A filter that was not told otherwise fails closed.
-    fn fails_open(&self) -> bool {
-        self.filter.on_error() == Some(OnError::Open)
+    fn on_error(&self) -> OnError {
+        self.filter.on_error().unwrap_or(OnError::Closed)
     }
 }
 
@@ -395,8 +482,9 @@ mod tests {
             fake.on_error = on_error;
             let chain = Chain::new(&[Rc::new(fake) as Rc<dyn Filter>]);
             let request = PickRequest { upstream: crate::Name::NONE, version: 0, attempt: 0 };
-            let picked = chain.lease(ExchangeId(1)).pick(&mut exchange("/"), &request, &[]);
-            assert_eq!(picked.is_err(), refuses, "{on_error:?}");
+            let picked = chain.lease(ExchangeId(1)).pick(&mut exchange("/"), &request, &[], || Pick::Endpoint(7));
+            let expected = if refuses { Err("b".into()) } else { Ok(Pick::Endpoint(7)) };
+            assert_eq!(picked, expected, "{on_error:?}");
         }
     }
 

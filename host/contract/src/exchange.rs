@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use crate::{Connection, HeadLimits, Name, head};
 
 /// One request and, later, its response. Boxed once per request; filters swap the box, never copy what is in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Exchange {
     /// Unique in the process.
     pub id: ExchangeId,

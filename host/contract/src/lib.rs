@@ -20,6 +20,7 @@ pub mod monitor;
 pub mod names;
 pub mod observe;
 pub mod passage;
+pub mod shadow;
 mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -27,7 +28,7 @@ mod whole;
 
 pub use balance::{Candidate, Health, Outcome, Pick, PickRequest};
 pub use body::{BodyFilter, Edits, Handling, Over, Piece, Side, Verdict, Wish};
-pub use chain::{Chain, Decision, Lease, PluginName};
+pub use chain::{Chain, Decision, Entry, Lease, PluginName};
 pub use clock::{Clock, SystemClock};
 pub use connection::{Connection, ConnectionId, Scheme};
 pub use exchange::{Exchange, ExchangeId, Protocol, Reply, RequestHead, ResponseHead};
@@ -38,3 +39,4 @@ pub use monitor::{Access, EndpointMonitor, ListenerMonitor, Monitor, Refusal, Up
 pub use names::{Name, Names};
 pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
+pub use shadow::{Disagreement, Opinion, ShadowMonitor};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::Ended;
+use crate::{Ended, Phases, ShadowMonitor};
 
 /// Hands out the places that one listener or endpoint reports to. Asked once per worker, not per request.
 pub trait Monitor: Send + Sync + Debug {
@@ -12,6 +12,9 @@ pub trait Monitor: Send + Sync + Debug {
 
     /// The place of this endpoint of an upstream. The same names give the same counters.
     fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<dyn EndpointMonitor>;
+
+    /// The place of the plugin of this name, where it runs in shadow. The same name gives the same counters.
+    fn shadow(&self, plugin: &str, phases: Phases) -> Arc<dyn ShadowMonitor>;
 }
 
 /// What happens at one listener.

@@ -56,6 +56,12 @@ pub(crate) const PLUGIN_MEMORY_BYTES: HostMetric =
     gauge("palisade_plugin_memory_bytes", "Linear memory of a plugin's instances.");
 pub(crate) const PLUGIN_INSTANCES: HostMetric = gauge("palisade_plugin_instances", "Live instances of a plugin.");
 pub(crate) const PLUGIN_LEASES: HostMetric = gauge("palisade_plugin_leases", "Exchanges that hold a plugin.");
+pub(crate) const PLUGIN_SHADOW_TOTAL: HostMetric =
+    counter("palisade_plugin_shadow_total", "What a plugin in shadow would have decided.");
+pub(crate) const PLUGIN_SHADOW_DISAGREEMENTS_TOTAL: HostMetric = counter(
+    "palisade_plugin_shadow_disagreements_total",
+    "What a plugin in shadow would have decided where the enforced plugins decided otherwise.",
+);
 
 /// All of the above.
 pub(crate) const ALL: &[HostMetric] = &[
@@ -79,4 +85,6 @@ pub(crate) const ALL: &[HostMetric] = &[
     PLUGIN_MEMORY_BYTES,
     PLUGIN_INSTANCES,
     PLUGIN_LEASES,
+    PLUGIN_SHADOW_TOTAL,
+    PLUGIN_SHADOW_DISAGREEMENTS_TOTAL,
 ];

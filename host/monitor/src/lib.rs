@@ -19,6 +19,7 @@ mod listener;
 mod names;
 mod plugin;
 mod registry;
+mod shadow;
 
 pub use access::AccessLog;
 pub use figures::{FailureFigures, PhaseFigures, PluginFigures};

@@ -1,6 +1,6 @@
 //! The one place where all of a host's metrics meet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,13 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use palisade_contract::metrics::Kind;
-use palisade_contract::{EndpointMonitor, ListenerMonitor, Monitor};
+use palisade_contract::{EndpointMonitor, ListenerMonitor, Monitor, Phases, ShadowMonitor};
 
 use crate::access::AccessLog;
 use crate::catalogue::{self, HostMetric};
 use crate::endpoint::EndpointMeters;
 use crate::listener::ListenerMeters;
 use crate::names::Names;
+use crate::shadow::{Samples, ShadowMeters};
 use crate::{PluginFigures, buckets};
 
 /// All metrics of one host, and its access log.
@@ -27,6 +28,8 @@ pub struct Registry {
     names: Mutex<Names>,
     /// The plugins that had figures at some time.
     reported: Mutex<BTreeSet<String>>,
+    /// What was logged of each plugin in shadow, by its name.
+    shadow_samples: Mutex<BTreeMap<String, Arc<Samples>>>,
     access: AccessLog,
 }
 
@@ -37,7 +40,8 @@ impl Registry {
         let recorder = buckets::recorder();
         let handle = recorder.handle();
         let names = Mutex::new(Names::new(catalogue::ALL));
-        let registry = Self { recorder, handle, names, reported: Mutex::default(), access };
+        let registry =
+            Self { recorder, handle, names, reported: Mutex::default(), shadow_samples: Mutex::default(), access };
         for metric in catalogue::ALL {
             registry.describe(metric.kind, metric.name, metric.help);
         }
@@ -125,6 +129,12 @@ impl Monitor for Registry {
 
     fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<dyn EndpointMonitor> {
         Arc::new(EndpointMeters::new(self, upstream, endpoint))
+    }
+
+    fn shadow(&self, plugin: &str, phases: Phases) -> Arc<dyn ShadowMonitor> {
+        let mut samples = self.shadow_samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let samples = samples.entry(plugin.to_owned()).or_default().clone();
+        Arc::new(ShadowMeters::new(self, plugin, phases, samples))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use palisade_config::{Action, Config};
+use palisade_config::{Action, ChainEntry, Config};
 use palisade_contract::{Monitor, Name, Names, Plugin};
 
 use crate::tls::{CertificateError, ServerTls};
@@ -116,8 +116,8 @@ impl Plan {
 
     /// The count of leases of each chain, with the plugins that are in it.
     pub(crate) fn chains(&self) -> impl Iterator<Item = CountedChain> {
-        let of = |chain: &[usize], leases: &Arc<AtomicUsize>| {
-            let plugins = chain.iter().filter_map(|plugin| self.plugins.get(*plugin));
+        let of = |chain: &[ChainEntry], leases: &Arc<AtomicUsize>| {
+            let plugins = chain.iter().filter_map(|entry| self.plugins.get(entry.plugin));
             CountedChain { plugins: plugins.map(|plugin| plugin.name().to_owned()).collect(), leases: leases.clone() }
         };
         self.listeners.iter().flat_map(move |listener| {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use palisade_contract::{Chain, Filter, Plugin, WorkerServices};
+use palisade_config::{ChainEntry, ChainMode};
+use palisade_contract::{Chain, Entry, Filter, Plugin, WorkerServices};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -160,10 +161,9 @@ impl Serving {
     }
 
     fn site(&self, listener: &ListenerPlan, plan: &Plan, before: Option<Rc<Site>>) -> Rc<Site> {
-        let chain = |plugins: &[usize], leases: &Arc<AtomicUsize>| {
-            let filters = plugins.iter().filter_map(|plugin| self.plugins.get(*plugin));
-            let filters: Vec<Rc<dyn Filter>> = filters.map(|(_, filter)| filter.clone()).collect();
-            Chain::counted(&filters, leases.clone())
+        let chain = |entries: &[ChainEntry], leases: &Arc<AtomicUsize>| {
+            let entries: Vec<Entry> = entries.iter().filter_map(|entry| self.entry(*entry, plan)).collect();
+            Chain::counted(&entries, leases.clone())
         };
         let way = |route: &RoutePlan| {
             let pools = self.pools.get(route.config.upstream)?.clone();
@@ -184,6 +184,16 @@ impl Serving {
             routes: Routes::new(&routes),
             ways: listener.routes.iter().filter_map(way).collect(),
         })
+    }
+
+    /// A plugin's place in a chain, on this worker.
+    fn entry(&self, ChainEntry { plugin, mode }: ChainEntry, plan: &Plan) -> Option<Entry> {
+        let (_, filter) = self.plugins.get(plugin)?;
+        let shadow = match mode {
+            ChainMode::Enforce => None,
+            ChainMode::Shadow => Some(plan.monitor.shadow(filter.name(), filter.phases())),
+        };
+        Some(Entry { filter: filter.clone(), shadow })
     }
 
     fn accept(&mut self, id: SocketId, socket: Rc<TcpListener>, listening: Rc<Listening>) -> Accepting {

@@ -90,6 +90,16 @@ fn a_chain_names_plugins_each_once() {
              digits or hyphens, such as \"web-1\"",
         ],
     );
+    let chain = "chain = [\"edge\", { plugin = \"edge\", mode = \"shadow\" }, { mode = \"shade\", plugins = 1 }]";
+    check(
+        &(plugin.to_owned() + &listener(&format!("{bind}\n{chain}"))),
+        &[
+            "7:29: listener[0].chain[1].plugin: \"edge\" is listener[0].chain[0] already",
+            "7:56: listener[0].chain[2].plugin: is missing: an entry of a chain needs it",
+            "7:65: listener[0].chain[2].mode: \"shade\" is not a mode: expected \"enforce\" or \"shadow\"",
+            "7:74: listener[0].chain[2].plugins: is not a key of an entry of a chain: did you mean \"plugin\"?",
+        ],
+    );
 }
 
 #[test]

@@ -97,14 +97,14 @@ impl Pools {
                 .map(|(index, endpoint)| endpoint.candidate(outcome_of(index).unwrap_or(Outcome::Untried))),
         );
         let request = PickRequest { upstream: self.upstream.name, version: self.upstream.version, attempt };
+        let host = || pick(&candidates, &self.random).map_or(Pick::None, Pick::Endpoint);
         let picked = match asked.record.lease() {
-            Some(lease) => lease.pick(asked.exchange, &request, &candidates),
-            None => Ok(None),
+            Some(lease) => lease.pick(asked.exchange, &request, &candidates, host),
+            None => Ok(host()),
         };
         let chosen = match picked {
-            Ok(Some(Pick::Endpoint(index))) => Ok(index),
-            Ok(Some(Pick::None)) => Err(RequestError::NoEndpoint),
-            Ok(None) => pick(&candidates, &self.random).ok_or(RequestError::NoEndpoint),
+            Ok(Pick::Endpoint(index)) => Ok(index),
+            Ok(Pick::None) => Err(RequestError::NoEndpoint),
             Err(plugin) => {
                 asked.record.decided_by(plugin.clone());
                 Err(RequestError::Plugin(plugin))
