@@ -20,4 +20,5 @@ mod plugins;
 mod promises;
 mod semantics;
 mod shadow;
+mod signatures;
 mod tls;

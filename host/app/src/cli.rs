@@ -1,12 +1,14 @@
 //! The command line.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use palisade_config::{Config, ReadError};
 
-use crate::{Host, certificate, inspect, logging, plugins};
+use crate::plugin_command::PluginCommand;
+use crate::{Host, certificate, logging, plugins};
 
 /// One small binary that runs sandboxed plugins on every request.
 #[derive(Debug, Parser)]
@@ -22,7 +24,7 @@ pub enum Command {
         /// The configuration.
         file: PathBuf,
     },
-    /// Looks at plugin files.
+    /// Looks at plugin files, and signs them.
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Makes a development authority and a certificate signed by it. Not for production.
@@ -36,32 +38,22 @@ pub enum Command {
     },
 }
 
-/// What can be done with a plugin file without a host.
-#[derive(Debug, clap::Subcommand)]
-pub enum PluginCommand {
-    /// Prints what a plugin is: name, version, contract, phases, the capabilities it asks for, the schema of its settings.
-    Inspect {
-        /// The plugin's `.wasm` file.
-        file: PathBuf,
-    },
-}
-
 impl Command {
-    /// Carries the command out.
+    /// Carries the command out, and says how the process is to end.
     ///
     /// # Errors
     /// Everything that was found wrong, in lines for the operator.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Run { file } => run(&file),
-            Self::Check { file } => check(&file),
-            Self::Plugin(PluginCommand::Inspect { file }) => inspect::print(&file),
+            Self::Run { file } => run(&file)?,
+            Self::Check { file } => check(&file)?,
+            Self::Plugin(command) => return command.run(),
             Self::Certificate { names, out } => {
                 let files = certificate::make(&names, &out)?;
                 println!("{}\n{}\n{}", files.authority.display(), files.chain.display(), files.key.display());
-                Ok(())
             }
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn as_json(state: &State) -> Value {
             Ok(manifest) => (Some(&manifest.sha256), None),
             Err(error) => (None, Some(error)),
         };
-        json!({ "file": file.path, "module": file.module, "sha256": sha256, "error": error })
+        json!({ "file": file.path, "module": file.module, "sha256": sha256, "signed_by": file.signed_by, "error": error })
     });
     json!({ "plugins": plugins.collect::<Vec<_>>(), "files": files.collect::<Vec<_>>() })
 }

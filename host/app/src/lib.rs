@@ -10,9 +10,9 @@ mod chains;
 pub mod cli;
 mod figures;
 mod host;
-mod inspect;
 mod logging;
 mod memory;
+mod plugin_command;
 mod plugins;
 
 pub use host::{Host, HostError};

@@ -40,7 +40,7 @@ impl Plugins {
         let cache = config.cache_dir.clone().unwrap_or_else(|| default_cache(folder));
         let options = Options { stack_bytes: config.engine.stack_bytes, cache: Some(cache) };
         let engine = Engine::new(&options, services)?;
-        let library = Library::load(&engine, folder, &config.plugins)
+        let library = Library::load(&engine, folder, &config.trusted_keys, &config.plugins)
             .with_context(|| format!("cannot read the folder of plugins, {}", folder.display()))?;
         crate::memory::give_back();
         let (found, compiled) = engine.cache_counts();

@@ -8,10 +8,11 @@ use std::{
 };
 
 use crate::{
-    Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, Upstream, file_path,
+    Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, TrustedKeys, Upstream, file_path,
     reference::References,
     scope::Scope,
     text::{self, Form, Report, Seen, Table, Value},
+    trusted_key,
 };
 
 /// Everything that a config file says, checked and with defaults filled in.
@@ -26,6 +27,8 @@ pub struct Config {
     pub plugins_dir: Option<PathBuf>,
     /// Where compiled plugins are kept; by default the app chooses.
     pub cache_dir: Option<PathBuf>,
+    /// The keys of which one must have signed each plugin file; without any, files need no signature.
+    pub trusted_keys: TrustedKeys,
     /// Worker threads, at most 256; by default one for each core.
     pub workers: Option<NonZeroUsize>,
     /// What the log holds.
@@ -116,6 +119,7 @@ fn not_utf8(bytes: &[u8], at: usize, file: &Path) -> Problems {
 fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
     let plugins_dir = root.optional("plugins_dir", file_path::read);
     let cache_dir = root.optional("cache_dir", file_path::read);
+    let trusted_keys = root.or("trusted_keys", TrustedKeys::default(), trusted_key::read);
     let workers = root.optional("workers", |value| value.whole(1..=256).and_then(NonZeroUsize::new));
     let log = root.or("log", Log::default(), |value| Log::read(&value));
     let shutdown = root.or("shutdown", Shutdown::default(), |value| Shutdown::read(&value));
@@ -141,6 +145,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         file: file.to_owned(),
         plugins_dir,
         cache_dir,
+        trusted_keys,
         workers,
         log,
         admin,

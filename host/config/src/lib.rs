@@ -31,6 +31,7 @@ mod shutdown;
 mod size;
 mod text;
 mod tls;
+mod trusted_key;
 mod upstream;
 
 pub use admin::Admin;
@@ -44,6 +45,7 @@ pub use listener::{Action, HttpVersions, Listener};
 pub use listener_limits::ListenerLimits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use palisade_contract::OnError;
+pub use palisade_signature::{TrustedKey, TrustedKeys};
 pub use plugin::{Capability, Plugin, PluginLimits};
 pub use problem::{Problem, Problems};
 pub use route::Route;

@@ -25,6 +25,7 @@ fn its_other_examples_are_one_config_together() {
 fn it_has_a_row_for_every_key_and_no_other() {
     let tables = ["log", "shutdown", "engine", "plugin", "upstream", "listener", "admin"];
     check("## Top level", "zzzzzzzz = 1", &tables);
+    check("### A trusted key", "trusted_keys = [{ zzzzzzzz = 1 }]", &[]);
     check("## `[log]`", "log.zzzzzzzz = 1", &[]);
     check("## `[admin]`", "admin.zzzzzzzz = 1", &[]);
     check("## `[shutdown]`", "shutdown.zzzzzzzz = 1", &[]);

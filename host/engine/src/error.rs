@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use palisade_config::Capability;
 use palisade_contract::Phases;
+use palisade_signature::Distrust;
 
 use crate::manifest::ABI;
 
@@ -31,11 +32,15 @@ pub enum Reason {
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
     Read(std::io::Error),
+    /// What lies beside it as its signature cannot be read.
+    #[error("cannot read its signature: {0}")]
+    ReadSignature(std::io::Error),
+    /// Keys are trusted, and none of them vouches for it.
+    #[error(transparent)]
+    Distrusted(#[from] Distrust),
     /// The file is larger than any plugin.
-    #[error("the file has {bytes} bytes, more than the {max} that a plugin may have")]
+    #[error("the file has more than the {max} bytes that a plugin may have")]
     TooLarge {
-        /// Its size.
-        bytes: usize,
         /// The limit.
         max: usize,
     },

@@ -30,6 +30,7 @@ mod manifest;
 mod meters;
 mod module;
 mod plugin;
+mod plugin_file;
 mod pool;
 mod runtime;
 mod source;
@@ -41,8 +42,9 @@ pub use library::{File, Library};
 pub use manifest::{ABI, About, Form, Manifest};
 pub use module::Module;
 /// How a plugin is configured: what an embedder writes in Rust and the host reads from its config file.
-pub use palisade_config::{Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits};
+pub use palisade_config::{Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits, TrustedKey, TrustedKeys};
 pub use plugin::Plugin;
+pub use plugin_file::PluginFile;
 pub use runtime::{Engine, EngineError, Options};
 pub use state::Services;
 pub use stats::{FailureKind, PhaseFigures, Stats};

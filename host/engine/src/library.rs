@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
-use crate::manifest::FILE_BYTES_MAX;
-use crate::{Engine, LoadError, Manifest, Module, Plugin, Reason};
+use palisade_config::TrustedKeys;
+
+use crate::{Engine, LoadError, Manifest, Module, Plugin, PluginFile, Reason};
 
 /// Every plugin file of a folder, and every configured plugin. One bad file is one error about that file.
 #[derive(Debug)]
@@ -28,38 +29,51 @@ pub struct File {
     pub module: String,
     /// Where it is.
     pub path: PathBuf,
+    /// The name of the trusted key that signed it; none where no key is asked for, or it is not believed.
+    pub signed_by: Option<String>,
     /// What it says of itself, or what is wrong with it.
     pub manifest: Result<Manifest, String>,
 }
 
 impl Library {
-    /// Loads every `.wasm` of the folder and configures the plugins, on as many threads as the machine has cores.
+    /// Loads every `.wasm` of the folder that these keys have signed, if there are any, and configures the plugins, on as
+    /// many threads as the machine has cores.
     ///
     /// # Errors
     /// The folder cannot be read. What is wrong with single files is in the result.
-    pub fn load(engine: &Engine, folder: &Path, configs: &[palisade_config::Plugin]) -> std::io::Result<Self> {
+    pub fn load(
+        engine: &Engine,
+        folder: &Path,
+        trusted: &TrustedKeys,
+        configs: &[palisade_config::Plugin],
+    ) -> std::io::Result<Self> {
         let found = files(folder)?;
+        let load = |path: &Path| {
+            let PluginFile { bytes, signed_by } = PluginFile::read(path, trusted, engine.services.clock.wall())?;
+            Ok(Loaded { module: Module::new(engine, &bytes)?, signed_by })
+        };
         let stack_bytes = engine.stack_bytes + LOADER_STACK_BYTES;
         let modules = in_parallel(stack_bytes, &found, |(module, path)| {
-            let loaded = contained(|| Module::new(engine, &read(path)?));
+            let loaded = contained(|| load(path));
             (module.clone(), loaded)
         });
-        let modules: BTreeMap<String, Result<Module, Reason>> = modules.into_iter().collect();
+        let modules: BTreeMap<String, Result<Loaded, Reason>> = modules.into_iter().collect();
         let plugins = in_parallel(stack_bytes, configs, |config| {
             let file = folder.join(format!("{}.wasm", config.module));
             let plugin = contained(|| match modules.get(&config.module) {
-                Some(Ok(module)) => Plugin::new(engine, module, config),
+                Some(Ok(loaded)) => Plugin::new(engine, &loaded.module, config),
                 // The reason is told once for each plugin of the file, so it is found again rather than shared.
-                Some(Err(_)) => Plugin::new(engine, &Module::new(engine, &read(&file)?)?, config),
+                Some(Err(_)) => Plugin::new(engine, &load(&file)?.module, config),
                 None => Err(Reason::Missing),
             });
             let known = modules.get(&config.module).and_then(|module| module.as_ref().ok());
-            let phases = known.map(|module| module.manifest().phases);
+            let phases = known.map(|loaded| loaded.module.manifest().phases);
             plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, phases, reason })
         });
         let files = found.into_iter().map(|(module, path)| File {
+            signed_by: modules.get(&module).and_then(|loaded| loaded.as_ref().ok()?.signed_by.clone()),
             manifest: match modules.get(&module) {
-                Some(Ok(loaded)) => Ok(loaded.manifest().clone()),
+                Some(Ok(loaded)) => Ok(loaded.module.manifest().clone()),
                 Some(Err(reason)) => Err(reason.to_string()),
                 None => Err("was not looked at".into()),
             },
@@ -70,17 +84,14 @@ impl Library {
     }
 }
 
+/// A file that became a module.
+struct Loaded {
+    module: Module,
+    signed_by: Option<String>,
+}
+
 /// Stack of a loading thread beside what guests may use: the compiler's.
 const LOADER_STACK_BYTES: usize = 4 << 20;
-
-/// The whole file, unless it is larger than any plugin.
-fn read(file: &Path) -> Result<Vec<u8>, Reason> {
-    let bytes = usize::try_from(fs::metadata(file)?.len()).unwrap_or(usize::MAX);
-    if bytes > FILE_BYTES_MAX {
-        return Err(Reason::TooLarge { bytes, max: FILE_BYTES_MAX });
-    }
-    Ok(fs::read(file)?)
-}
 
 /// Loading runs a compiler, and what turns modules into components, over bytes that anyone may have made. Where one of
 /// these panics, it is that file's error and no one else's.

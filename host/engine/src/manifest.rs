@@ -73,7 +73,7 @@ impl Manifest {
     /// It is not WebAssembly, it is cut off, it speaks another version of the contract, or it imports what no host gives.
     pub fn read(bytes: &[u8]) -> Result<Self, Reason> {
         if bytes.len() > FILE_BYTES_MAX {
-            return Err(Reason::TooLarge { bytes: bytes.len(), max: FILE_BYTES_MAX });
+            return Err(Reason::TooLarge { max: FILE_BYTES_MAX });
         }
         if !bytes.starts_with(b"\0asm") {
             return Err(Reason::NotWasm { found: beginning(bytes) });

@@ -137,6 +137,25 @@ async fn a_capability_is_given_only_where_it_is_granted() {
 }
 
 #[tokio::test]
+async fn a_grant_that_is_taken_back_keeps_exactly_that_plugin_from_loading() {
+    let plugins = ["one", "two", "three"];
+    for ungranted in [None, Some("two")] {
+        let site = plugins.iter().fold(site_of(&[], Form::Module), |site, name| {
+            let route = json!({ "path": format!("/{name}"), "chain": [name] });
+            site.plugin(name, "counts", json!({})).route(route)
+        });
+        let site = ungranted.iter().fold(site, |site, name| site.set(&format!("plugin.{name}.grant"), json!([])));
+        let site = site.start().await;
+        for name in plugins {
+            let (state, status) = if ungranted == Some(name) { ("failed", 503) } else { ("running", 200) };
+            assert_eq!(site.admin().plugin(name).await.state(), state, "{name}");
+            assert_eq!(site.get(&format!("/{name}")).await.status, status, "{name}");
+        }
+        assert_good(&mut site.connect(Http::H1).await).await;
+    }
+}
+
+#[tokio::test]
 async fn a_missing_file_is_closed_or_open_as_its_plugin_says() {
     for (on_error, status) in [(None, 503), (Some("closed"), 503), (Some("open"), 200)] {
         let mut ghost = json!({ "module": "ghost" });

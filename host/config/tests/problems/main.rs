@@ -6,4 +6,5 @@ mod listeners;
 mod plugins;
 mod routes;
 mod toml;
+mod trusted_keys;
 mod upstreams;

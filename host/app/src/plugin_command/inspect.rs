@@ -10,16 +10,19 @@ use palisade_contract::{Clock, Names, SystemClock};
 use palisade_engine::{Engine, Form, Manifest, Module, Options, Plugin, Services};
 use palisade_monitor::{AccessLog, Registry};
 
+use super::signature;
+
 /// Prints what a plugin file is. Its code runs only to tell its settings' schema, within the default limits.
 ///
 /// # Errors
 /// The file cannot be read or is no plugin.
-pub(crate) fn print(file: &Path) -> anyhow::Result<()> {
+pub(super) fn print(file: &Path) -> anyhow::Result<()> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let manifest = Manifest::read(&bytes).with_context(|| file.display().to_string())?;
     let schema = schema(&bytes).with_context(|| file.display().to_string())?;
     // A reader that wants only the first lines, such as `head`, is no failure.
-    let _ = std::io::stdout().write_all(format!("{}settings      {schema}\n", describe(&manifest)).as_bytes());
+    let lines = format!("{}signature     {}\nsettings      {schema}\n", describe(&manifest), signature::describe(file));
+    let _ = std::io::stdout().write_all(lines.as_bytes());
     Ok(())
 }
 
