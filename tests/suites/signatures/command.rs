@@ -80,11 +80,8 @@ async fn what_cannot_be_signed_or_verified_is_a_sentence() {
 }
 
 /// The command fails with this.
-#[track_caller]
-fn check(folder: &Folder, arguments: &str, sentence: &str) -> impl Future<Output = ()> {
-    async move {
-        let ended = plugin(folder, arguments).await;
-        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments}");
-        assert!(ended.stderr.contains(sentence), "{arguments}: {}", ended.stderr);
-    }
+async fn check(folder: &Folder, arguments: &str, sentence: &str) {
+    let ended = plugin(folder, arguments).await;
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{arguments}");
+    assert!(ended.stderr.contains(sentence), "{arguments}: {}", ended.stderr);
 }

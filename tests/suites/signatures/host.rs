@@ -18,7 +18,7 @@ struct Drop {
 fn drops(release: &SecretKey, old: &SecretKey) -> Vec<Drop> {
     let bytes = bytes_of("tag", Form::Module);
     let (release_id, old_id) = (release.public().id(), old.public().id());
-    let stranger = SecretKey::generate().unwrap();
+    let stranger = SecretKey::generate().expect("random numbers");
     let drop = |name, signature: Option<String>, reason: Option<String>| Drop {
         name,
         bytes: bytes.clone(),
@@ -85,7 +85,7 @@ fn unguarded_site_of(drops: &[Drop]) -> Site {
 }
 
 fn keys() -> [SecretKey; 2] {
-    [(); 2].map(|()| SecretKey::generate().unwrap())
+    [(); 2].map(|()| SecretKey::generate().expect("random numbers"))
 }
 
 #[tokio::test]
@@ -128,7 +128,8 @@ async fn a_check_says_the_same_of_every_file() {
     let mut expected: Vec<String> = expected.collect();
     let mut found: Vec<String> = ended.stderr.lines().map(str::to_owned).collect();
     assert_eq!(found.pop(), Some(format!("{} problems in palisade.toml", expected.len())), "{}", ended.stderr);
-    (expected.sort(), found.sort());
+    expected.sort();
+    found.sort();
     assert_eq!((ended.code, found), (Some(1), expected));
 }
 
