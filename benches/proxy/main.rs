@@ -33,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
     if std::env::args().nth(1).is_some_and(|word| word == host::COMMAND) {
-        return palisade::cli::Command::parse_from(std::env::args().skip(1)).run();
+        return palisade::cli::Command::parse_from(std::env::args().skip(1)).run().map(drop);
     }
     let options = Options::from_words(std::env::args().skip(1))?;
     let setup = Setup::new(&Artifacts::with_plugins()?, options.binary.as_deref())?;
