@@ -21,6 +21,21 @@ pub(crate) fn timeout(value: Value<'_>) -> Option<Duration> {
     read(&value, TIMEOUT)
 }
 
+/// Reads a timeout of 1 ms to 24 h.
+pub(crate) fn long(value: Value<'_>) -> Option<Duration> {
+    read(&value, *TIMEOUT.start()..=DAY)
+}
+
+/// Reads a timeout of 1 ms to 24 h, or `off`, which is ten years.
+pub(crate) fn patience(value: Value<'_>) -> Option<Duration> {
+    if value.raw().as_str() == Some("off") { Some(OFF) } else { long(value) }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// Longer than any process runs, and short enough to be added to any time.
+const OFF: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
 /// A number too large for a `Duration` is the longest one, which no range contains.
 fn parse(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{duration, size, text::Value};
 
-/// What the clients of a listener may use. Every timeout is 1 ms to 1 h.
+/// What the clients of a listener may use. Every timeout is 1 ms to 1 h, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerLimits {
     /// Bytes of a request's head: 8 KiB to 1 MiB.
@@ -15,7 +15,7 @@ pub struct ListenerLimits {
     pub target_bytes: usize,
     /// From the first byte of a head until its last.
     pub header_timeout: Duration,
-    /// How long a body, either way, may make no progress.
+    /// How long a body, either way, may make no progress: 1 ms to 24 h, or ten years for `off`.
     pub body_timeout: Duration,
     /// How long a connection may be without a request.
     pub idle_timeout: Duration,
@@ -57,7 +57,7 @@ impl ListenerLimits {
             headers: table.or("headers", default.headers, |value| value.whole(1..=1_000)),
             target_bytes: table.or("target_bytes", default.target_bytes, |value| target_bytes(&value, header_bytes)),
             header_timeout: table.or("header_timeout", default.header_timeout, duration::timeout),
-            body_timeout: table.or("body_timeout", default.body_timeout, duration::timeout),
+            body_timeout: table.or("body_timeout", default.body_timeout, duration::patience),
             idle_timeout: table.or("idle_timeout", default.idle_timeout, duration::timeout),
             handshake_timeout: table.or("handshake_timeout", default.handshake_timeout, duration::timeout),
             connections: table.or("connections", default.connections, |value| value.whole(1..=1_000_000)),

@@ -1,7 +1,7 @@
 //! Which requests of a listener go to which upstream.
 
 use crate::{
-    ChainEntry, HostPattern, name,
+    ChainEntry, HostPattern, Streams, name,
     scope::Scope,
     text::{Form, Seen, Value},
 };
@@ -20,6 +20,8 @@ pub struct Route {
     pub upstream: usize,
     /// In order: the route's own chain, or else the listener's.
     pub chain: Vec<ChainEntry>,
+    /// What exchanges may do that last.
+    pub streams: Streams,
 }
 
 /// What the routes of one listener share while they are read.
@@ -43,6 +45,7 @@ impl Route {
         let path = table.or("path", "/".to_owned(), path);
         let upstream = table.required("upstream", |value| scope.upstreams.find(&value));
         let chain = table.optional("chain", |value| scope.chain(&value));
+        let streams = Streams::read(&mut table);
         table.finish();
         routes.take(value, &hosts, &path);
         Some(Self {
@@ -51,6 +54,7 @@ impl Route {
             path,
             upstream: upstream?,
             chain: chain.unwrap_or_else(|| routes.chain.to_vec()),
+            streams,
         })
     }
 }

@@ -16,18 +16,22 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// How connections are encrypted; `None` is plain HTTP.
     pub tls: Option<UpstreamTls>,
+    /// What endpoints are spoken to in.
+    pub protocol: UpstreamProtocol,
     /// From the first packet until the connection can be used, TLS included.
     pub connect_timeout: Duration,
     /// From the end of the request until the head of the response.
     pub response_timeout: Duration,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
-    /// How long a body, either way, may make no progress.
+    /// How long a body, either way, may make no progress: 1 ms to 24 h, or ten years for `off`.
     pub body_timeout: Duration,
     /// Unused connections kept for each endpoint and worker: 0 to 10,000.
     pub idle_connections: usize,
     /// Connections for each endpoint and worker: 1 to 1,000,000.
     pub connections: usize,
+    /// Requests at a time on one HTTP/2 connection, if the endpoint allows as many: 1 to 1,000.
+    pub streams: usize,
 }
 
 impl Upstream {
@@ -36,24 +40,51 @@ impl Upstream {
         let says_tls = table.has("tls");
         let endpoints = table.required("endpoints", |value| endpoints(&value, says_tls));
         let tls = table.optional("tls", |value| UpstreamTls::read(&value));
+        let protocol = table.optional("protocol", |value| UpstreamProtocol::read(&value, says_tls));
         let connect_timeout = table.or("connect_timeout", Duration::from_secs(5), duration::timeout);
         let response_timeout = table.or("response_timeout", Duration::from_secs(60), duration::timeout);
         let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), duration::timeout);
-        let body_timeout = table.or("body_timeout", Duration::from_secs(60), duration::timeout);
+        let body_timeout = table.or("body_timeout", Duration::from_secs(60), duration::patience);
         let idle_connections = table.or("idle_connections", 64, |value| value.whole(0..=10_000));
         let connections = table.or("connections", 1_024, |value| value.whole(1..=1_000_000));
+        let streams = table.or("streams", 100, |value| value.whole(1..=1_000));
         table.finish();
         Some(Self {
             name: name.to_owned(),
             endpoints: endpoints?,
             tls,
+            protocol: protocol.unwrap_or(UpstreamProtocol::Http1),
             connect_timeout,
             response_timeout,
             idle_timeout,
             body_timeout,
             idle_connections,
             connections,
+            streams,
         })
+    }
+}
+
+/// What endpoints are spoken to in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: agreed on within TLS, known beforehand without it (RFC 9113, section 3.3).
+    Http2,
+    /// Within TLS, HTTP/2 where the endpoint chooses it, and else HTTP/1.1.
+    Auto,
+}
+
+impl UpstreamProtocol {
+    fn read(value: &Value<'_>, says_tls: bool) -> Option<Self> {
+        let choices = [("h1", Self::Http1), ("h2", Self::Http2), ("auto", Self::Auto)];
+        let protocol = value.choice("a protocol", &choices)?;
+        if protocol == Self::Auto && !says_tls {
+            return value
+                .refuse("\"auto\" is agreed on within TLS: expected \"h1\" or \"h2\" on an upstream without it");
+        }
+        Some(protocol)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 use palisade_config::{
     Action, Admin, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine, HostPattern,
     HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin,
-    PluginLimits, ReadError, Route, Shutdown, TlsVersion, Upstream, UpstreamTls,
+    PluginLimits, ReadError, Route, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -18,20 +18,32 @@ fn what_the_text_leaves_out_has_its_default() {
     assert_eq!((config.log, config.shutdown, config.engine), (Log::default(), Shutdown::default(), Engine::default()));
     let [upstream] = config.upstreams.as_slice() else { panic!("{:?}", config.upstreams) };
     let [listener] = config.listeners.as_slice() else { panic!("{:?}", config.listeners) };
-    let route =
-        Route { name: "public/0".to_owned(), hosts: Vec::new(), path: "/".to_owned(), upstream: 0, chain: Vec::new() };
+    let route = Route {
+        name: "public/0".to_owned(),
+        hosts: Vec::new(),
+        path: "/".to_owned(),
+        upstream: 0,
+        chain: Vec::new(),
+        streams: Streams {
+            upgrades: vec!["websocket".to_owned()],
+            tunnel_timeout: Duration::from_secs(3_600),
+            body_timeout: None,
+        },
+    };
     assert_eq!(
         upstream,
         &Upstream {
             name: "web".to_owned(),
             endpoints: vec![Endpoint { address: address("127.0.0.1:80"), weight: 1, zone: None }],
             tls: None,
+            protocol: UpstreamProtocol::Http1,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(60),
             idle_connections: 64,
             connections: 1_024,
+            streams: 100,
         }
     );
     assert_eq!(
@@ -148,15 +160,17 @@ fn every_key_is_read_for_upstreams() {
                 server_name: "web.internal".to_owned(),
                 certificate: Some(CertificateFiles { chain: "conf/host.pem".into(), key: "/keys/host.key".into() }),
             }),
+            protocol: UpstreamProtocol::Auto,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(90),
             body_timeout: Duration::from_millis(500),
             idle_connections: 0,
             connections: 10,
+            streams: 20,
         }
     );
-    assert_eq!((plain.name.as_str(), &plain.tls), ("plain", &None));
+    assert_eq!((plain.name.as_str(), &plain.tls, plain.protocol), ("plain", &None, UpstreamProtocol::Http2));
 }
 
 #[test]
@@ -216,13 +230,19 @@ fn every_key_is_read_for_routes() {
                 path: "/api".to_owned(),
                 upstream: 0,
                 chain: vec![enforced(1)],
+                streams: Streams {
+                    upgrades: vec!["websocket".to_owned(), "SPDY/3.1".to_owned()],
+                    tunnel_timeout: Duration::from_secs(600),
+                    body_timeout: Some(Duration::from_secs(10 * 365 * 24 * 3_600)),
+                },
             },
             Route {
                 name: "public/1".to_owned(),
                 hosts: Vec::new(),
                 path: "/".to_owned(),
                 upstream: 1,
-                chain: vec![enforced(0), in_shadow(1)]
+                chain: vec![enforced(0), in_shadow(1)],
+                streams: Streams { upgrades: Vec::new(), ..Streams::default() },
             },
         ]
     );

@@ -85,3 +85,27 @@ fn no_two_routes_are_for_the_same_requests() {
         ],
     );
 }
+
+#[test]
+fn a_routes_upgrades_are_protocols_that_can_be_passed_on() {
+    let form = "is not a protocol: expected a name, and maybe a version, such as \"websocket\"";
+    let rows = [
+        ("a b", form),
+        ("", form),
+        ("h2c", "is between a client and its next hop, and is never passed on"),
+        ("HTTP/2.0", "is between a client and its next hop, and is never passed on"),
+        ("TLS/1.0", "is between a client and its next hop, and is never passed on"),
+    ];
+    for (protocol, message) in rows {
+        let row = format!("6:13: listener[0].route[0].upgrades[0]: \"{protocol}\" {message}");
+        check(&route(&format!("upgrades = [\"{protocol}\"]")), &[&row]);
+    }
+    check(
+        &route("upgrades = [\"websocket\", \"WebSocket\"]"),
+        &["6:26: listener[0].route[0].upgrades[1]: \"WebSocket\" is listener[0].route[0].upgrades[0] already"],
+    );
+    check(
+        &route("tunnel_timeout = \"0s\""),
+        &["6:18: listener[0].route[0].tunnel_timeout: \"0s\" is out of range: expected 1ms to 24h"],
+    );
+}

@@ -87,8 +87,29 @@ fn an_upstream_has_tls_limits_and_timeouts() {
              \"500ms\" or \"10s\"",
             "7:20: upstream.web.idle_connections: 10001 is out of range: expected 0 to 10000",
             "8:15: upstream.web.connections: 0 is out of range: expected 1 to 1000000",
-            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, tls, connect_timeout, \
-             response_timeout, idle_timeout, body_timeout, idle_connections or connections",
+            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, tls, protocol, connect_timeout, \
+             response_timeout, idle_timeout, body_timeout, idle_connections, connections or streams",
+        ],
+    );
+}
+
+#[test]
+fn a_protocol_is_one_that_the_upstream_can_agree_on() {
+    let plain = |protocol: &str| upstream(&format!("protocol = {protocol}\nendpoints = [\"127.0.0.1:80\"]"));
+    check(
+        &plain("\"h3\""),
+        &["2:12: upstream.web.protocol: \"h3\" is not a protocol: expected \"h1\", \"h2\" or \"auto\""],
+    );
+    check(
+        &plain("\"auto\""),
+        &["2:12: upstream.web.protocol: \"auto\" is agreed on within TLS: expected \"h1\" or \"h2\" on an upstream \
+           without it"],
+    );
+    check(
+        &upstream("streams = 0\nbody_timeout = \"25h\"\nendpoints = [\"127.0.0.1:80\"]"),
+        &[
+            "2:11: upstream.web.streams: 0 is out of range: expected 1 to 1000",
+            "3:16: upstream.web.body_timeout: \"25h\" is out of range: expected 1ms to 24h",
         ],
     );
 }
