@@ -19,6 +19,16 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.is_ok() && self.0.flush().await.is_ok()
     }
 
+    /// A side to read and a side to write, at the same time.
+    #[must_use]
+    pub fn split(self) -> (Self, Self) {
+        let (reading, writing) = tokio::io::split(self.0);
+        (
+            Self::new(tokio::io::join(reading, tokio::io::sink())),
+            Self::new(tokio::io::join(tokio::io::empty(), writing)),
+        )
+    }
+
     /// Says that nothing more will be sent.
     pub async fn finish(&mut self) {
         let _ = self.0.shutdown().await;

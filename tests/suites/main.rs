@@ -22,3 +22,4 @@ mod semantics;
 mod shadow;
 mod signatures;
 mod tls;
+mod tunnels;

@@ -18,10 +18,14 @@ pub(crate) struct Activity {
     active: Cell<usize>,
     /// Of those, the ones of which a body waits for the client.
     awaiting_client: Cell<usize>,
+    /// How long a body may wait for the client: the longest that is allowed to any exchange under way.
+    patience: Cell<Option<Duration>>,
     /// The last time that a body moved, an exchange ended, or the connection was ready.
     moved: Cell<Instant>,
     /// The first byte after that, while no exchange is active: the beginning of a head.
     head_began: Cell<Option<Instant>>,
+    /// Bytes that came from an HTTP/1 client, ever.
+    received: Cell<u64>,
     /// The last exchange left some of its request's body unread.
     left_unread: Cell<bool>,
     /// A response broke off.
@@ -46,19 +50,27 @@ impl Activity {
         Rc::new(Self {
             active: Cell::new(0),
             awaiting_client: Cell::new(0),
+            patience: Cell::new(None),
             moved: Cell::new(Instant::now()),
             head_began: Cell::new(None),
+            received: Cell::new(0),
             left_unread: Cell::new(false),
             broke_off: Cell::new(false),
             ends_by_closing: Cell::new(false),
         })
     }
 
-    /// Bytes came from the client.
-    pub(crate) fn bytes_came(&self) {
+    /// So many bytes came from the client.
+    pub(crate) fn bytes_came(&self, bytes: usize) {
+        self.received.set(self.received.get().wrapping_add(u64::try_from(bytes).unwrap_or_default()));
         if self.active.get() == 0 && self.head_began.get().is_none() {
             self.head_began.set(Some(Instant::now()));
         }
+    }
+
+    /// Bytes that came from the client up to now.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.get()
     }
 
     /// A head is complete. The exchange lasts until the guard is dropped.
@@ -85,8 +97,9 @@ impl Activity {
         self.broke_off.get() && self.ends_by_closing.get()
     }
 
-    /// What is to be done at this moment.
-    pub(crate) fn verdict(&self, limits: &ListenerLimits, now: Instant) -> Verdict {
+    /// What is to be done at this moment. `patience_min` is the least that [`ActiveExchange::patience`] can be told.
+    pub(crate) fn verdict(&self, limits: &ListenerLimits, patience_min: Duration, now: Instant) -> Verdict {
+        let shortest = patience_min.min(limits.header_timeout).min(limits.idle_timeout);
         let moved = self.moved.get();
         let (end, verdict) = if let Some(began) = self.head_began.get() {
             (began + limits.header_timeout, Verdict::Cut(Refusal::HeaderTimeout))
@@ -94,18 +107,14 @@ impl Activity {
             (moved + limits.idle_timeout, Verdict::Idle)
         } else if self.awaiting_client.get() == self.active.get() {
             // One stream that does not wait for the client keeps the connection.
-            (moved + limits.body_timeout, Verdict::Cut(Refusal::BodyTimeout))
+            (moved + self.patience.get().unwrap_or(limits.body_timeout), Verdict::Cut(Refusal::BodyTimeout))
         } else {
-            return Verdict::Wait(now + shortest(limits));
+            return Verdict::Wait(now + shortest);
         };
         // What happens meanwhile may start a shorter limit. No limit ends sooner than the shortest from now, so looking
         // again by then finds each one exactly at its end.
-        if now >= end { verdict } else { Verdict::Wait(end.min(now + shortest(limits))) }
+        if now >= end { verdict } else { Verdict::Wait(end.min(now + shortest)) }
     }
-}
-
-fn shortest(limits: &ListenerLimits) -> Duration {
-    limits.body_timeout.min(limits.header_timeout).min(limits.idle_timeout)
 }
 
 /// An exchange under way on its connection.
@@ -137,6 +146,12 @@ impl Waits {
 }
 
 impl ActiveExchange {
+    /// How long its bodies may wait for the client.
+    pub(crate) fn patience(&self, patience: Duration) {
+        let known = self.0.activity.patience.get();
+        self.0.activity.patience.set(Some(known.map_or(patience, |known| known.max(patience))));
+    }
+
     /// The place where one body of this exchange notes whom it waits for.
     pub(crate) fn body(&self) -> BodyActivity {
         BodyActivity { waits: self.0.clone(), awaits_client: false }
@@ -151,6 +166,9 @@ impl Drop for ActiveExchange {
             activity.awaiting_client.set(activity.awaiting_client.get().saturating_sub(1));
         }
         activity.active.set(activity.active.get().saturating_sub(1));
+        if activity.active.get() == 0 {
+            activity.patience.set(None);
+        }
         activity.moved.set(Instant::now());
     }
 }
@@ -224,14 +242,14 @@ mod tests {
     async fn a_connection_without_a_request_is_idle_and_a_begun_head_is_cut() {
         let activity = Activity::new();
         let start = Instant::now();
-        assert_eq!(activity.verdict(&limits(), start), Verdict::Wait(start + SECOND));
-        assert_eq!(activity.verdict(&limits(), start + 3 * SECOND), Verdict::Idle);
-        activity.bytes_came();
-        assert_eq!(activity.verdict(&limits(), start), Verdict::Wait(start + SECOND));
+        assert_eq!(activity.verdict(&limits(), SECOND, start), Verdict::Wait(start + SECOND));
+        assert_eq!(activity.verdict(&limits(), SECOND, start + 3 * SECOND), Verdict::Idle);
+        activity.bytes_came(1);
+        assert_eq!(activity.verdict(&limits(), SECOND, start), Verdict::Wait(start + SECOND));
         tokio::time::advance(SECOND / 2).await;
         // More bytes of the same head win no time.
-        activity.bytes_came();
-        assert_eq!(activity.verdict(&limits(), start + SECOND), Verdict::Cut(Refusal::HeaderTimeout));
+        activity.bytes_came(1);
+        assert_eq!(activity.verdict(&limits(), SECOND, start + SECOND), Verdict::Cut(Refusal::HeaderTimeout));
     }
 
     #[tokio::test(start_paused = true)]
@@ -242,15 +260,36 @@ mod tests {
         let (mut first, mut second) = (one.body(), two.body());
         first.awaits_client();
         // The other one waits for the upstream, which is no fault of the client's.
-        assert!(matches!(activity.verdict(&limits(), start + 60 * SECOND), Verdict::Wait(_)));
+        assert!(matches!(activity.verdict(&limits(), SECOND, start + 60 * SECOND), Verdict::Wait(_)));
         second.awaits_client();
-        assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
+        assert_eq!(activity.verdict(&limits(), SECOND, start + 2 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
         tokio::time::advance(SECOND).await;
         second.moved();
         second.awaits_client();
-        assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Wait(start + 3 * SECOND));
+        assert_eq!(activity.verdict(&limits(), SECOND, start + 2 * SECOND), Verdict::Wait(start + 3 * SECOND));
         drop((first, second, one, two));
-        assert_eq!(activity.verdict(&limits(), start + 4 * SECOND), Verdict::Idle);
+        assert_eq!(activity.verdict(&limits(), SECOND, start + 4 * SECOND), Verdict::Idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_patience_of_the_exchanges_under_way_counts() {
+        let activity = Activity::new();
+        let start = Instant::now();
+        let (one, two) = (activity.exchange(), activity.exchange());
+        let (mut first, mut second) = (one.body(), two.body());
+        one.patience(SECOND);
+        two.patience(20 * SECOND);
+        first.awaits_client();
+        second.awaits_client();
+        assert!(matches!(activity.verdict(&limits(), SECOND, start + 19 * SECOND), Verdict::Wait(_)));
+        assert_eq!(activity.verdict(&limits(), SECOND, start + 20 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
+        drop((first, second, one, two));
+        let three = activity.exchange();
+        three.body().awaits_client();
+        let mut third = three.body();
+        third.awaits_client();
+        three.patience(SECOND / 2);
+        assert_eq!(activity.verdict(&limits(), SECOND, start + SECOND / 2), Verdict::Cut(Refusal::BodyTimeout));
     }
 
     #[tokio::test(start_paused = true)]
@@ -261,13 +300,16 @@ mod tests {
         let (mut request, mut response) = (one.body(), one.body());
         request.awaits_client();
         response.awaits_client();
-        assert!(matches!(activity.verdict(&limits(), start + 60 * SECOND), Verdict::Wait(_)), "the other one does not");
+        assert!(
+            matches!(activity.verdict(&limits(), SECOND, start + 60 * SECOND), Verdict::Wait(_)),
+            "the other one does not"
+        );
         drop(two);
-        assert_eq!(activity.verdict(&limits(), start + 2 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
+        assert_eq!(activity.verdict(&limits(), SECOND, start + 2 * SECOND), Verdict::Cut(Refusal::BodyTimeout));
         // A request's body that outlives its exchange waits for nobody.
         drop((one, response));
         let _three = activity.exchange();
-        assert!(matches!(activity.verdict(&limits(), start + 60 * SECOND), Verdict::Wait(_)));
+        assert!(matches!(activity.verdict(&limits(), SECOND, start + 60 * SECOND), Verdict::Wait(_)));
         drop(request);
         assert_eq!(activity.awaiting_client.get(), 0);
     }

@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Verdict};
 use crate::io::{Abort, Watched};
-use crate::linger::linger;
+use crate::linger::{close_well, linger};
 use crate::serve::{Client, serve};
 use crate::site::{Listening, Site};
 
@@ -121,7 +121,7 @@ where
     let activity = Activity::new();
     let client = Rc::new(Client::new(connection, activity.clone()));
     let service = {
-        let listening = listening.clone();
+        let (listening, client) = (listening.clone(), client.clone());
         service_fn(move |request| serve(listening.site(), client.clone(), request))
     };
     // What HTTP itself is limited to stays as it was when the connection began.
@@ -129,35 +129,44 @@ where
     match speaks {
         Speaks::Http1 => {
             let stream = Watched::new(stream, activity.clone());
-            let served = http1::Builder::new()
+            let mut served = http1::Builder::new()
                 .max_headers(limits.headers)
                 .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
                 // The activity's timer keeps both limits on heads; two timers would be one too many.
                 .header_read_timeout(None)
                 .serve_connection(TokioIo::new(stream.clone()), service);
-            let ended = drive(listening, &activity, served, |served| served.graceful_shutdown(), drain).await;
+            let close = http1::Connection::graceful_shutdown;
+            let ended = drive(listening, &activity, Pin::new(&mut served), close, drain).await;
+            if let (Ok(()), Some(tunnel)) = (ended, client.tunnel.take()) {
+                tunnel.run(stream, &activity, served.into_parts().read_buf).await;
+                return Ok(());
+            }
             if activity.must_not_end_well() {
                 // RFC 9112, section 8.
                 stream.abort();
             } else if ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
                 linger(stream).await;
+            } else if ended.is_ok() && client.upgrade_offered.get() {
+                close_well(stream).await;
             }
             ended
         }
         // Not every byte of HTTP/2 belongs to a head: a stream of its own is not watched for when one began, and a head
         // that does not end is bounded by the idle limit.
         Speaks::Http2 => {
-            let served = http2::Builder::new(LocalExecutor)
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(limits.streams)
-                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-                .max_pending_accept_reset_streams(RESETS_MAX)
-                .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream), service);
-            drive(listening, &activity, served, |served| served.graceful_shutdown(), drain).await
+            let served = pin!(
+                http2::Builder::new(LocalExecutor)
+                    .timer(TokioTimer::new())
+                    .max_concurrent_streams(limits.streams)
+                    .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                    .max_pending_accept_reset_streams(RESETS_MAX)
+                    .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+                    .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                    .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                    .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+                    .serve_connection(TokioIo::new(stream), service)
+            );
+            drive(listening, &activity, served, http2::Connection::graceful_shutdown, drain).await
         }
     }
 }
@@ -170,14 +179,13 @@ const SMALLEST_BUFFER: usize = 8 << 10;
 async fn drive<C>(
     listening: &Listening,
     activity: &Activity,
-    served: C,
+    mut served: Pin<&mut C>,
     close: impl Fn(Pin<&mut C>),
     mut drain: watch::Receiver<bool>,
 ) -> Result<(), Refusal>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut served = pin!(served);
     // Looks at once, and then whenever a limit could have passed.
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
     let mut closing = false;
@@ -185,7 +193,7 @@ where
         tokio::select! {
             biased;
             ended = &mut served => return ended.or_else(|error| judge(&error)),
-            () = &mut timer => match activity.verdict(&listening.site().config.limits, Instant::now()) {
+            () = &mut timer => match verdict(activity, &listening.site()) {
                 Verdict::Wait(until) => timer.as_mut().reset(until),
                 Verdict::Cut(why) => return Err(why),
                 Verdict::Idle if closing => return Ok(()),
@@ -202,6 +210,10 @@ where
             }
         }
     }
+}
+
+fn verdict(activity: &Activity, site: &Site) -> Verdict {
+    activity.verdict(&site.config.limits, site.patience_min, Instant::now())
 }
 
 /// Whether the end of a connection is worth counting: clients that leave are not.

@@ -15,6 +15,9 @@ pub(crate) enum RequestError {
     /// A tunnel is asked for.
     #[error("CONNECT is not offered")]
     Connect,
+    /// An upgrade with a body: what of it belongs to which protocol could be read in two ways.
+    #[error("a request to upgrade has a body")]
+    UpgradeBody,
     /// A transfer coding that is not undone here (RFC 9112, section 6.1).
     #[error("the request's Transfer-Encoding is not chunked alone")]
     Coding,
@@ -77,7 +80,9 @@ impl RequestError {
     /// The status, and whose fault it was: the one place where both are decided.
     fn decided(&self) -> (StatusCode, Fault) {
         match self {
-            Self::Host | Self::Target | Self::Body | Self::ClientGone => (StatusCode::BAD_REQUEST, Fault::Client),
+            Self::Host | Self::Target | Self::UpgradeBody | Self::Body | Self::ClientGone => {
+                (StatusCode::BAD_REQUEST, Fault::Client)
+            }
             Self::Connect | Self::Coding => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Fault::Client),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, Fault::Client),

@@ -64,7 +64,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = into.filled().len();
         let read = Pin::new(&mut *this.stream.borrow_mut()).poll_read(context, into);
         if read.is_ready() && into.filled().len() > before {
-            this.activity.bytes_came();
+            this.activity.bytes_came(into.filled().len() - before);
         }
         read
     }

@@ -27,6 +27,7 @@ mod serving;
 mod site;
 mod sockets;
 mod tls;
+mod tunnel;
 mod upstream;
 mod worker;
 

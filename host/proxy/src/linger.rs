@@ -22,6 +22,12 @@ pub(crate) async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = tokio::time::timeout(LIMIT, discard).await;
 }
 
+/// Ends our side in good order, within TLS too.
+pub(crate) async fn close_well(mut stream: impl AsyncWrite + Unpin) {
+    // However it ends, the connection has ended.
+    let _ = tokio::time::timeout(LIMIT, stream.shutdown()).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

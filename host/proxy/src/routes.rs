@@ -138,6 +138,13 @@ mod tests {
     }
 
     fn route(hosts: Vec<HostPattern>, path: &str) -> Route {
-        Route { name: String::new(), hosts, path: path.into(), upstream: 0, chain: Vec::new() }
+        Route {
+            name: String::new(),
+            hosts,
+            path: path.into(),
+            upstream: 0,
+            chain: Vec::new(),
+            streams: Default::default(),
+        }
     }
 }

@@ -4,9 +4,12 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use palisade_contract::{
     Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead,
@@ -18,21 +21,31 @@ use crate::error::RequestError;
 use crate::hygiene::{self, Trust};
 use crate::record::Record;
 use crate::site::{Site, Way};
-use crate::upstream::{Answer, Asked};
+use crate::tunnel::Tunnel;
+use crate::upstream::{Answer, Asked, Switched};
 
 /// A client's connection, as its requests see it.
-#[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) activity: Rc<Activity>,
+    /// A request had an `Upgrade` field: hyper then leaves the end of the connection to us.
+    pub(crate) upgrade_offered: Cell<bool>,
+    /// What follows the answer that is on its way.
+    pub(crate) tunnel: Cell<Option<Box<Tunnel>>>,
     /// What was found for the plan of this generation.
     trust: Cell<(u64, Trust)>,
 }
 
 impl Client {
     pub(crate) fn new(connection: Connection, activity: Rc<Activity>) -> Self {
-        // No plan has the number zero.
-        Self { connection: Arc::new(connection), activity, trust: Cell::new((0, Trust::Stranger)) }
+        Self {
+            connection: Arc::new(connection),
+            activity,
+            upgrade_offered: Cell::new(false),
+            tunnel: Cell::new(None),
+            // No plan has the number zero.
+            trust: Cell::new((0, Trust::Stranger)),
+        }
     }
 
     /// What the peer is believed, found once for each plan.
@@ -47,6 +60,9 @@ impl Client {
     }
 }
 
+/// What goes out: a body, or none where a tunnel follows.
+pub(crate) type Outgoing = Either<ResponseBody, Empty<Bytes>>;
+
 /// There is no answer: the connection ends, or the stream is reset.
 #[derive(Debug, thiserror::Error)]
 #[error("closed without an answer")]
@@ -56,8 +72,10 @@ pub(crate) struct Closed;
 enum Source {
     /// A plugin or the host.
     Reply(Reply),
-    /// An endpoint.
-    Upstream(Box<Answer>, Rc<Upload>),
+    /// An endpoint, and how long its body may make no progress.
+    Upstream(Box<Answer>, Rc<Upload>, Duration),
+    /// An endpoint that switched protocols.
+    Tunnel(Box<Answer>, Switched, Duration),
 }
 
 /// Serves one request. Dropping the future cancels everything that is under way for it.
@@ -68,11 +86,14 @@ pub(crate) async fn serve(
     site: Rc<Site>,
     client: Rc<Client>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Closed> {
+) -> Result<Response<Outgoing>, Closed> {
     let active = client.activity.exchange();
     let id = site.worker.exchange_id();
     let mut record = Record::begin(&site, active, id, client.connection.client.ip());
     let (parts, incoming) = request.into_parts();
+    if parts.headers.contains_key(header::UPGRADE) {
+        client.upgrade_offered.set(true);
+    }
     let (version, is_head) = (parts.version, parts.method == Method::HEAD);
     if version == Version::HTTP_10 {
         client.activity.ends_by_closing();
@@ -87,7 +108,8 @@ pub(crate) async fn serve(
     };
     let way = site.way(arrived.head.authority_bytes(), arrived.head.target.path());
     let mut exchange = begin((&site, way), &client, version, arrived.head, &mut record);
-    let request = Forwardable { version, takes_trailers: arrived.takes_trailers, body, upload };
+    let request =
+        Forwardable { version, takes_trailers: arrived.takes_trailers, upgrade: arrived.upgrade, body, upload };
     let source = match request_side((&site, way), &client, &mut exchange, request, &mut record).await {
         Ok(Some(source)) => source,
         Ok(None) => {
@@ -102,13 +124,14 @@ pub(crate) async fn serve(
             Source::Reply(error.reply())
         }
     };
-    response_side(exchange, source, is_head, record).await
+    response_side(exchange, source, (&client, is_head), record).await
 }
 
 /// What of a request is not its head.
 struct Forwardable {
     version: Version,
     takes_trailers: bool,
+    upgrade: Option<HeaderValue>,
     body: RequestBody,
     upload: Rc<Upload>,
 }
@@ -179,34 +202,46 @@ async fn request_side(
     }
     let way = way.ok_or(RequestError::NoRoute)?;
     hygiene::forward(&mut exchange.request, &client.connection, client.trust(site), request.version);
-    forward(way, exchange, request, record).await.map(Some)
+    forward((site, way), exchange, request, record).await.map(Some)
 }
 
 async fn forward(
-    way: &Way,
+    (site, way): (&Site, &Way),
     exchange: &mut Box<Exchange>,
     request: Forwardable,
     record: &mut Record,
 ) -> Result<Source, RequestError> {
-    let Forwardable { takes_trailers, body, upload, .. } = request;
+    let Forwardable { takes_trailers, upgrade, body, upload, .. } = request;
+    let upgrade =
+        upgrade.and_then(|asked| hygiene::chosen_upgrade(&asked, &exchange.request.method, &way.streams.upgrades));
+    if upgrade.is_some() && !body.is_empty() {
+        return Err(RequestError::UpgradeBody);
+    }
     if body.is_announced_too_large() {
         return Err(RequestError::BodyTooLarge);
     }
-    let asked = Asked { exchange, record, takes_trailers };
+    let patience = way.streams.body_timeout.unwrap_or(site.config.limits.body_timeout);
+    record.active().patience(patience);
+    upload.set_patience(patience);
+    let asked = Asked { exchange, record, takes_trailers, upgrade };
     let answer = way.pools.send(asked, body, &upload).await;
     record.request_bytes(upload.bytes());
     let mut answer = answer?;
     exchange.response = Some(std::mem::take(&mut answer.head));
-    Ok(Source::Upstream(Box::new(answer), upload))
+    if let Some(switched) = answer.switched.take() {
+        return Ok(Source::Tunnel(Box::new(answer), switched, way.streams.tunnel_timeout));
+    }
+    let timeout = way.streams.body_timeout.unwrap_or(way.pools.upstream.config.body_timeout);
+    Ok(Source::Upstream(Box::new(answer), upload, timeout))
 }
 
 /// The response's half: filters in reverse, then out.
 async fn response_side(
     mut exchange: Box<Exchange>,
     source: Source,
-    is_head: bool,
+    (client, is_head): (&Client, bool),
     mut record: Record,
-) -> Result<Response<ResponseBody>, Closed> {
+) -> Result<Response<Outgoing>, Closed> {
     if let Source::Reply(reply) = &source {
         exchange.response = Some(ResponseHead { status: reply.status, headers: reply.headers.clone() });
     }
@@ -216,11 +251,13 @@ async fn response_side(
     };
     let head = exchange.response.take().unwrap_or_default();
     match (decision, source) {
-        (Decision::Proceed, Source::Upstream(answer, upload)) => {
+        (Decision::Proceed, Source::Upstream(answer, upload, timeout)) => {
             record.responded(head.status.as_u16());
-            let timeout = answer.connection.pool().upstream.config.body_timeout;
             let body = ResponseBody::upstream(answer.incoming, answer.connection, timeout, (record, upload));
             Ok(response(head, body))
+        }
+        (Decision::Proceed, Source::Tunnel(answer, switched, timeout)) => {
+            Ok(switching((head, record), *answer, switched, (client, timeout)))
         }
         (Decision::Proceed, Source::Reply(reply)) => {
             Ok(whole(Reply { status: head.status, headers: head.headers, body: reply.body }, is_head, record))
@@ -243,8 +280,26 @@ async fn response_side(
     }
 }
 
+/// The head of a 101, and the tunnel that the client's connection becomes when it is out.
+fn switching(
+    (mut head, mut record): (ResponseHead, Record),
+    answer: Answer,
+    switched: Switched,
+    (client, timeout): (&Client, Duration),
+) -> Response<Outgoing> {
+    if head.status != StatusCode::SWITCHING_PROTOCOLS {
+        // A filter has made something else of it.
+        return whole(Reply { status: head.status, headers: head.headers, body: Bytes::new() }, false, record);
+    }
+    hygiene::set_upgrade(&mut head.headers, &switched.protocol);
+    record.responded(head.status.as_u16());
+    let tunnel = Tunnel::new((record, &client.activity), answer.connection, switched.stream, timeout);
+    client.tunnel.set(Some(Box::new(tunnel)));
+    with_head(head, Either::Right(Empty::new()))
+}
+
 /// A response that is all there. Where the body is not sent, its length still is (RFC 9110, sections 9.3.2 and 8.6).
-fn whole(reply: Reply, is_head: bool, mut record: Record) -> Response<ResponseBody> {
+fn whole(reply: Reply, is_head: bool, mut record: Record) -> Response<Outgoing> {
     let Reply { status, mut headers, mut body } = reply;
     let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
     if has_none {
@@ -257,7 +312,11 @@ fn whole(reply: Reply, is_head: bool, mut record: Record) -> Response<ResponseBo
     response(ResponseHead { status, headers }, ResponseBody::whole(body, record))
 }
 
-fn response(head: ResponseHead, body: ResponseBody) -> Response<ResponseBody> {
+fn response(head: ResponseHead, body: ResponseBody) -> Response<Outgoing> {
+    with_head(head, Either::Left(body))
+}
+
+fn with_head(head: ResponseHead, body: Outgoing) -> Response<Outgoing> {
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::accept::accept;
 use crate::plan::{ListenerPlan, Plan, RoutePlan};
 use crate::routes::Routes;
-use crate::site::{Listening, Site, Way, Worker};
+use crate::site::{Listening, Site, Streams, Way, Worker};
 use crate::sockets::{SocketId, Sockets};
 use crate::upstream::Pools;
 use crate::worker::Switch;
@@ -167,9 +167,12 @@ impl Serving {
         };
         let way = |route: &RoutePlan| {
             let pools = self.pools.get(route.config.upstream)?.clone();
-            Some(Way { name: route.name, chain: chain(&route.config.chain, &route.leases), pools })
+            let streams = Streams::new(&route.config.streams);
+            Some(Way { name: route.name, chain: chain(&route.config.chain, &route.leases), pools, streams })
         };
         let routes: Vec<palisade_config::Route> = listener.routes.iter().map(|route| route.config.clone()).collect();
+        let patience = routes.iter().filter_map(|route| route.streams.body_timeout);
+        let patience_min = patience.chain([listener.config.limits.body_timeout]).min().unwrap_or_default();
         let monitor = before.map(|before| before.monitor.clone());
         Rc::new(Site {
             generation: plan.generation,
@@ -183,6 +186,7 @@ impl Serving {
             chain: chain(&listener.config.chain, &listener.leases),
             routes: Routes::new(&routes),
             ways: listener.routes.iter().filter_map(way).collect(),
+            patience_min,
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use http::HeaderValue;
 use palisade_config::Action;
 use palisade_contract::{Chain, ExchangeId, Filter, ListenerMonitor, Name};
 use rustls::ServerConfig;
@@ -53,6 +54,8 @@ pub(crate) struct Site {
     pub(crate) routes: Routes,
     /// In the order of the configuration.
     pub(crate) ways: Vec<Way>,
+    /// The least that a body may wait for its client, on any route.
+    pub(crate) patience_min: Duration,
 }
 
 /// Where the requests of one route go.
@@ -61,6 +64,27 @@ pub(crate) struct Way {
     pub(crate) name: Name,
     pub(crate) chain: Rc<Chain>,
     pub(crate) pools: Rc<Pools>,
+    pub(crate) streams: Streams,
+}
+
+/// What a route allows to exchanges that last.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// The protocols that may be upgraded to.
+    pub(crate) upgrades: Vec<HeaderValue>,
+    pub(crate) tunnel_timeout: Duration,
+    /// Instead of the listener's and the upstream's.
+    pub(crate) body_timeout: Option<Duration>,
+}
+
+impl Streams {
+    pub(crate) fn new(config: &palisade_config::Streams) -> Self {
+        Self {
+            upgrades: config.upgrades.iter().filter_map(|name| HeaderValue::from_str(name).ok()).collect(),
+            tunnel_timeout: config.tunnel_timeout,
+            body_timeout: config.body_timeout,
+        }
+    }
 }
 
 impl Site {

@@ -33,7 +33,7 @@ pub(crate) struct Upload {
     moved: Cell<Instant>,
     awaits_client: Cell<bool>,
     /// How long it may wait for the client.
-    patience: Duration,
+    patience: Cell<Duration>,
     ended: Cell<bool>,
     too_large: Cell<bool>,
     broken: Cell<Option<Broken>>,
@@ -72,7 +72,13 @@ impl Upload {
 
     /// How long it may wait for the client.
     pub(crate) fn patience(&self) -> Duration {
-        self.patience
+        // A connection that waits as a whole is cut first; this is for a stream among others that move.
+        self.patience.get() + self.patience.get() / 10
+    }
+
+    /// It may wait for the client for so long.
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        self.patience.set(patience);
     }
 
     /// When it last moved.
@@ -102,8 +108,7 @@ impl RequestBody {
             bytes: Cell::new(0),
             moved: Cell::new(Instant::now()),
             awaits_client: Cell::new(false),
-            // A connection that waits as a whole is cut first; this is for a stream among others that move.
-            patience: limits.body_timeout + limits.body_timeout / 10,
+            patience: Cell::new(limits.body_timeout),
             ended: Cell::new(incoming.is_end_stream()),
             too_large: Cell::new(false),
             broken: Cell::new(None),
@@ -123,6 +128,11 @@ impl RequestBody {
     /// Whether it says itself that it is longer than it may be.
     pub(crate) fn is_announced_too_large(&self) -> bool {
         self.size_hint().lower() > self.bytes_max
+    }
+
+    /// Whether there never was a byte.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.incoming.is_none()
     }
 
     /// The same body once more, where it has no bytes.

@@ -4,7 +4,9 @@ mod forwarded;
 mod hop;
 mod request;
 mod response;
+mod upgrade;
 
 pub(crate) use forwarded::{Trust, client_of, forward};
 pub(crate) use request::{for_upstream, request};
 pub(crate) use response::response;
+pub(crate) use upgrade::{chosen as chosen_upgrade, set as set_upgrade};

@@ -6,7 +6,7 @@ use http::{Method, Uri, Version};
 use palisade_config::ListenerLimits;
 use palisade_contract::{RequestHead, head};
 
-use super::hop;
+use super::{hop, upgrade};
 use crate::error::RequestError;
 
 /// A request's head in our form, and what of it was for this hop but is needed later.
@@ -15,6 +15,8 @@ pub(crate) struct Arrived {
     pub(crate) head: RequestHead,
     /// The client takes trailers (RFC 9110, section 10.1.4).
     pub(crate) takes_trailers: bool,
+    /// The protocols that it asks to switch to.
+    pub(crate) upgrade: Option<HeaderValue>,
 }
 
 /// Decodes and checks a head.
@@ -33,6 +35,7 @@ pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> R
     let authority = authority(&uri, version, &headers)?;
     let target = target(&method, uri)?;
     let takes_trailers = hop::lists(&headers, &header::TE, "trailers");
+    let upgrade = upgrade::asked(&headers, version);
     headers.remove(header::HOST);
     headers.remove(header::TE);
     // Answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1).
@@ -40,7 +43,7 @@ pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> R
     hop::strip(&mut headers);
     // The body's own length frames it again; a number that was only copied could lie.
     headers.remove(header::CONTENT_LENGTH);
-    Ok(Arrived { head: RequestHead { method, target, authority, headers }, takes_trailers })
+    Ok(Arrived { head: RequestHead { method, target, authority, headers }, takes_trailers, upgrade })
 }
 
 /// Sets what belongs to the hop towards an HTTP/1.1 endpoint.

@@ -1,22 +1,30 @@
 //! An endpoint's answer becomes the one form that is passed on, or is refused.
 
-use http::header;
+use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use palisade_contract::ResponseHead;
 
-use super::{forwarded, hop};
+use super::{forwarded, hop, upgrade};
 use crate::error::RequestError;
 
-/// Decodes and checks the head of an endpoint's answer.
+/// Decodes and checks the head of an endpoint's answer to a request that asked to switch to `protocol`, if to any.
 ///
 /// # Errors
-/// The answer is not one that ends an exchange: nobody asked to switch protocols (RFC 9110, section 15.2.2). Or its body
-/// could be framed in more than one way.
-pub(crate) fn response(parts: http::response::Parts) -> Result<ResponseHead, RequestError> {
-    let http::response::Parts { status, version, mut headers, .. } = parts;
-    if status.is_informational() {
-        return Err(RequestError::Answer(format!("status {} without a request for it", status.as_u16())));
+/// The answer is not one that ends an exchange: nobody asked to switch protocols, or not to this one (RFC 9110, section
+/// 15.2.2). Or its body could be framed in more than one way.
+pub(crate) fn response(
+    parts: http::response::Parts,
+    protocol: Option<&HeaderValue>,
+) -> Result<ResponseHead, RequestError> {
+    match protocol {
+        Some(protocol) if parts.status == StatusCode::SWITCHING_PROTOCOLS => upgrade::check_granted(&parts, protocol)?,
+        _ if parts.status.is_informational() => {
+            let status = parts.status.as_u16();
+            return Err(RequestError::Answer(format!("status {status} without a request for it")));
+        }
+        _ => {}
     }
+    let http::response::Parts { status, version, mut headers, .. } = parts;
     check_framing(status, &headers)?;
     hop::strip(&mut headers);
     forwarded::via(&mut headers, version);
@@ -79,7 +87,7 @@ mod tests {
         let parts = response.body(()).expect("a response").into_parts().0;
         let expected = expected.map_err(|why| format!("the endpoint's answer breaks the rules of HTTP: {why}"));
         assert_eq!(
-            super::response(parts).map(drop).map_err(|error| error.to_string()),
+            super::response(parts, None).map(drop).map_err(|error| error.to_string()),
             expected,
             "{status} {fields:?}"
         );

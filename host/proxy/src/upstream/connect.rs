@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::error::RequestError;
-use crate::upstream::pool::{Connected, OpenConnection};
+use crate::upstream::pool::{OpenConnection, Up};
 use crate::upstream::{Connection, Pool};
 
 /// The largest head of an endpoint's answer, in bytes and in fields.
@@ -53,7 +53,7 @@ async fn establish(pool: &Rc<Pool>, open: OpenConnection) -> Result<Connection, 
 
 async fn speak<S>(pool: &Rc<Pool>, stream: S, open: OpenConnection) -> Result<Connection, (UpstreamFault, io::Error)>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (sender, connection) = http1::Builder::new()
         .max_headers(HEADERS_MAX)
@@ -61,13 +61,15 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|error| (UpstreamFault::Protocol, io::Error::other(error)))?;
-    let connected = Connected::new(pool);
-    // Ends when the endpoint closes, when an idle sender is dropped, and with an exchange that does not give it back.
+    let up = Up::new(open);
+    // Ends when the endpoint closes or grants an upgrade, when an idle sender is dropped, and with an exchange that does
+    // not give it back.
+    let until_the_end = up.clone();
     let task = tokio::task::spawn_local(async move {
-        let _until_the_end = (open, connected);
-        if let Err(error) = connection.await {
+        let _until_the_end = until_the_end;
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection to an endpoint ended");
         }
     });
-    Ok(pool.lend(sender, task.abort_handle()))
+    Ok(pool.lend(sender, task.abort_handle(), up))
 }

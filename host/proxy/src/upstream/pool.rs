@@ -1,7 +1,7 @@
 //! One worker's connections to one endpoint: taken, used for one request at a time, returned.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use hyper::client::conn::http1::SendRequest;
@@ -30,6 +30,7 @@ pub(crate) struct Pool {
 struct Idle {
     sender: SendRequest<RequestBody>,
     task: AbortHandle,
+    up: Weak<Up>,
     since: Instant,
 }
 
@@ -52,18 +53,21 @@ impl Pool {
     /// The connection that was used last, if one is still good.
     pub(crate) fn take(self: &Rc<Self>) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { sender, task, since }) = idle.pop() {
-            if !sender.is_closed() && since.elapsed() < self.upstream.config.idle_timeout {
-                return Some(self.lend(sender, task));
+        while let Some(Idle { sender, task, up, since }) = idle.pop() {
+            if let Some(up) = up.upgrade()
+                && !sender.is_closed()
+                && since.elapsed() < self.upstream.config.idle_timeout
+            {
+                return Some(self.lend(sender, task, up));
             }
         }
         None
     }
 
     /// A connection in use, new or taken, and the task that moves its bytes.
-    pub(crate) fn lend(self: &Rc<Self>, sender: SendRequest<RequestBody>, task: AbortHandle) -> Connection {
+    pub(crate) fn lend(self: &Rc<Self>, sender: SendRequest<RequestBody>, task: AbortHandle, up: Rc<Up>) -> Connection {
         self.endpoint.request_begins();
-        Connection { sender: Some(sender), task, pool: self.clone() }
+        Connection { sender: Some(sender), task, up, pool: self.clone() }
     }
 
     /// Counts one more connection for as long as the guard lives; none where there are as many as there may be.
@@ -87,19 +91,21 @@ impl Pool {
     }
 }
 
-/// A connection that is up, which its endpoint's monitor hears of.
-pub(crate) struct Connected(Rc<Pool>);
+/// A connection that is up, which its endpoint's monitor hears of. It lasts as long as anybody uses the connection: the
+/// task that speaks HTTP on it, or a tunnel that came after.
+#[derive(Debug)]
+pub(crate) struct Up(OpenConnection);
 
-impl Connected {
-    pub(crate) fn new(pool: &Rc<Pool>) -> Self {
-        pool.monitor.connected();
-        Self(pool.clone())
+impl Up {
+    pub(crate) fn new(open: OpenConnection) -> Rc<Self> {
+        open.0.monitor.connected();
+        Rc::new(Self(open))
     }
 }
 
-impl Drop for Connected {
+impl Drop for Up {
     fn drop(&mut self) {
-        self.0.monitor.disconnected();
+        self.0.0.monitor.disconnected();
     }
 }
 
@@ -118,6 +124,7 @@ impl Drop for OpenConnection {
 pub(crate) struct Connection {
     sender: Option<SendRequest<RequestBody>>,
     task: AbortHandle,
+    up: Rc<Up>,
     pool: Rc<Pool>,
 }
 
@@ -142,7 +149,8 @@ impl Connection {
         }
         let mut idle = self.pool.idle.borrow_mut();
         if !sender.is_closed() && idle.len() < self.pool.upstream.config.idle_connections {
-            idle.push(Idle { sender, task: self.task.clone(), since: Instant::now() });
+            let up = Rc::downgrade(&self.up);
+            idle.push(Idle { sender, task: self.task.clone(), up, since: Instant::now() });
         }
     }
 

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use http::{Request, Response, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
+use hyper::upgrade::OnUpgrade;
 use palisade_contract::{Exchange, Outcome, Pick, PickRequest, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
@@ -27,6 +28,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) exchange: &'a mut Box<Exchange>,
     pub(crate) record: &'a mut Record,
     pub(crate) takes_trailers: bool,
+    /// The protocol that it asks to switch to.
+    pub(crate) upgrade: Option<HeaderValue>,
 }
 
 /// What came back.
@@ -34,6 +37,14 @@ pub(crate) struct Answer {
     pub(crate) head: ResponseHead,
     pub(crate) incoming: Incoming,
     pub(crate) connection: Connection,
+    /// It is a 101, as was asked for.
+    pub(crate) switched: Option<Switched>,
+}
+
+/// The protocol that an endpoint switched to, and where it is spoken.
+pub(crate) struct Switched {
+    pub(crate) protocol: HeaderValue,
+    pub(crate) stream: OnUpgrade,
 }
 
 impl Pools {
@@ -48,13 +59,19 @@ impl Pools {
         upload: &Rc<Upload>,
     ) -> Result<Answer, RequestError> {
         let (connection, is_used) = self.connection(&mut asked).await?;
+        let upgrade = asked.upgrade.clone();
         let request = asked.into_request(connection.pool().endpoint.address, body);
         let asked_at = Instant::now();
         let (response, connection) = self.ask(connection, is_used, request, upload).await?;
-        let (parts, incoming) = response.into_parts();
-        let head = hygiene::response(parts).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
+        let (mut parts, incoming) = response.into_parts();
+        let stream = parts.extensions.remove::<OnUpgrade>();
+        let head =
+            hygiene::response(parts, upgrade.as_ref()).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
         connection.pool().endpoint.answered(asked_at.elapsed());
-        Ok(Answer { head, incoming, connection })
+        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let switched = upgrade.zip(stream).filter(|_| switches);
+        let switched = switched.map(|(protocol, stream)| Switched { protocol, stream });
+        Ok(Answer { head, incoming, connection, switched })
     }
 
     /// A connection to the chosen endpoint, or to another one where none can be made; and whether it was used before.
@@ -171,6 +188,9 @@ impl Asked<'_> {
         let mut headers = if keeps { head.headers.clone() } else { std::mem::take(&mut head.headers) };
         headers.insert(header::HOST, host(head.authority.as_ref(), endpoint));
         hygiene::for_upstream(&mut headers, self.takes_trailers);
+        if let Some(protocol) = &self.upgrade {
+            hygiene::set_upgrade(&mut headers, protocol);
+        }
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = Uri::from(head.target.clone());

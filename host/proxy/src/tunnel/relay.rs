@@ -1,0 +1,218 @@
+//! Bytes both ways between two streams. What one side has not taken keeps the other one from sending more.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use crate::record::Record;
+
+/// Bytes taken at a time, and the most that waits for one side. A silent tunnel holds none.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// How long the other side may be silent once one has ended its half.
+const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a tunnel ended, and the client where it is to notice.
+pub(super) enum End<C> {
+    /// Each side ended its half.
+    Both,
+    /// The client left.
+    Client,
+    /// The endpoint broke off.
+    Endpoint(io::Error, C),
+    /// Nothing passed either way for too long.
+    Silence(C),
+}
+
+/// Two streams, and what is on its way between them.
+pub(super) struct Relay<C, E> {
+    client: C,
+    endpoint: E,
+    up: Half,
+    down: Half,
+}
+
+/// Which side broke off.
+enum Broken {
+    Source(io::Error),
+    Sink(io::Error),
+}
+
+enum Turn {
+    Ended,
+    Client,
+    Endpoint(io::Error),
+    Silence,
+}
+
+impl<C, E> Relay<C, E>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    E: AsyncRead + AsyncWrite + Unpin,
+{
+    /// `read` has come from the client already.
+    pub(super) fn new(client: C, endpoint: E, read: Bytes) -> Self {
+        Self { client, endpoint, up: Half { waiting: read, ..Half::default() }, down: Half::default() }
+    }
+
+    /// Until the end. `timeout` is how long nothing may pass either way.
+    pub(super) async fn run(mut self, timeout: Duration, record: &mut Record) -> End<C> {
+        let mut moved = Instant::now();
+        let mut timer = Box::pin(tokio::time::sleep(timeout));
+        let turn = poll_fn(|context| {
+            let passed = (self.up.passed, self.down.passed);
+            let is_half_closed = self.is_half_closed();
+            let polled = self.poll(context);
+            if (self.up.passed, self.down.passed) != passed {
+                moved = Instant::now();
+                record.request_bytes(self.up.passed);
+                record.response_bytes(self.down.passed - passed.1);
+            }
+            if polled.is_ready() {
+                return polled;
+            }
+            let limit = if self.is_half_closed() { timeout.min(HALF_CLOSED_LIMIT) } else { timeout };
+            if is_half_closed != self.is_half_closed() {
+                timer.as_mut().reset(moved + limit);
+            }
+            ready!(silence(timer.as_mut(), moved + limit, context));
+            Poll::Ready(Turn::Silence)
+        });
+        match turn.await {
+            Turn::Ended => End::Both,
+            Turn::Client => End::Client,
+            Turn::Endpoint(error) => End::Endpoint(error, self.client),
+            Turn::Silence => End::Silence(self.client),
+        }
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.up.is_ended() || self.down.is_ended()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        let Self { client, endpoint, up, down } = self;
+        let up = match up.poll(Pin::new(client), Pin::new(endpoint), context) {
+            Poll::Ready(Err(Broken::Source(_))) => return Poll::Ready(Turn::Client),
+            Poll::Ready(Err(Broken::Sink(error))) => return Poll::Ready(Turn::Endpoint(error)),
+            up => up.is_ready(),
+        };
+        let down = match down.poll(Pin::new(endpoint), Pin::new(client), context) {
+            Poll::Ready(Err(Broken::Source(error))) => return Poll::Ready(Turn::Endpoint(error)),
+            Poll::Ready(Err(Broken::Sink(_))) => return Poll::Ready(Turn::Client),
+            down => down.is_ready(),
+        };
+        if up && down { Poll::Ready(Turn::Ended) } else { Poll::Pending }
+    }
+}
+
+/// Ready at `end`. The timer is set anew only when it fires: bytes that pass leave it alone.
+fn silence(mut timer: Pin<&mut Sleep>, end: Instant, context: &mut Context<'_>) -> Poll<()> {
+    loop {
+        ready!(timer.as_mut().poll(context));
+        if Instant::now() >= end {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(end);
+    }
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Half {
+    /// What the sink has not taken yet.
+    waiting: Bytes,
+    /// Bytes that the sink took.
+    passed: u64,
+    stage: Stage,
+    /// The sink may keep some of what it took.
+    is_unflushed: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Open,
+    /// The source has ended, and the sink is to hear of it.
+    Ending,
+    Ended,
+}
+
+impl Half {
+    fn is_ended(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
+    /// Passes on what there is. Ready when the source has ended and the sink knows.
+    fn poll<R, W>(
+        &mut self,
+        mut from: Pin<&mut R>,
+        mut to: Pin<&mut W>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>>
+    where
+        R: AsyncRead,
+        W: AsyncWrite,
+    {
+        loop {
+            while !self.waiting.is_empty() {
+                let taken = ready!(to.as_mut().poll_write(context, &self.waiting)).and_then(some);
+                self.took(taken.map_err(Broken::Sink)?);
+            }
+            match self.stage {
+                Stage::Open => {}
+                Stage::Ending => {
+                    ready!(to.as_mut().poll_shutdown(context)).map_err(Broken::Sink)?;
+                    self.stage = Stage::Ended;
+                    return Poll::Ready(Ok(()));
+                }
+                Stage::Ended => return Poll::Ready(Ok(())),
+            }
+            let mut space = [MaybeUninit::uninit(); PIECE_BYTES];
+            let mut piece = ReadBuf::uninit(&mut space);
+            match from.as_mut().poll_read(context, &mut piece) {
+                Poll::Ready(read) => read.map_err(Broken::Source)?,
+                Poll::Pending => {
+                    if self.is_unflushed {
+                        ready!(to.as_mut().poll_flush(context)).map_err(Broken::Sink)?;
+                        self.is_unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+            if piece.filled().is_empty() {
+                self.stage = Stage::Ending;
+                continue;
+            }
+            // Most often the sink takes all of it, and nothing is copied.
+            let taken = match to.as_mut().poll_write(context, piece.filled()) {
+                Poll::Ready(taken) => taken.and_then(some).map_err(Broken::Sink)?,
+                Poll::Pending => 0,
+            };
+            self.waiting = Bytes::copy_from_slice(piece.filled().get(taken..).unwrap_or_default());
+            self.passed(taken);
+        }
+    }
+
+    fn took(&mut self, bytes: usize) {
+        self.waiting.advance(bytes.min(self.waiting.len()));
+        self.passed(bytes);
+    }
+
+    fn passed(&mut self, bytes: usize) {
+        self.passed = self.passed.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.is_unflushed = true;
+    }
+}
+
+/// A sink that takes nothing will never take anything.
+fn some(taken: usize) -> io::Result<usize> {
+    if taken == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(taken) }
+}

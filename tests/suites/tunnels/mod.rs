@@ -1,0 +1,5 @@
+//! Upgrades and the tunnels that follow them.
+
+mod endpoint;
+mod life;
+mod rules;
