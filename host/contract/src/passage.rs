@@ -14,6 +14,8 @@ use crate::{Exchange, PluginName, Reply};
 #[derive(Debug)]
 pub struct Passage {
     stages: Vec<Stage>,
+    /// What the last filter let go before the head did.
+    out: Option<(Bytes, bool)>,
     is_ended: bool,
 }
 
@@ -41,7 +43,7 @@ pub enum Hold {
 #[derive(Debug)]
 pub enum Stopped {
     /// It answers.
-    Reply(Reply, PluginName),
+    Reply(Box<Reply>, PluginName),
     /// It closes the connection, or resets the stream.
     Close(PluginName),
     /// It failed and its policy is to refuse, or it failed when its changes could no longer be undone.
@@ -50,10 +52,20 @@ pub enum Stopped {
     TooLarge(PluginName),
 }
 
+impl Stopped {
+    /// Which plugin is why.
+    #[must_use]
+    pub fn plugin(&self) -> &PluginName {
+        match self {
+            Self::Reply(_, plugin) | Self::Close(plugin) | Self::Failed(plugin) | Self::TooLarge(plugin) => plugin,
+        }
+    }
+}
+
 impl Passage {
     /// Through these, in this order; none where there are none.
     pub(crate) fn new(stages: Vec<Stage>) -> Option<Self> {
-        if stages.is_empty() { None } else { Some(Self { stages, is_ended: false }) }
+        if stages.is_empty() { None } else { Some(Self { stages, out: None, is_ended: false }) }
     }
 
     /// The next piece of the body, after [`Step::Feed`] or [`Hold::Feed`] asked for it.
@@ -77,7 +89,9 @@ impl Passage {
             let Some(holding) = holding else { return Poll::Ready(Ok(Hold::Released)) };
             match ready!(self.poll_advance(holding, exchange, context))? {
                 Advanced::Inside => {}
-                Advanced::Out(..) | Advanced::Dry => return Poll::Ready(Ok(Hold::Feed)),
+                // It was the last filter that held, and it holds no longer.
+                Advanced::Out(bytes, is_last) => self.out = Some((bytes, is_last)),
+                Advanced::Dry => return Poll::Ready(Ok(Hold::Feed)),
             }
         }
     }
@@ -92,7 +106,11 @@ impl Passage {
         context: &mut Context<'_>,
     ) -> Poll<Result<Step, Stopped>> {
         while !self.is_ended {
-            match ready!(self.poll_advance(self.stages.len().saturating_sub(1), exchange, context))? {
+            let advanced = match self.out.take() {
+                Some((bytes, is_last)) => Advanced::Out(bytes, is_last),
+                None => ready!(self.poll_advance(self.stages.len().saturating_sub(1), exchange, context))?,
+            };
+            match advanced {
                 Advanced::Out(bytes, is_last) => {
                     self.is_ended = is_last;
                     if !bytes.is_empty() {
