@@ -134,6 +134,11 @@ pub struct PluginLimits {
     /// With isolation by request: exchanges at a time that have an instance of their own on one worker, 1 to 100,000. Those
     /// beyond fail.
     pub exchanges: usize,
+    /// The longest body that is buffered for it, and the most that it may put in place of one piece of a body: 1 KiB to
+    /// 1 GiB.
+    pub body_bytes: usize,
+    /// Bytes of bodies that are buffered for it at a time, on one worker: 1 KiB to 16 GiB.
+    pub bodies_bytes: usize,
 }
 
 impl Default for PluginLimits {
@@ -146,6 +151,8 @@ impl Default for PluginLimits {
             instances: 16,
             series: 1_000,
             exchanges: 256,
+            body_bytes: 1 << 20,
+            bodies_bytes: 64 << 20,
         }
     }
 }
@@ -165,10 +172,14 @@ impl PluginLimits {
             instances: table.or("instances", default.instances, |value| value.whole(1..=1_000)),
             series: table.or("series", default.series, |value| value.whole(1..=1_000_000)),
             exchanges: table.or("exchanges", default.exchanges, |value| value.whole(1..=100_000)),
+            body_bytes: table.or("body", default.body_bytes, |value| size::read(&value, BODY_BYTES)),
+            bodies_bytes: table.or("bodies", default.bodies_bytes, |value| size::read(&value, BODIES_BYTES)),
         };
         table.finish();
         Some(limits)
     }
 }
 
+const BODY_BYTES: RangeInclusive<u64> = (1 << 10)..=(1 << 30);
+const BODIES_BYTES: RangeInclusive<u64> = (1 << 10)..=(16 << 30);
 const MEMORY_BYTES: RangeInclusive<u64> = (64 << 10)..=(4 << 30);

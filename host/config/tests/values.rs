@@ -128,6 +128,8 @@ fn every_key_is_read_for_plugins() {
                     instances: 4,
                     series: 2_000,
                     exchanges: 8,
+                    body_bytes: 2 << 20,
+                    bodies_bytes: 1 << 30,
                 },
             },
             Plugin {

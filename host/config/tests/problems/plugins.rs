@@ -81,7 +81,7 @@ fn a_plugins_limits_have_bounds() {
     check(
         &plugin(
             "limits = { memory = \"5 GiB\", deadline = \"0s\", configure_deadline = \"11m\", table_elements = 10_000_001, \
-             instances = 0, series = 0, exchanges = 0, fuel = 1 }",
+             instances = 0, series = 0, exchanges = 0, body = 1, bodies = \"17 GiB\", fuel = 1 }",
         ),
         &[
             "4:21: plugin.edge.limits.memory: \"5 GiB\" is out of range: expected 64 KiB to 4 GiB",
@@ -91,8 +91,10 @@ fn a_plugins_limits_have_bounds() {
             "4:116: plugin.edge.limits.instances: 0 is out of range: expected 1 to 1000",
             "4:128: plugin.edge.limits.series: 0 is out of range: expected 1 to 1000000",
             "4:143: plugin.edge.limits.exchanges: 0 is out of range: expected 1 to 100000",
-            "4:146: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
-             configure_deadline, table_elements, instances, series or exchanges",
+            "4:153: plugin.edge.limits.body: 1 is out of range: expected 1 KiB to 1 GiB",
+            "4:165: plugin.edge.limits.bodies: \"17 GiB\" is out of range: expected 1 KiB to 16 GiB",
+            "4:175: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
+             configure_deadline, table_elements, instances, series, exchanges, body or bodies",
         ],
     );
 }
