@@ -41,6 +41,8 @@ macro_rules! enumeration {
     };
 }
 
+pub(crate) mod body;
+
 enumeration!(WireMethod {
     Get = "get", Head = "head", Post = "post", Put = "put", Delete = "delete", Connect = "connect", Options = "options",
     Trace = "trace", Patch = "patch", Other = "other",

@@ -2,21 +2,24 @@
 //!
 //! Which instance serves a call is the matter of [`Instances`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use palisade_contract::{
     self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
-    PickRequest, WorkerServices,
+    PickRequest, Side, Wish, WorkerServices,
 };
 
 use crate::abi::{self, Choice, Verdict, WireRequest};
+use crate::body;
 use crate::events::Events;
 use crate::failure::{FailureLog, spares_the_instance};
 use crate::instance::Instance;
 use crate::instances::Instances;
 use crate::plugin::Inner;
+use crate::state::Identity;
 use crate::stats::Tally;
 
 /// A plugin on one worker.
@@ -27,6 +30,8 @@ pub(crate) struct Slot {
     buffers: RefCell<Buffers>,
     failures: RefCell<FailureLog>,
     events: RefCell<Events>,
+    /// Bytes of bodies that are buffered for it.
+    buffered: Cell<usize>,
     phases: Phases,
     /// The last of an exchange's phases that it has.
     last: Option<Phase>,
@@ -55,6 +60,7 @@ impl Slot {
             buffers: RefCell::default(),
             failures: RefCell::default(),
             events: RefCell::default(),
+            buffered: Cell::new(0),
             phases,
             last: phases.iter().filter(|phase| !matches!(phase, Phase::Connection | Phase::Observe)).last(),
             plugin,
@@ -63,7 +69,7 @@ impl Slot {
 
     /// Makes one call about this exchange, or about none: timed and counted, on an instance that is thrown away if the call
     /// breaks it.
-    fn call<R>(
+    pub(crate) fn call<R>(
         &self,
         phase: Phase,
         exchange: Option<ExchangeId>,
@@ -79,17 +85,47 @@ impl Slot {
             }
             result
         });
-        let now = clock.now();
-        self.tally.called(phase, now.saturating_duration_since(began));
-        if let Err(failure) = &result {
-            self.plugin.identity.stats.failed(phase, failure);
-            self.failures.borrow_mut().write(&self.plugin.config.name, phase.as_str(), failure, now);
+        self.tally.called(phase, clock.now().saturating_duration_since(began));
+        result.map_err(|failure| self.failed(phase, failure))
+    }
+
+    /// Counts and logs a failure.
+    pub(crate) fn failed(&self, phase: Phase, failure: Failure) -> Failure {
+        let Identity { services, stats, .. } = self.plugin.identity.as_ref();
+        stats.failed(phase, &failure);
+        self.failures.borrow_mut().write(&self.plugin.config.name, phase.as_str(), &failure, services.clock.now());
+        failure
+    }
+
+    /// Whether a call about this exchange would go to this very instance.
+    pub(crate) fn has_instance(&self, exchange: ExchangeId, number: u64) -> bool {
+        self.instances.has(exchange, number)
+    }
+
+    /// How long a body may be that is buffered, and what takes the place of a piece.
+    pub(crate) fn body_bytes_max(&self) -> usize {
+        self.plugin.config.limits.body_bytes
+    }
+
+    /// This many more bytes of bodies are buffered.
+    ///
+    /// # Errors
+    /// There would be more than the plugin may have at a time.
+    pub(crate) fn buffer(&self, bytes: usize) -> Result<(), Failure> {
+        let (all, bytes_max) = (self.buffered.get().saturating_add(bytes), self.plugin.config.limits.bodies_bytes);
+        if all > bytes_max {
+            return Err(Failure::Unavailable(format!("{bytes_max} bytes of bodies are buffered for it already")));
         }
-        result
+        self.buffered.set(all);
+        Ok(())
+    }
+
+    pub(crate) fn unbuffer(&self, bytes: usize) {
+        self.buffered.set(self.buffered.get().saturating_sub(bytes));
     }
 
     /// Lends the exchange to the instance for the time of one call: a swap of two boxes, both ways.
-    fn with_exchange<R>(
+    pub(crate) fn with_exchange<R>(
         &self,
         phase: Phase,
         exchange: &mut Box<Exchange>,
@@ -158,7 +194,8 @@ impl Filter for Slot {
     }
 
     fn keeps_request(&self) -> bool {
-        self.phases.has(Phase::Response) && self.plugin.module.manifest.reads_requests
+        let after_forwarding = self.phases.has(Phase::Response) || self.phases.has(Phase::ResponseBody);
+        after_forwarding && self.plugin.module.manifest.reads_requests
     }
 
     fn connection(&self, connection: &contract::Connection) -> Result<contract::Admission, Failure> {
@@ -192,6 +229,10 @@ impl Filter for Slot {
             flow(instance, verdict)
         });
         self.passed(Phase::Response, exchange.id, decided)
+    }
+
+    fn body(self: Rc<Self>, side: Side, exchange: &mut Box<Exchange>, announced: Option<u64>) -> Result<Wish, Failure> {
+        body::ask(self, side, exchange, announced)
     }
 
     fn keeps_exchanges(&self) -> bool {
@@ -246,15 +287,11 @@ impl Filter for Slot {
 }
 
 fn flow(instance: &mut Instance, verdict: Verdict) -> Result<Flow, Failure> {
-    let state = instance.store.data_mut();
-    let reply = state.reply.take();
     match verdict {
         Verdict::Proceed => Ok(Flow::Proceed),
         Verdict::Close => Ok(Flow::Close),
         Verdict::Failed => Err(instance.reported()),
-        Verdict::Reply => reply
-            .map(Flow::Reply)
-            .ok_or_else(|| Failure::Absurd("the verdict is to reply, and no reply was prepared".into())),
+        Verdict::Reply => instance.reply().map(Flow::Reply),
     }
 }
 

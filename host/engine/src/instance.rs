@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_config::PluginLimits;
-use palisade_contract::{Failure, Phase};
+use palisade_contract::{Failure, Phase, Reply};
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Lift, Lower, TypedFunc};
 use wasmtime::{Store, component};
 
+use crate::abi::body::{PieceVerdict, RequestBody, ResponseBody, Wish};
 use crate::abi::{self, Admission, Choice, Verdict, WireRequest, WireResponse};
 use crate::failure;
 use crate::image::Setup;
-use crate::module::Code;
+use crate::module::{BodyExports, Code};
 use crate::pool;
 use crate::runtime::ticks;
 use crate::state::{Identity, Stage, State};
@@ -21,12 +22,27 @@ const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 
 type PickFunction = TypedFunc<(abi::PickRequest, &'static [u64]), (Choice,)>;
 
+/// The functions of one filter of bodies; `B` is what it is told of a body before it comes.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyFunctions<B> {
+    pub(crate) on_body: TypedFunc<(B,), (Wish,)>,
+    pub(crate) on_piece: OnPiece,
+    pub(crate) on_left: OnLeft,
+}
+
+pub(crate) type OnPiece = TypedFunc<(u64, &'static [u8], bool), (PieceVerdict,)>;
+pub(crate) type OnLeft = TypedFunc<(u64,), ()>;
+
 /// One instance of a plugin: its memory, and its functions ready to be called.
 pub(crate) struct Instance {
     pub(crate) store: Store<State>,
+    /// Which of the plugin's instances it is: no other one ever has the same number.
+    pub(crate) number: u64,
     pub(crate) connection: Option<TypedFunc<(abi::Connection,), (Admission,)>>,
     pub(crate) request: Option<TypedFunc<(WireRequest<'static>,), (Verdict,)>>,
+    pub(crate) request_body: Option<BodyFunctions<RequestBody>>,
     pub(crate) response: Option<TypedFunc<(WireResponse,), (Verdict,)>>,
+    pub(crate) response_body: Option<BodyFunctions<ResponseBody>>,
     pub(crate) pick: Option<PickFunction>,
     pub(crate) begun: Option<TypedFunc<(&'static [abi::Begun],), ()>>,
     pub(crate) ended: Option<TypedFunc<(&'static [abi::Ended],), ()>>,
@@ -123,17 +139,21 @@ impl Instance {
         let exports = &code.exports;
         let connection = find(&mut store, &raw, exports.connection, "connection-filter.on-connection")?;
         let request = find(&mut store, &raw, exports.request, "request-filter.on-request")?;
+        let request_body = find_body(&mut store, &raw, exports.request_body, "request-body-filter")?;
         let response = find(&mut store, &raw, exports.response, "response-filter.on-response")?;
+        let response_body = find_body(&mut store, &raw, exports.response_body, "response-body-filter")?;
         let pick = find(&mut store, &raw, exports.pick, "balancer.pick")?;
         let begun = find(&mut store, &raw, exports.begun, "observer.on-begun")?;
         let ended = find(&mut store, &raw, exports.ended, "observer.on-ended")?;
-        identity.stats.instance_made();
         let deadline_ticks = ticks(limits.deadline);
         Ok(Self {
             store,
+            number: identity.stats.instance_made(),
             connection,
             request,
+            request_body,
             response,
+            response_body,
             pick,
             begun,
             ended,
@@ -152,12 +172,23 @@ impl Instance {
     {
         self.store.set_epoch_deadline(self.deadline_ticks);
         self.store.data_mut().stage = Stage::Phase(phase);
+        // What an earlier call prepared and did not send is not this one's to send.
+        self.store.data_mut().reply = None;
         let result = function.call(&mut self.store, arguments);
         self.store.data_mut().stage = Stage::Idle;
         match result {
             Ok(result) => Ok(result),
             Err(error) => Err(self.failure(&error, self.limits.deadline)),
         }
+    }
+
+    /// The reply that the guest prepared, for a call that said to send it.
+    ///
+    /// # Errors
+    /// It prepared none.
+    pub(crate) fn reply(&mut self) -> Result<Reply, Failure> {
+        let absurd = || Failure::Absurd("the verdict is to reply, and no reply was prepared".into());
+        self.store.data_mut().reply.take().ok_or_else(absurd)
     }
 
     /// The sentence that the guest reported, for a call that said that it failed.
@@ -199,6 +230,23 @@ where
     R: ComponentNamedList + Lift,
 {
     export.map(|export| find_one(store, instance, export, name)).transpose()
+}
+
+fn find_body<B>(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    exports: Option<BodyExports>,
+    interface: &str,
+) -> Result<Option<BodyFunctions<B>>, StartError>
+where
+    (B,): ComponentNamedList + Lower,
+{
+    let Some(BodyExports { on_body, on_piece, on_left }) = exports else { return Ok(None) };
+    Ok(Some(BodyFunctions {
+        on_body: find_one(store, instance, on_body, &format!("{interface}.on-body"))?,
+        on_piece: find_one(store, instance, on_piece, &format!("{interface}.on-piece"))?,
+        on_left: find_one(store, instance, on_left, &format!("{interface}.on-left"))?,
+    }))
 }
 
 fn find_one<P, R>(

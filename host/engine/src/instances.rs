@@ -74,6 +74,17 @@ impl Instances {
         }
     }
 
+    /// Whether a call about this exchange would go to the instance of this number, and to no other.
+    pub(crate) fn has(&self, exchange: ExchangeId, number: u64) -> bool {
+        if self.isolates() {
+            return self.own.borrow().get(&exchange).is_some_and(|instance| instance.number == number);
+        }
+        let common = self.common.take();
+        let has = common.as_ref().is_some_and(|instance| instance.number == number);
+        self.common.set(common);
+        has
+    }
+
     /// No call about this exchange follows: the instance that is kept for it is dropped.
     pub(crate) fn left(&self, exchange: ExchangeId) {
         self.own.borrow_mut().remove(&exchange);

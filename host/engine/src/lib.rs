@@ -15,6 +15,7 @@
 mod abi;
 mod allowance;
 mod before;
+mod body;
 mod cache;
 mod error;
 mod events;

@@ -53,10 +53,20 @@ pub(crate) struct Exports {
     pub(crate) settings_schema: ComponentExportIndex,
     pub(crate) connection: Option<ComponentExportIndex>,
     pub(crate) request: Option<ComponentExportIndex>,
+    pub(crate) request_body: Option<BodyExports>,
     pub(crate) response: Option<ComponentExportIndex>,
+    pub(crate) response_body: Option<BodyExports>,
     pub(crate) pick: Option<ComponentExportIndex>,
     pub(crate) begun: Option<ComponentExportIndex>,
     pub(crate) ended: Option<ComponentExportIndex>,
+}
+
+/// Where the functions of one filter of bodies are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyExports {
+    pub(crate) on_body: ComponentExportIndex,
+    pub(crate) on_piece: ComponentExportIndex,
+    pub(crate) on_left: ComponentExportIndex,
 }
 
 impl Module {
@@ -139,12 +149,19 @@ impl Exports {
         };
         let in_phase =
             |phase: Phase, function: &str| phases.has(phase).then(|| find(phase.as_str(), function)).transpose();
+        let body = |phase: Phase| -> Result<Option<BodyExports>, Reason> {
+            let functions = in_phase(phase, "on-body")?.zip(in_phase(phase, "on-piece")?);
+            let functions = functions.zip(in_phase(phase, "on-left")?);
+            Ok(functions.map(|((on_body, on_piece), on_left)| BodyExports { on_body, on_piece, on_left }))
+        };
         Ok(Self {
             configure: find("lifecycle", "configure")?,
             settings_schema: find("lifecycle", "settings-schema")?,
             connection: in_phase(Phase::Connection, "on-connection")?,
             request: in_phase(Phase::Request, "on-request")?,
+            request_body: body(Phase::RequestBody)?,
             response: in_phase(Phase::Response, "on-response")?,
+            response_body: body(Phase::ResponseBody)?,
             pick: in_phase(Phase::Balance, "pick")?,
             begun: in_phase(Phase::Observe, "on-begun")?,
             ended: in_phase(Phase::Observe, "on-ended")?,

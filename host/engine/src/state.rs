@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use palisade_contract::metrics::{Discard, Metrics};
-use palisade_contract::{Clock, Exchange, ExchangeId, Names, OnError, Phase, Reply, SystemClock};
+use palisade_contract::{Clock, Edits, Exchange, ExchangeId, Names, OnError, Phase, Reply, SystemClock};
 
 use crate::allowance::Allowance;
 use crate::before::Before;
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) exchange: Box<Exchange>,
     /// The exchange's heads as they were before the first change of this call.
     pub(crate) before: Before,
+    /// The piece of a body at hand, while the guest is asked about one.
+    pub(crate) piece: Option<PieceAtHand>,
     /// What `reply.prepare` was given in this call.
     pub(crate) reply: Option<Reply>,
     /// What `fault.report` was given in this call.
@@ -83,6 +85,17 @@ pub(crate) enum Stage {
     Phase(Phase),
 }
 
+/// A piece of a body, as host calls see it.
+pub(crate) struct PieceAtHand {
+    pub(crate) edits: Edits,
+    /// Whether its head did not go on yet.
+    pub(crate) holds_head: bool,
+    /// How much may be put in its place.
+    pub(crate) bytes_max: usize,
+    /// What takes its place, if anything does.
+    pub(crate) written: Option<Vec<u8>>,
+}
+
 impl State {
     pub(crate) fn new(identity: &Arc<Identity>, limits: palisade_config::PluginLimits) -> Self {
         Self {
@@ -91,6 +104,7 @@ impl State {
             stage: Stage::Idle,
             exchange: Exchange::vacant(),
             before: Before::new(identity.on_error),
+            piece: None,
             reply: None,
             fault: None,
             hot_headers: Vec::new(),
@@ -109,6 +123,11 @@ impl State {
     pub(crate) fn at_hand(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&Exchange> {
         self.check(handle, phases)?;
         Ok(&self.exchange)
+    }
+
+    /// Whether the head that is passed in this phase, or goes before the body of this one, can still be changed.
+    pub(crate) fn holds_head(&self) -> bool {
+        self.piece.as_ref().is_none_or(|piece| piece.holds_head)
     }
 
     fn check(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<()> {

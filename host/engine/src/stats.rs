@@ -15,6 +15,7 @@ pub struct Stats {
     failures: [[AtomicU64; FailureKind::ALL.len()]; Phase::ALL.len()],
     tallies: Mutex<Tallies>,
     instances: AtomicUsize,
+    instances_made: AtomicU64,
     memory_bytes: AtomicUsize,
     log_lines_dropped: AtomicU64,
     series_overflows: AtomicU64,
@@ -240,8 +241,10 @@ impl Stats {
         self.series_overflows.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn instance_made(&self) {
+    /// Counts one more instance, and gives its number.
+    pub(crate) fn instance_made(&self) -> u64 {
         self.instances.fetch_add(1, Ordering::Relaxed);
+        self.instances_made.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn instance_gone(&self) {

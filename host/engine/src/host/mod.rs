@@ -1,5 +1,6 @@
 //! What guests can call: one file for each interface of the contract.
 
+mod body;
 mod clock;
 mod fault;
 mod head;
@@ -21,7 +22,7 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, Add); 10] = [
+    let interfaces: [(&str, Add); 11] = [
         ("setup", setup::add),
         ("fault", fault::add),
         ("names", names::add),
@@ -31,6 +32,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         ("request", request::add),
         ("response", response::add),
         ("reply", reply::add),
+        ("body", body::add),
         ("metrics", metrics::add),
     ];
     for (name, add) in interfaces {

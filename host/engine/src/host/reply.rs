@@ -12,13 +12,16 @@ use crate::state::State;
 const LIMITS: HeadLimits = HeadLimits { headers: 64, bytes: 64 << 10 };
 const BODY_BYTES_MAX: usize = 1 << 20;
 
+/// The phases that can answer.
+const FILTERS: [Phase; 4] = [Phase::Request, Phase::RequestBody, Phase::Response, Phase::ResponseBody];
+
 type Fields = WasmList<(WasmStr, WasmList<u8>)>;
 
 pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     interface.func_wrap(
         "prepare",
         |mut guest: Guest<'_>, (exchange, status, headers, body): (u64, u16, Fields, WasmList<u8>)| {
-            guest.data().at_hand(exchange, &[Phase::Request, Phase::Response])?;
+            guest.data().at_hand(exchange, &FILTERS)?;
             let prepared = prepare(&mut guest, status, &headers, &body)?;
             Ok(changed(prepared.map(|reply| guest.data_mut().reply = Some(reply))))
         },

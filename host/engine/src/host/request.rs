@@ -7,7 +7,7 @@ use super::Guest;
 use super::head::{all, bytes, changed, field, text, values};
 use crate::state::{Stage, State};
 
-const READING: [Phase; 3] = [Phase::Request, Phase::Balance, Phase::Response];
+const READING: [Phase; 5] = [Phase::Request, Phase::RequestBody, Phase::Balance, Phase::Response, Phase::ResponseBody];
 
 pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     add_reading(interface)?;
@@ -109,7 +109,12 @@ fn change(
     make: impl FnOnce(&mut Exchange) -> Result<(), HeadError>,
 ) -> wasmtime::Result<super::head::Changed> {
     state.at_hand(exchange, &READING)?;
-    if state.stage != Stage::Phase(Phase::Request) {
+    let is_changeable = match state.stage {
+        Stage::Phase(Phase::Request) => true,
+        Stage::Phase(Phase::RequestBody) => state.holds_head(),
+        Stage::Phase(_) | Stage::Idle | Stage::Configure => false,
+    };
+    if !is_changeable {
         return Ok(changed(Err(HeadError::ReadOnly)));
     }
     state.before.request_changes(&state.exchange);

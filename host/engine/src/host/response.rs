@@ -8,6 +8,8 @@ use super::Guest;
 use super::head::{Changed, all, changed, field, first, text, values};
 use crate::state::State;
 
+const PHASES: [Phase; 2] = [Phase::Response, Phase::ResponseBody];
+
 pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     interface.func_wrap("header", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
         Ok((first(&at(guest.data(), exchange)?.headers, &name.to_str(&guest)?),))
@@ -59,7 +61,7 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
 }
 
 fn at(state: &State, exchange: u64) -> wasmtime::Result<&ResponseHead> {
-    let response = state.at_hand(exchange, &[Phase::Response])?.response.as_ref();
+    let response = state.at_hand(exchange, &PHASES)?.response.as_ref();
     response.ok_or_else(|| wasmtime::format_err!("the exchange has no response"))
 }
 
@@ -68,7 +70,10 @@ fn change(
     exchange: u64,
     make: impl FnOnce(&mut ResponseHead, HeadLimits) -> Result<(), HeadError>,
 ) -> wasmtime::Result<Changed> {
-    state.at_hand(exchange, &[Phase::Response])?;
+    state.at_hand(exchange, &PHASES)?;
+    if !state.holds_head() {
+        return Ok(changed(Err(HeadError::ReadOnly)));
+    }
     state.before.response_changes(&state.exchange);
     let limits = state.exchange.limits;
     let Some(response) = &mut state.exchange.response else { wasmtime::bail!("the exchange has no response") };
