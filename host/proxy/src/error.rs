@@ -60,6 +60,9 @@ pub(crate) enum RequestError {
     /// The endpoint closed before it answered.
     #[error("the endpoint broke off before its answer: {0}")]
     Reset(String),
+    /// The endpoint's answer is longer than what a plugin buffers.
+    #[error("the endpoint's answer is longer than what the plugin {0:?} buffers")]
+    AnswerTooLarge(PluginName),
     /// The endpoint's answer is not HTTP that we pass on.
     #[error("the endpoint's answer breaks the rules of HTTP: {0}")]
     Answer(String),
@@ -91,7 +94,9 @@ impl RequestError {
             Self::NoRoute => (StatusCode::NOT_FOUND, Fault::Client),
             Self::Plugin(_) => (StatusCode::SERVICE_UNAVAILABLE, Fault::Host),
             Self::NoEndpoint | Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, Fault::Upstream),
-            Self::Connection(_) | Self::Reset(_) | Self::Answer(_) => (StatusCode::BAD_GATEWAY, Fault::Upstream),
+            Self::Connection(_) | Self::Reset(_) | Self::Answer(_) | Self::AnswerTooLarge(_) => {
+                (StatusCode::BAD_GATEWAY, Fault::Upstream)
+            }
             Self::ConnectTimeout | Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, Fault::Upstream),
         }
     }

@@ -14,6 +14,7 @@ mod activity;
 mod body;
 mod client;
 mod error;
+mod filtering;
 mod fingerprint;
 mod hygiene;
 mod io;

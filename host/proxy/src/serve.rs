@@ -12,12 +12,13 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use palisade_contract::{
-    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead,
+    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead, Side,
 };
 
 use crate::activity::Activity;
-use crate::body::{RequestBody, ResponseBody, Upload};
+use crate::body::{Filtered, Origin, RequestBody, ResponseBody, Upload};
 use crate::error::RequestError;
+use crate::filtering::{self, Instead};
 use crate::hygiene::{self, Trust};
 use crate::record::Record;
 use crate::site::{Site, Way};
@@ -202,7 +203,12 @@ async fn request_side(
     }
     let way = way.ok_or(RequestError::NoRoute)?;
     hygiene::forward(&mut exchange.request, &client.connection, client.trust(site), request.version);
-    forward((site, way), exchange, request, record).await.map(Some)
+    match forward((site, way), exchange, request, record).await {
+        Ok(source) => Ok(Some(source)),
+        Err(Instead::Reply(reply)) => Ok(Some(Source::Reply(reply))),
+        Err(Instead::Close) => Ok(None),
+        Err(Instead::Failed(error)) => Err(error),
+    }
 }
 
 async fn forward(
@@ -210,22 +216,26 @@ async fn forward(
     exchange: &mut Box<Exchange>,
     request: Forwardable,
     record: &mut Record,
-) -> Result<Source, RequestError> {
-    let Forwardable { takes_trailers, upgrade, body, upload, .. } = request;
+) -> Result<Source, Instead> {
+    let Forwardable { takes_trailers, upgrade, mut body, upload, .. } = request;
     let upgrade =
         upgrade.and_then(|asked| hygiene::chosen_upgrade(&asked, &exchange.request.method, &way.streams.upgrades));
     if upgrade.is_some() && !body.is_empty() {
-        return Err(RequestError::UpgradeBody);
+        return Err(RequestError::UpgradeBody.into());
     }
     if body.is_announced_too_large() {
-        return Err(RequestError::BodyTooLarge);
+        return Err(RequestError::BodyTooLarge.into());
     }
     let patience = way.streams.body_timeout.unwrap_or(site.config.limits.body_timeout);
     record.active().patience(patience);
     upload.set_patience(patience);
+    filtering::request(exchange, record, (&mut body, &upload), way.pools.upstream.config.response_timeout).await?;
     let asked = Asked { exchange, record, takes_trailers, upgrade };
     let answer = way.pools.send(asked, body, &upload).await;
     record.request_bytes(upload.bytes());
+    if let (Err(_), Some(stopped)) = (&answer, upload.stopped()) {
+        return Err(Instead::of(stopped, Side::Request, record));
+    }
     let mut answer = answer?;
     exchange.response = Some(std::mem::take(&mut answer.head));
     if let Some(switched) = answer.switched.take() {
@@ -249,31 +259,54 @@ async fn response_side(
         Some(lease) => lease.response(&mut exchange).await,
         None => Decision::Proceed,
     };
-    let head = exchange.response.take().unwrap_or_default();
-    match (decision, source) {
-        (Decision::Proceed, Source::Upstream(answer, upload, timeout)) => {
-            record.responded(head.status.as_u16());
-            let body = ResponseBody::upstream(answer.incoming, answer.connection, timeout, (record, upload));
-            Ok(response(head, body))
-        }
-        (Decision::Proceed, Source::Tunnel(answer, switched, timeout)) => {
-            Ok(switching((head, record), *answer, switched, (client, timeout)))
-        }
-        (Decision::Proceed, Source::Reply(reply)) => {
-            Ok(whole(Reply { status: head.status, headers: head.headers, body: reply.body }, is_head, record))
-        }
-        (Decision::Reply(reply, plugin), _) => {
+    match decision {
+        Decision::Proceed => proceed(exchange, source, (client, is_head), record).await,
+        Decision::Reply(reply, plugin) => {
             record.decided_by(plugin);
             Ok(whole(reply, is_head, record))
         }
-        (Decision::Close(plugin), _) => {
+        Decision::Close(plugin) => {
             record.decided_by(plugin);
             record.ended(Ending::Closed);
             Err(Closed)
         }
-        (Decision::Failed(plugin), _) => {
+        Decision::Failed(plugin) => {
             record.decided_by(plugin.clone());
             let error = RequestError::Plugin(plugin);
+            record.failed(&error);
+            Ok(whole(error.reply(), is_head, record))
+        }
+    }
+}
+
+/// A response whose head the filters let pass: its body's filters next, then out.
+async fn proceed(
+    mut exchange: Box<Exchange>,
+    source: Source,
+    (client, is_head): (&Client, bool),
+    mut record: Record,
+) -> Result<Response<Outgoing>, Closed> {
+    let (mut origin, upload) = match source {
+        Source::Tunnel(answer, switched, timeout) => {
+            let head = exchange.response.take().unwrap_or_default();
+            return Ok(switching((head, record), *answer, switched, (client, timeout)));
+        }
+        Source::Reply(reply) => {
+            let head = exchange.response.get_or_insert_default();
+            (sent(head, reply.body, is_head), None)
+        }
+        Source::Upstream(answer, upload, timeout) => {
+            (Origin::upstream(answer.incoming, answer.connection, timeout, &upload), Some(upload))
+        }
+    };
+    match filtering::response(&mut exchange, &mut record, &mut origin, is_head).await {
+        Ok(filtered) => {
+            let head = exchange.response.take().unwrap_or_default();
+            Ok(respond(head, (origin, filtered, upload), record))
+        }
+        Err(Instead::Reply(reply)) => Ok(whole(reply, is_head, record)),
+        Err(Instead::Close) => Err(Closed),
+        Err(Instead::Failed(error)) => {
             record.failed(&error);
             Ok(whole(error.reply(), is_head, record))
         }
@@ -298,22 +331,31 @@ fn switching(
     with_head(head, Either::Right(Empty::new()))
 }
 
-/// A response that is all there. Where the body is not sent, its length still is (RFC 9110, sections 9.3.2 and 8.6).
-fn whole(reply: Reply, is_head: bool, mut record: Record) -> Response<Outgoing> {
-    let Reply { status, mut headers, mut body } = reply;
-    let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-    if has_none {
-        body.clear();
-    } else if is_head {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        body.clear();
-    }
-    record.responded(status.as_u16());
-    response(ResponseHead { status, headers }, ResponseBody::whole(body, record))
+/// A response that is all there, and passes no filter any more.
+fn whole(reply: Reply, is_head: bool, record: Record) -> Response<Outgoing> {
+    let mut head = ResponseHead { status: reply.status, headers: reply.headers };
+    let origin = sent(&mut head, reply.body, is_head);
+    respond(head, (origin, None, None), record)
 }
 
-fn response(head: ResponseHead, body: ResponseBody) -> Response<Outgoing> {
-    with_head(head, Either::Left(body))
+/// What of a body is sent. Where it is not, its length still is (RFC 9110, sections 9.3.2 and 8.6).
+fn sent(head: &mut ResponseHead, body: Bytes, is_head: bool) -> Origin {
+    if filtering::is_bodiless(head.status) {
+        return Origin::Ended;
+    }
+    if is_head {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        return Origin::Ended;
+    }
+    Origin::whole(body)
+}
+
+/// A body's way out: where it comes from, what it goes through, and the request's body that goes with it.
+type WayOut = (Origin, Option<Box<Filtered>>, Option<Rc<Upload>>);
+
+fn respond(head: ResponseHead, (origin, filtered, upload): WayOut, mut record: Record) -> Response<Outgoing> {
+    record.responded(head.status.as_u16());
+    with_head(head, Either::Left(ResponseBody::new(origin, filtered, record, upload)))
 }
 
 fn with_head(head: ResponseHead, body: Outgoing) -> Response<Outgoing> {

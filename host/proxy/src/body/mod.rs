@@ -1,10 +1,12 @@
-//! Bodies on their way through: streamed piece by piece, never gathered, with a limit on every wait.
+//! Bodies on their way through: streamed piece by piece, gathered only where a plugin buffers, with a limit on every wait.
 
+mod filtered;
 mod patience;
 mod request;
 mod response;
 
-pub(crate) use request::{Broken, RequestBody, Upload};
-pub(crate) use response::ResponseBody;
+pub(crate) use filtered::{BrokenOff, Filtered, Way};
+pub(crate) use request::{RequestBody, Upload};
+pub(crate) use response::{Origin, ResponseBody};
 
-type Error = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;

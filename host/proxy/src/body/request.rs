@@ -1,24 +1,36 @@
 //! A client's body on its way to an endpoint, and how far it is.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use palisade_config::ListenerLimits;
+use palisade_contract::{Exchange, Stopped};
 use tokio::time::Instant;
 
-use super::Error;
+use super::filtered::{BrokenOff, Filtered, Source};
+use super::{Error, Way};
 use crate::activity::BodyActivity;
+use crate::error::RequestError;
 
 /// A client's body on its way to an endpoint.
 #[derive(Debug)]
 pub(crate) struct RequestBody {
+    /// What the filters of the chain make of it, where any wants it. Before what they get it from, so that they hear first
+    /// of its end.
+    filtered: Option<Box<Filtered>>,
+    upload: UploadBody,
+}
+
+/// A body as it comes from the client.
+#[derive(Debug)]
+struct UploadBody {
     /// None where there never was a byte.
     incoming: Option<Incoming>,
     activity: BodyActivity,
@@ -37,11 +49,12 @@ pub(crate) struct Upload {
     ended: Cell<bool>,
     too_large: Cell<bool>,
     broken: Cell<Option<Broken>>,
+    stopped: RefCell<Option<Stopped>>,
 }
 
 /// What is wrong with a client's side of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broken {
+enum Broken {
     /// It is not framed as HTTP says.
     Malformed,
     /// It ended before its end.
@@ -91,14 +104,25 @@ impl Upload {
         self.ended.get()
     }
 
-    /// Whether it was longer than the listener allows.
-    pub(crate) fn is_too_large(&self) -> bool {
-        self.too_large.get()
+    /// What is wrong with it, if that is the client's doing.
+    pub(crate) fn fault(&self) -> Option<RequestError> {
+        if self.too_large.get() {
+            return Some(RequestError::BodyTooLarge);
+        }
+        self.broken.get().map(|broken| match broken {
+            Broken::Malformed => RequestError::Body,
+            Broken::Cut => RequestError::ClientGone,
+        })
     }
 
-    /// What is wrong with the client's side of it, if anything.
-    pub(crate) fn broken(&self) -> Option<Broken> {
-        self.broken.get()
+    /// Whether a plugin decided something in the middle of it.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.borrow().is_some()
+    }
+
+    /// What a plugin decided in the middle of it, if any did. Says it once.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        self.stopped.take()
     }
 }
 
@@ -112,35 +136,80 @@ impl RequestBody {
             ended: Cell::new(incoming.is_end_stream()),
             too_large: Cell::new(false),
             broken: Cell::new(None),
+            stopped: RefCell::default(),
         });
         let incoming = (!incoming.is_end_stream()).then_some(incoming);
-        (
-            Self {
-                incoming,
-                activity,
-                upload: upload.clone(),
-                bytes_max: limits.request_body_bytes.unwrap_or(u64::MAX),
-            },
-            upload,
-        )
+        let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
+        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max };
+        (Self { filtered: None, upload: body }, upload)
     }
 
     /// Whether it says itself that it is longer than it may be.
     pub(crate) fn is_announced_too_large(&self) -> bool {
-        self.size_hint().lower() > self.bytes_max
+        self.upload.size_hint().lower() > self.upload.bytes_max
     }
 
     /// Whether there never was a byte.
     pub(crate) fn is_empty(&self) -> bool {
-        self.incoming.is_none()
+        self.upload.incoming.is_none()
+    }
+
+    /// How long the client says that it is.
+    pub(crate) fn announced(&self) -> Option<u64> {
+        self.upload.size_hint().exact()
+    }
+
+    /// Lets filters see as much of it as they want to before its head may go on.
+    ///
+    /// # Errors
+    /// It does not go on.
+    pub(crate) async fn hold(&mut self, way: &mut Way, exchange: &mut Box<Exchange>) -> Result<(), BrokenOff> {
+        way.hold(exchange, &mut self.upload).await
+    }
+
+    /// It goes through these filters from now on.
+    pub(crate) fn filtered(&mut self, filtered: Box<Filtered>) {
+        self.filtered = Some(filtered);
     }
 
     /// The same body once more, where it has no bytes.
     pub(crate) fn again(&self) -> Option<Self> {
-        let Self { incoming: None, activity, upload, bytes_max } = self else { return None };
-        Some(Self { incoming: None, activity: activity.another(), upload: upload.clone(), bytes_max: *bytes_max })
+        let UploadBody { incoming: None, activity, upload, bytes_max } = &self.upload else { return None };
+        let (activity, upload) = (activity.another(), upload.clone());
+        let upload = UploadBody { incoming: None, activity, upload, bytes_max: *bytes_max };
+        Some(Self { filtered: None, upload })
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Self { filtered, upload } = self.get_mut();
+        let Some(filtered) = filtered else { return upload.poll_frame(context) };
+        let frame = ready!(filtered.poll_frame(upload, context));
+        Poll::Ready(frame.map(|frame| {
+            frame.map_err(|broken| match broken {
+                BrokenOff::Source(error) => error,
+                BrokenOff::Plugin(stopped) => {
+                    upload.upload.stopped.replace(Some(stopped));
+                    "a plugin stopped the body".into()
+                }
+            })
+        }))
     }
 
+    fn is_end_stream(&self) -> bool {
+        self.filtered.as_ref().map_or_else(|| self.upload.is_ended(), |filtered| filtered.is_ended())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.filtered.as_ref().map_or_else(|| self.upload.size_hint(), |filtered| filtered.size_hint())
+    }
+}
+
+impl UploadBody {
     fn count(&self, frame: &Frame<Bytes>) -> Result<(), Error> {
         let Some(data) = frame.data_ref() else { return Ok(()) };
         let bytes = self.upload.bytes.get().saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
@@ -151,9 +220,13 @@ impl RequestBody {
         }
         Ok(())
     }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
 }
 
-impl Drop for RequestBody {
+impl Drop for UploadBody {
     fn drop(&mut self) {
         if self.incoming.is_some() && !self.upload.is_ended() {
             self.activity.left_unread();
@@ -161,42 +234,34 @@ impl Drop for RequestBody {
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = self.get_mut();
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+impl Source for UploadBody {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) else {
-            this.activity.awaits_client();
-            this.upload.awaits_client.set(true);
+            self.activity.awaits_client();
+            self.upload.awaits_client.set(true);
             return Poll::Pending;
         };
-        this.activity.moved();
-        this.upload.awaits_client.set(false);
-        this.upload.moved.set(Instant::now());
+        self.activity.moved();
+        self.upload.awaits_client.set(false);
+        self.upload.moved.set(Instant::now());
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
-                this.upload.ended.set(incoming.is_end_stream());
-                Some(this.count(&frame).map(|()| frame))
+                self.upload.ended.set(incoming.is_end_stream());
+                Some(self.count(&frame).map(|()| frame))
             }
             Some(Err(error)) => {
-                this.upload.broken.set(Some(Broken::of(&error)));
+                self.upload.broken.set(Some(Broken::of(&error)));
                 Some(Err(error.into()))
             }
             None => {
-                this.upload.ended.set(true);
+                self.upload.ended.set(true);
                 None
             }
         })
     }
 
-    fn is_end_stream(&self) -> bool {
+    fn is_ended(&self) -> bool {
         self.incoming.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use palisade_contract::{Ending, UpstreamFault};
 
+use super::filtered::{BrokenOff, Filtered, Source};
 use super::patience::Patience;
 use super::{Error, Upload};
 use crate::activity::BodyActivity;
@@ -20,13 +21,16 @@ use crate::upstream::Connection;
 /// A response's body on its way to the client. It carries the exchange's record, and with it the chain's lease: both end
 /// with the last byte, or when the client leaves.
 pub(crate) struct ResponseBody {
-    source: Source,
+    /// What the filters of the chain make of it, where any wants it. Before the record, so that they hear first of its end.
+    filtered: Option<Box<Filtered>>,
+    origin: Origin,
     activity: BodyActivity,
     record: Record,
     upload: Option<Rc<Upload>>,
 }
 
-enum Source {
+/// Where an answer's body comes from.
+pub(crate) enum Origin {
     /// Made by a plugin or by the host: all there.
     Whole(Option<Bytes>),
     /// From an endpoint.
@@ -36,40 +40,86 @@ enum Source {
 }
 
 /// What comes from an endpoint, and the connection that it comes on.
-struct Download {
+pub(crate) struct Download {
     incoming: Incoming,
     connection: Connection,
     patience: Patience,
 }
 
-impl ResponseBody {
+impl Origin {
     /// All of the body.
-    pub(crate) fn whole(body: Bytes, record: Record) -> Self {
-        let source = if body.is_empty() { Source::Ended } else { Source::Whole(Some(body)) };
-        Self::new(source, record, None)
+    pub(crate) fn whole(body: Bytes) -> Self {
+        if body.is_empty() { Self::Ended } else { Self::Whole(Some(body)) }
     }
 
     /// What an endpoint sends. Its connection is free for the next request when this has ended well.
-    pub(crate) fn upstream(
-        incoming: Incoming,
-        connection: Connection,
-        timeout: Duration,
-        (record, upload): (Record, Rc<Upload>),
-    ) -> Self {
+    pub(crate) fn upstream(incoming: Incoming, connection: Connection, timeout: Duration, upload: &Upload) -> Self {
         if incoming.is_end_stream() {
-            connection.release(&upload);
-            return Self::new(Source::Ended, record, Some(upload));
+            connection.release(upload);
+            return Self::Ended;
         }
-        let patience = Patience::new(timeout);
-        Self::new(Source::Upstream(Box::new(Download { incoming, connection, patience })), record, Some(upload))
+        Self::Upstream(Box::new(Download { incoming, connection, patience: Patience::new(timeout) }))
     }
 
-    fn new(source: Source, mut record: Record, upload: Option<Rc<Upload>>) -> Self {
-        if matches!(source, Source::Ended) {
+    /// Whether there never was, or never will be, a byte.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Ended)
+    }
+
+    /// How long it is announced to be.
+    pub(crate) fn announced(&self) -> Option<u64> {
+        self.size_hint().exact()
+    }
+
+    /// The endpoint broke off.
+    pub(crate) fn failed(&self) {
+        if let Self::Upstream(download) = self {
+            download.connection.failed(UpstreamFault::Body);
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Ended => SizeHint::with_exact(0),
+            Self::Whole(body) => {
+                SizeHint::with_exact(body.as_ref().map_or(0, |body| u64::try_from(body.len()).unwrap_or(u64::MAX)))
+            }
+            Self::Upstream(download) => download.incoming.size_hint(),
+        }
+    }
+}
+
+impl Source for Origin {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self {
+            Self::Ended => Poll::Ready(None),
+            Self::Whole(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
+            Self::Upstream(download) => download.poll(context),
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        match self {
+            Self::Ended => true,
+            Self::Whole(body) => body.is_none(),
+            Self::Upstream(download) => download.incoming.is_end_stream(),
+        }
+    }
+}
+
+impl ResponseBody {
+    /// The body from there, through these filters.
+    pub(crate) fn new(
+        origin: Origin,
+        filtered: Option<Box<Filtered>>,
+        mut record: Record,
+        upload: Option<Rc<Upload>>,
+    ) -> Self {
+        if matches!(origin, Origin::Ended) && filtered.is_none() {
             record.ended(Ending::Complete);
         }
         let activity = record.active().body();
-        Self { source, activity, record, upload }
+        Self { filtered, origin, activity, record, upload }
     }
 
     fn end(&mut self) {
@@ -77,20 +127,32 @@ impl ResponseBody {
         if self.upload.as_ref().is_some_and(|upload| !upload.is_ended()) {
             self.activity.left_unread();
         }
-        if let (Source::Upstream(download), Some(upload)) =
-            (std::mem::replace(&mut self.source, Source::Ended), &self.upload)
+        if let (Origin::Upstream(download), Some(upload)) =
+            (std::mem::replace(&mut self.origin, Origin::Ended), &self.upload)
         {
             download.connection.release(upload);
         }
     }
 
-    fn break_off(&mut self, error: Error) -> Error {
-        if let Source::Upstream(download) = &self.source {
-            download.connection.failed(UpstreamFault::Body);
-        }
-        self.source = Source::Ended;
+    fn break_off(&mut self, broken: BrokenOff) -> Error {
+        let error = match broken {
+            BrokenOff::Source(error) => {
+                self.origin.failed();
+                self.record.truncated(format!("the endpoint's body broke off: {error}"));
+                error
+            }
+            BrokenOff::Plugin(stopped) => {
+                let plugin = stopped.plugin().clone();
+                let error = format!("the plugin {plugin:?} broke off the response's body");
+                self.record.decided_by(plugin);
+                self.record.truncated(error.clone());
+                error.into()
+            }
+        };
+        // With the connection goes whatever the endpoint still sends.
+        self.origin = Origin::Ended;
+        self.filtered = None;
         self.activity.broke_off();
-        self.record.truncated(format!("the endpoint's body broke off: {error}"));
         error
     }
 
@@ -110,10 +172,9 @@ impl Body for ResponseBody {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         this.activity.moved();
-        let frame = match &mut this.source {
-            Source::Ended => None,
-            Source::Whole(body) => body.take().map(|body| Ok(Frame::data(body))),
-            Source::Upstream(download) => ready!(download.poll(context)),
+        let frame = match &mut this.filtered {
+            None => ready!(this.origin.poll_frame(context)).map(|frame| frame.map_err(BrokenOff::Source)),
+            Some(filtered) => ready!(filtered.poll_frame(&mut this.origin, context)),
         };
         Poll::Ready(match frame {
             None => {
@@ -132,21 +193,11 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Ended => true,
-            Source::Whole(body) => body.is_none(),
-            Source::Upstream(download) => download.incoming.is_end_stream(),
-        }
+        self.filtered.as_ref().map_or_else(|| self.origin.is_ended(), |filtered| filtered.is_ended())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
-            Source::Whole(body) => {
-                SizeHint::with_exact(body.as_ref().map_or(0, |body| u64::try_from(body.len()).unwrap_or(u64::MAX)))
-            }
-            Source::Upstream(download) => download.incoming.size_hint(),
-        }
+        self.filtered.as_ref().map_or_else(|| self.origin.size_hint(), |filtered| filtered.size_hint())
     }
 }
 

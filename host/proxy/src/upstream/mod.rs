@@ -13,7 +13,7 @@ mod tls;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use pick::Random;
 pub(crate) use pool::{Connection, Pool};
-pub(crate) use send::{Answer, Asked, Switched};
+pub(crate) use send::{Answer, Asked, Late, Switched, within};
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
 use std::cell::RefCell;

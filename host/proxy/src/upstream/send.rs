@@ -12,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 use palisade_contract::{Exchange, Outcome, Pick, PickRequest, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
-use crate::body::{Broken, RequestBody, Upload};
+use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
 use crate::record::Record;
@@ -226,13 +226,12 @@ impl Unanswered {
 
     /// What the client is told, and what the endpoint did wrong, if it was the endpoint.
     fn decided(&self, upload: &Upload) -> (Option<UpstreamFault>, RequestError) {
-        if upload.is_too_large() {
-            return (None, RequestError::BodyTooLarge);
+        if let Some(fault) = upload.fault() {
+            return (None, fault);
         }
-        match upload.broken() {
-            Some(Broken::Malformed) => return (None, RequestError::Body),
-            Some(Broken::Cut) => return (None, RequestError::ClientGone),
-            None => {}
+        if upload.is_stopped() {
+            // Not the endpoint's doing either, and not what the client is told.
+            return (None, RequestError::Body);
         }
         if self.error.is_parse() {
             return (Some(UpstreamFault::Protocol), RequestError::Answer(chain_of(&self.error)));
@@ -266,7 +265,7 @@ async fn ask_once(
 }
 
 /// Who kept an exchange waiting for too long.
-enum Late {
+pub(crate) enum Late {
     /// The client stopped in the middle of its body.
     Client,
     /// The endpoint did not answer.
@@ -275,7 +274,7 @@ enum Late {
 
 /// Awaits the answer for this long after the end of the request. While the body waits for the client, it is the client's
 /// time that runs, not the endpoint's.
-async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Result<R, Late> {
+pub(crate) async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Result<R, Late> {
     let mut answer = pin!(answer);
     let mut timer = pin!(tokio::time::sleep(limit.min(upload.patience())));
     loop {
