@@ -68,7 +68,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bo
     let (parts, body) = request.into_parts();
     let mut seen = Seen::of(&parts);
     let index = shared.see(seen.clone());
-    if parts.uri.path() == "/stream" {
+    if parts.uri.path().ends_with("/stream") {
         let (feed, echoed) = Body::fed(None);
         tokio::spawn(echo(body, feed));
         return response(&Answer { body: Content::Echo, ..Answer::status(200) }, echoed);
