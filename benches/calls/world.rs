@@ -51,15 +51,9 @@ impl World {
     ) -> Result<Plugin> {
         let file = self.artifacts.plugin(module);
         let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let config = palisade_config::Plugin {
-            name: format!("{module}-{}", self.plugins.borrow().len()),
-            module: module.to_owned(),
-            on_error: None,
-            grants: Capability::ALL.to_vec(),
-            settings,
-            life,
-            limits,
-        };
+        let name = format!("{module}-{}", self.plugins.borrow().len());
+        let plain = palisade_config::Plugin::new(&name, module);
+        let config = palisade_config::Plugin { grants: Capability::ALL.to_vec(), settings, life, limits, ..plain };
         let plugin = Plugin::new(&self.engine, &Module::new(&self.engine, &bytes)?, &config)?;
         self.plugins.borrow_mut().push(plugin.clone());
         Ok(plugin)

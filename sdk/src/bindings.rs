@@ -62,6 +62,18 @@ pub mod request_filter {
     });
 }
 
+pub mod async_request_filter {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "async-request-filter-plugin",
+        with: { "palisade:plugin/types@0.1.0": crate::bindings::capabilities::palisade::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_async_request_filter",
+        default_bindings_module: "palisade_sdk::bindings::async_request_filter",
+        additional_derives: [Hash],
+    });
+}
+
 pub mod request_body_filter {
     wit_bindgen::generate!({
         path: "wit",

@@ -3,9 +3,10 @@
 use std::{cell::RefCell, marker::PhantomData, panic, thread::LocalKey};
 
 use crate::{
-    Balancer, ConnectionFilter, Error, Observer, Piece, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter,
-    ResponseFilter,
+    AsyncRequestFilter, Balancer, ConnectionFilter, Error, Observer, Piece, Plugin, RequestBodyFilter, RequestFilter,
+    ResponseBodyFilter, ResponseFilter,
     bindings::{
+        async_request_filter::exports::palisade::plugin::async_request_filter,
         balancer::exports::palisade::plugin::balancer,
         capabilities::palisade::plugin::{
             bodies::{PieceVerdict, Wish},
@@ -19,7 +20,7 @@ use crate::{
         response_body_filter::exports::palisade::plugin::response_body_filter,
         response_filter::exports::palisade::plugin::response_filter,
     },
-    host, log, phase, phase_body, settings,
+    host, log, phase, phase_async, phase_body, settings,
 };
 
 /// A plugin that [`register!`](crate::register) gave a place for its one instance.
@@ -38,6 +39,8 @@ pub struct Export<P>(PhantomData<P>);
 thread_local! {
     /// What the module's one plugin keeps for bodies.
     static BODIES: RefCell<phase_body::States> = RefCell::default();
+    /// What the exchanges that wait are at.
+    static TASKS: RefCell<phase_async::Tasks> = RefCell::default();
 }
 
 impl<P: Registered> Export<P> {
@@ -77,6 +80,38 @@ impl<P: Registered + RequestFilter> request_filter::Guest for Export<P> {
     fn on_request(head: request_filter::RequestHead) -> Verdict {
         Self::with(Verdict::Failed, |plugin| phase::on_request(plugin, &head))
     }
+}
+
+impl<P: Registered + AsyncRequestFilter> async_request_filter::Guest for Export<P> {
+    fn on_request(head: async_request_filter::RequestHead) -> async_request_filter::Progress {
+        let exchange = head.exchange;
+        let deciding = Self::with(None, |plugin| Some(phase_async::deciding(plugin, phase_async::head_of(head))));
+        match deciding {
+            Some(deciding) => go_on(exchange, deciding),
+            None => async_request_filter::Progress::Failed,
+        }
+    }
+
+    fn resume(exchange: u64) -> async_request_filter::Progress {
+        match TASKS.with_borrow_mut(|tasks| tasks.take(exchange)) {
+            Some(deciding) => go_on(exchange, deciding),
+            None => {
+                phase::report(&Error::new("asked to go on with a request that does not wait"));
+                async_request_filter::Progress::Failed
+            }
+        }
+    }
+
+    fn on_left(exchange: u64) {
+        // Dropped outside of the borrow: what it holds may give something up.
+        drop(TASKS.with_borrow_mut(|tasks| tasks.take(exchange)));
+    }
+}
+
+fn go_on(exchange: u64, deciding: phase_async::Deciding) -> async_request_filter::Progress {
+    let (progress, deciding) = phase_async::go_on(exchange, deciding);
+    TASKS.with_borrow_mut(|tasks| tasks.keep(exchange, deciding));
+    progress
 }
 
 impl<P: Registered + ResponseFilter> response_filter::Guest for Export<P> {

@@ -62,7 +62,8 @@
 //! What a plugin asks for is what it calls: a plugin that never touches a metric does not import `metrics`, and loads
 //! without that grant.
 //!
-//! There is no network, no file system and no environment here, and no thread: those are not in the contract. On
+//! There is no file system and no environment here, no thread, and no network but for requests to upstreams that the operator
+//! grants ([`Fetch`], awaited in an [`AsyncRequestFilter`]): the rest is not in the contract. On
 //! `wasm32-unknown-unknown`, `println!` and the clocks of `std` do nothing or panic, and the seeds of a `HashMap` are
 //! fixed: use [`log`], [`clock`] and, for maps whose keys clients choose, a `BTreeMap`.
 
@@ -78,6 +79,7 @@ mod error;
 mod exchange;
 #[doc(hidden)]
 pub mod export;
+mod fetch;
 mod header;
 mod host;
 pub mod log;
@@ -87,6 +89,7 @@ mod metrics;
 mod name;
 mod observer;
 mod phase;
+mod phase_async;
 mod phase_body;
 mod plugin;
 pub mod prelude;
@@ -109,13 +112,14 @@ pub use body::{BodyWish, Edits, OverLimit, Piece, PieceFlow};
 pub use connection::Connection;
 pub use error::Error;
 pub use exchange::Exchange;
+pub use fetch::{Fetch, FetchError, Fetched, Fetching};
 pub use header::{HeadError, HeaderValue};
 pub use metrics::{Counter, Family, Gauge, Histogram, Metric, Unit};
 pub use name::Name;
 pub use observer::{Begun, Ended, Ending};
 pub use plugin::{
-    Admission, Balancer, ConnectionFilter, Flow, Observer, Plugin, RequestBodyFilter, RequestFilter,
-    ResponseBodyFilter, ResponseFilter,
+    Admission, AsyncRequestFilter, Balancer, ConnectionFilter, Flow, Observer, Plugin, RequestBodyFilter,
+    RequestFilter, ResponseBodyFilter, ResponseFilter,
 };
 pub use reply::Reply;
 pub use request::Request;
@@ -126,6 +130,6 @@ pub use settings::NoSettings;
 pub use setup::{HotHeader, Setup};
 #[cfg(not(target_family = "wasm"))]
 pub use test_host::{
-    TestBody, TestBodyOutcome, TestCandidate, TestConnection, TestHost, TestOutcome, TestPick, TestRequest,
+    TestBody, TestBodyOutcome, TestCandidate, TestConnection, TestFetch, TestHost, TestOutcome, TestPick, TestRequest,
     TestResponse,
 };

@@ -63,7 +63,8 @@ pub(crate) fn report(error: &Error) {
     host::fault::report(&error.to_string());
 }
 
-fn verdict(exchange: u64, decision: Result<Flow, Error>) -> Verdict {
+/// What the host is told of a decision.
+pub(crate) fn verdict(exchange: u64, decision: Result<Flow, Error>) -> Verdict {
     let settled = decision.and_then(|flow| match flow {
         Flow::Continue => Ok(Verdict::Proceed),
         Flow::Reply(reply) => reply.prepare(exchange).map(|()| Verdict::Reply),

@@ -47,6 +47,57 @@ pub trait RequestFilter: Plugin {
     fn on_request(&mut self, request: &mut Request) -> Result<Flow, Error>;
 }
 
+/// As [`RequestFilter`], for a plugin that awaits something before it decides: an answer to a [`Fetch`](crate::Fetch). A plugin
+/// registers one of the two.
+///
+/// While a request waits, the same instance is asked about others. So each request has a clone of the plugin, as it was when
+/// the request came: what requests share, such as a cache, goes into an `Rc<RefCell<…>>`; the rest is best kept in an `Rc`, so
+/// that cloning costs nothing. Counters and other metrics are numbers and cheap to clone. Nothing but what the contract has can
+/// be awaited: a future that is woken by something else never goes on.
+///
+/// ```
+/// use palisade_sdk::prelude::*;
+///
+/// /// Asks an upstream whether a request is allowed.
+/// #[derive(Clone)]
+/// struct Auth;
+///
+/// # impl Plugin for Auth {
+/// #     type Settings = NoSettings;
+/// #     fn configure(_: NoSettings, _: &mut Setup) -> Result<Self, Error> {
+/// #         Ok(Self)
+/// #     }
+/// # }
+/// impl AsyncRequestFilter for Auth {
+///     async fn on_request(&self, request: &mut Request<'_>) -> Result<Flow, Error> {
+///         let Some(token) = request.header("authorization") else { return Ok(Reply::status(401).into()) };
+///         let answer = Fetch::get("auth", "/check").header("authorization", token.as_bytes()).send().await?;
+///         if answer.status() != 200 {
+///             return Ok(Reply::status(403).into());
+///         }
+///         request.set_header("x-user", answer.body())?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// register!(Auth: AsyncRequestFilter);
+///
+/// let mut host = TestHost::<Auth>::configure(json!({}))?;
+/// host.answers(|fetch: &TestFetch| Ok(Fetched::status_only(if fetch.header("authorization") == Some("a") { 200 } else { 404 })));
+/// let request = |token| TestRequest::get("/").header("authorization", token);
+/// assert!(host.async_request(request("a")).is_continue());
+/// assert_eq!(host.async_request(request("b")).reply_status(), Some(403));
+/// # Ok::<(), Error>(())
+/// ```
+pub trait AsyncRequestFilter: Plugin + Clone {
+    /// Changes the head, answers, or lets the request go on; written as an `async fn`. Where the client leaves, it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies.
+    fn on_request(&self, request: &mut Request<'_>) -> impl Future<Output = Result<Flow, Error>>;
+}
+
 /// Is asked when a response's head is there and nothing of it has been sent, in the reverse order of the chain.
 pub trait ResponseFilter: Plugin {
     /// Changes the head, answers with something else, or lets the response go on.

@@ -75,6 +75,11 @@ macro_rules! __export {
             $exported with_types_in $crate::bindings::request_filter
         );
     };
+    ($exported:ident AsyncRequestFilter) => {
+        $crate::bindings::async_request_filter::export_async_request_filter!(
+            $exported with_types_in $crate::bindings::async_request_filter
+        );
+    };
     ($exported:ident RequestBodyFilter) => {
         $crate::bindings::request_body_filter::export_request_body_filter!(
             $exported with_types_in $crate::bindings::request_body_filter

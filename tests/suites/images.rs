@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use harness::{Folder, Form, bytes_of};
-use palisade_config::{Capability, Life, PluginLimits};
+use palisade_config::Capability;
 use palisade_contract::{Admission, Connection, Filter, Flow, Plugin as _, WorkerServices, testing};
 use palisade_engine::{Engine, Module, Options, Plugin, Reason, Services};
 use serde_json::{Value, json};
@@ -62,15 +62,8 @@ fn engine(folder: &Path) -> Engine {
 }
 
 fn firewall(engine: &Engine, settings: Value) -> Result<Plugin, Reason> {
-    let config = palisade_config::Plugin {
-        name: "wall".into(),
-        module: "firewall".into(),
-        on_error: None,
-        grants: vec![Capability::Metrics],
-        settings,
-        life: Life::default(),
-        limits: PluginLimits::default(),
-    };
+    let plain = palisade_config::Plugin::new("wall", "firewall");
+    let config = palisade_config::Plugin { grants: vec![Capability::Metrics], settings, ..plain };
     Plugin::new(engine, &Module::new(engine, &bytes_of("firewall", Form::Module))?, &config)
 }
 

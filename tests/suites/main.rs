@@ -13,6 +13,7 @@ mod clients;
 mod config;
 mod drain;
 mod endpoint;
+mod fetch;
 mod guests;
 mod images;
 mod isolation;

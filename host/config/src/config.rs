@@ -139,8 +139,10 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
     let listeners = root.required("listener", |value| listeners(&value, &mut scope));
     let admin = root.optional("admin", |value| Admin::read(&value, &mut scope.bound));
     root.finish();
+    let plugins =
+        named_plugins.iter().filter_map(|(name, value)| Plugin::read(name, value, &scope.upstreams)).collect();
     scope.plugins.warn_of_unused(&named_plugins, "is in no chain");
-    scope.upstreams.warn_of_unused(&named_upstreams, "is in no route");
+    scope.upstreams.warn_of_unused(&named_upstreams, "is in no route, and no plugin is granted it");
     Some(Config {
         file: file.to_owned(),
         plugins_dir,
@@ -151,7 +153,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         admin,
         shutdown,
         engine,
-        plugins: named_plugins.iter().filter_map(|(name, value)| Plugin::read(name, value)).collect(),
+        plugins,
         upstreams: named_upstreams.iter().filter_map(|(name, value)| Upstream::read(name, value)).collect(),
         listeners: listeners?,
         warnings: Vec::new(),

@@ -5,7 +5,9 @@ use std::{ops::RangeInclusive, time::Duration};
 use palisade_contract::OnError;
 
 use crate::{
-    Life, duration, settings, size,
+    Life, duration,
+    reference::References,
+    settings, size,
     text::{Form, Value},
 };
 
@@ -20,6 +22,8 @@ pub struct Plugin {
     pub on_error: Option<OnError>,
     /// The capabilities that it may import beyond those that every plugin has; no repeats.
     pub grants: Vec<Capability>,
+    /// The names of the upstreams that it may send requests to; with any, [`Capability::Fetch`] is among its grants.
+    pub fetch: Vec<String>,
     /// What its `configure` is given: always an object.
     pub settings: serde_json::Value,
     /// How long its instances live.
@@ -37,22 +41,23 @@ impl Plugin {
             module: module.to_owned(),
             on_error: None,
             grants: Vec::new(),
+            fetch: Vec::new(),
             settings: settings::none(),
             life: Life::default(),
             limits: PluginLimits::default(),
         }
     }
 
-    pub(crate) fn read(name: &str, value: &Value<'_>) -> Option<Self> {
+    pub(crate) fn read(name: &str, value: &Value<'_>, upstreams: &References<'_>) -> Option<Self> {
         let mut table = value.table("a plugin")?;
         let module = table.required("module", module);
         let on_error = table.optional("on_error", |value| value.choice("a policy", &POLICIES));
-        let grants = table.or("grant", Vec::new(), grants);
+        let Granted { grants, fetch } = table.or("grant", Granted::default(), |value| Granted::read(&value, upstreams));
         let settings = table.optional("settings", settings::read).unwrap_or_else(settings::none);
         let life = Life::read(&mut table);
         let limits = table.or("limits", PluginLimits::default(), PluginLimits::read);
         table.finish();
-        Some(Self { name: name.to_owned(), module: module?, on_error, grants, settings, life, limits })
+        Some(Self { name: name.to_owned(), module: module?, on_error, grants, fetch, settings, life, limits })
     }
 }
 
@@ -68,21 +73,61 @@ fn module(value: Value<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn grants(value: Value<'_>) -> Option<Vec<Capability>> {
-    let mut grants = Vec::new();
-    for element in value.list(GRANTS)? {
-        if element.raw().as_str().is_some_and(|name| ALWAYS_GRANTED.contains(&name)) {
-            element.warn(format!("{} is always granted", element.found()));
-            continue;
+/// What a plugin is granted.
+#[derive(Debug, Default)]
+struct Granted {
+    grants: Vec<Capability>,
+    fetch: Vec<String>,
+}
+
+impl Granted {
+    fn read(value: &Value<'_>, upstreams: &References<'_>) -> Option<Self> {
+        let mut granted = Self::default();
+        for element in value.list(GRANTS)? {
+            if element.raw().as_str().is_some_and(|name| ALWAYS_GRANTED.contains(&name)) {
+                element.warn(format!("{} is always granted", element.found()));
+                continue;
+            }
+            let (capability, fetch) = if element.raw().is_table() {
+                (Some(Capability::Fetch), fetched(&element, upstreams))
+            } else {
+                (simple(&element), Vec::new())
+            };
+            let Some(capability) = capability else { continue };
+            if granted.grants.contains(&capability) {
+                element.refuse::<()>(format!("{} is granted already", capability.name()));
+            }
+            granted.grants.push(capability);
+            granted.fetch.extend(fetch);
         }
-        let choices = Capability::ALL.map(|capability| (capability.name(), capability));
-        let Some(capability) = element.choice("a capability", &choices) else { continue };
-        if grants.contains(&capability) {
-            element.refuse::<()>(format!("{} is granted already", element.found()));
-        }
-        grants.push(capability);
+        Some(granted)
     }
-    Some(grants)
+}
+
+/// A capability that is granted by its name alone.
+fn simple(element: &Value<'_>) -> Option<Capability> {
+    if element.raw().as_str() == Some(Capability::Fetch.name()) {
+        return element.refuse("\"fetch\" needs upstreams: expected { fetch = [\"NAME\"] }");
+    }
+    let simple = Capability::ALL.into_iter().filter(|capability| *capability != Capability::Fetch);
+    let choices: Vec<_> = simple.map(|capability| (capability.name(), capability)).collect();
+    element.choice("a capability", &choices)
+}
+
+/// The upstreams that requests may be sent to.
+fn fetched(element: &Value<'_>, upstreams: &References<'_>) -> Vec<String> {
+    let Some(mut table) = element.table("a grant") else { return Vec::new() };
+    let read = |value: Value<'_>| {
+        let names = value.list(FETCHED)?;
+        if names.is_empty() {
+            return value.is_not(FETCHED);
+        }
+        let found = names.iter().filter(|name| upstreams.find(name).is_some());
+        Some(found.filter_map(|name| name.raw().as_str().map(str::to_owned)).collect())
+    };
+    let fetched = table.required("fetch", read);
+    table.finish();
+    fetched.unwrap_or_default()
 }
 
 const POLICIES: [(&str, OnError); 2] = [("closed", OnError::Closed), ("open", OnError::Open)];
@@ -94,6 +139,7 @@ const MODULE: Form = Form {
     noun: "a module",
     expected: "the name of a file in plugins_dir without .wasm: letters, digits, \".\", \"-\" and \"_\"",
 };
+const FETCHED: Form = Form { noun: "a list of upstreams", expected: "their names, such as [\"auth\"]" };
 const GRANTS: Form = Form { noun: "a list", expected: "capabilities, such as [\"metrics\"]" };
 
 /// Something that a plugin may import only if the config grants it.
@@ -101,17 +147,20 @@ const GRANTS: Form = Form { noun: "a list", expected: "capabilities, such as [\"
 pub enum Capability {
     /// Counters, gauges and histograms of its own.
     Metrics,
+    /// Requests to upstreams.
+    Fetch,
 }
 
 impl Capability {
     /// Every capability that can be granted.
-    pub const ALL: [Self; 1] = [Self::Metrics];
+    pub const ALL: [Self; 2] = [Self::Metrics, Self::Fetch];
 
     /// The name in the config, which is the name of the interface in the contract.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Metrics => "metrics",
+            Self::Fetch => "fetch",
         }
     }
 }
@@ -137,6 +186,12 @@ pub struct PluginLimits {
     /// The longest body that is buffered for it, and the most that it may put in place of one piece of a body: 1 KiB to
     /// 1 GiB.
     pub body_bytes: usize,
+    /// Requests to upstreams that it may have under way, all workers together: 1 to 1,000,000.
+    pub fetches: usize,
+    /// The longest body of such a request, and of its answer: 1 B to 1 GiB.
+    pub fetch_body_bytes: usize,
+    /// How long one may take: 1 ms to 10 min.
+    pub fetch_timeout: Duration,
     /// Bytes of bodies that are buffered for it at a time, on one worker: 1 KiB to 16 GiB.
     pub bodies_bytes: usize,
 }
@@ -153,6 +208,9 @@ impl Default for PluginLimits {
             exchanges: 256,
             body_bytes: 1 << 20,
             bodies_bytes: 64 << 20,
+            fetches: 2_048,
+            fetch_body_bytes: 1 << 20,
+            fetch_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -173,6 +231,10 @@ impl PluginLimits {
             series: table.or("series", default.series, |value| value.whole(1..=1_000_000)),
             exchanges: table.or("exchanges", default.exchanges, |value| value.whole(1..=100_000)),
             body_bytes: table.or("body", default.body_bytes, |value| size::read(&value, BODY_BYTES)),
+            fetches: table.or("fetches", default.fetches, |value| value.whole(1..=1_000_000)),
+            fetch_body_bytes: table.or("fetch_body", default.fetch_body_bytes, |value| size::read(&value, FETCH_BYTES)),
+            fetch_timeout: table
+                .or("fetch_timeout", default.fetch_timeout, |value| duration::read(&value, shortest..=600 * second)),
             bodies_bytes: table.or("bodies", default.bodies_bytes, |value| size::read(&value, BODIES_BYTES)),
         };
         table.finish();
@@ -181,5 +243,6 @@ impl PluginLimits {
 }
 
 const BODY_BYTES: RangeInclusive<u64> = (1 << 10)..=(1 << 30);
+const FETCH_BYTES: RangeInclusive<u64> = 1..=(1 << 30);
 const BODIES_BYTES: RangeInclusive<u64> = (1 << 10)..=(16 << 30);
 const MEMORY_BYTES: RangeInclusive<u64> = (64 << 10)..=(4 << 30);

@@ -75,6 +75,7 @@ fn a_plugin_and_a_redirect_need_little() {
             module: "firewall".to_owned(),
             on_error: None,
             grants: Vec::new(),
+            fetch: Vec::new(),
             settings: json!({}),
             life: Life::default(),
             limits: PluginLimits::default(),
@@ -117,7 +118,8 @@ fn every_key_is_read_for_plugins() {
                 name: "edge-firewall".to_owned(),
                 module: "firewall".to_owned(),
                 on_error: Some(OnError::Closed),
-                grants: vec![Capability::Metrics],
+                grants: vec![Capability::Metrics, Capability::Fetch],
+                fetch: vec!["plain".to_owned(), "web".to_owned()],
                 settings: json!({ "deny": ["203.0.113.0/24"], "status": 403, "ratio": 0.5, "nested": { "on": true } }),
                 life: Life { isolation: Isolation::Request },
                 limits: PluginLimits {
@@ -130,6 +132,9 @@ fn every_key_is_read_for_plugins() {
                     exchanges: 8,
                     body_bytes: 2 << 20,
                     bodies_bytes: 1 << 30,
+                    fetches: 10,
+                    fetch_body_bytes: 2 << 10,
+                    fetch_timeout: Duration::from_secs(3),
                 },
             },
             Plugin {
@@ -137,6 +142,7 @@ fn every_key_is_read_for_plugins() {
                 module: "balance-2.0_rc1".to_owned(),
                 on_error: Some(OnError::Open),
                 grants: Vec::new(),
+                fetch: Vec::new(),
                 settings: json!({}),
                 life: Life::default(),
                 limits: PluginLimits::default(),
@@ -308,7 +314,7 @@ fn what_is_hardly_meant_is_warned_of() {
         &[
             "2:1: plugin.edge: is in no chain",
             "4:10: plugin.edge.grant[0]: \"log\" is always granted",
-            "5:1: upstream.spare: is in no route",
+            "5:1: upstream.spare: is in no route, and no plugin is granted it",
         ],
     );
 }

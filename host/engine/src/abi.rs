@@ -42,6 +42,7 @@ macro_rules! enumeration {
 }
 
 pub(crate) mod body;
+pub(crate) mod fetch;
 
 enumeration!(WireMethod {
     Get = "get", Head = "head", Post = "post", Put = "put", Delete = "delete", Connect = "connect", Options = "options",

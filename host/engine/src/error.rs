@@ -87,7 +87,11 @@ pub enum Reason {
         import: String,
     },
     /// It asks for more than the operator grants.
-    #[error("asks for the capability {:?}, which the config does not grant: add `grant = [\"{}\"]` to [plugin.{plugin}] to allow it", capability.name(), capability.name())]
+    #[error(
+        "asks for the capability {:?}, which the config does not grant: add `grant = [{}]` to [plugin.{plugin}] to allow it",
+        capability.name(),
+        grant(*capability)
+    )]
     NotGranted {
         /// The plugin's name in the config.
         plugin: String,
@@ -115,6 +119,14 @@ pub enum Reason {
     /// It failed while it was configured.
     #[error("failed while it was configured: {0}")]
     Configure(palisade_contract::Failure),
+}
+
+/// How a capability is granted in a configuration.
+fn grant(capability: Capability) -> String {
+    match capability {
+        Capability::Fetch => "{ fetch = [\"UPSTREAM\"] }".to_owned(),
+        Capability::Metrics => format!("{:?}", capability.name()),
+    }
 }
 
 // Not `#[from]`: the sentence tells the cause already, and it would be told twice.

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use palisade_contract::{
     self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
@@ -16,11 +17,12 @@ use crate::abi::{self, Choice, Verdict, WireRequest};
 use crate::body;
 use crate::events::Events;
 use crate::failure::{FailureLog, spares_the_instance};
-use crate::instance::Instance;
+use crate::instance::{Instance, RequestFunctions};
 use crate::instances::Instances;
 use crate::plugin::Inner;
 use crate::state::Identity;
 use crate::stats::Tally;
+use crate::waiting::{Requests, Waiting, progressed};
 
 /// A plugin on one worker.
 pub(crate) struct Slot {
@@ -30,6 +32,8 @@ pub(crate) struct Slot {
     buffers: RefCell<Buffers>,
     failures: RefCell<FailureLog>,
     events: RefCell<Events>,
+    waiting: Waiting,
+    worker: WorkerServices,
     /// Bytes of bodies that are buffered for it.
     buffered: Cell<usize>,
     phases: Phases,
@@ -52,7 +56,7 @@ impl std::fmt::Debug for Slot {
 
 impl Slot {
     /// With a warm instance; where it does not start, the first call tries again and fails as its policy says.
-    pub(crate) fn open(plugin: Arc<Inner>, _worker: &WorkerServices) -> Self {
+    pub(crate) fn open(plugin: Arc<Inner>, worker: &WorkerServices) -> Self {
         let phases = plugin.module.manifest.phases;
         Self {
             instances: Instances::warm(plugin.clone()),
@@ -60,6 +64,8 @@ impl Slot {
             buffers: RefCell::default(),
             failures: RefCell::default(),
             events: RefCell::default(),
+            waiting: Waiting::default(),
+            worker: worker.clone(),
             buffered: Cell::new(0),
             phases,
             last: phases.iter().filter(|phase| !matches!(phase, Phase::Connection | Phase::Observe)).last(),
@@ -100,6 +106,11 @@ impl Slot {
     /// Whether a call about this exchange would go to this very instance.
     pub(crate) fn has_instance(&self, exchange: ExchangeId, number: u64) -> bool {
         self.instances.has(exchange, number)
+    }
+
+    /// What the worker has for the plugin.
+    pub(crate) fn worker(&self) -> &WorkerServices {
+        &self.worker
     }
 
     /// How long a body may be that is buffered, and what takes the place of a piece.
@@ -211,12 +222,22 @@ impl Filter for Slot {
 
     fn request(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         let decided = self.with_exchange(Phase::Request, exchange, |instance| {
-            let Some(function) = instance.request else { return Ok(Flow::Proceed) };
+            let Some(functions) = instance.request else { return Ok(Flow::Proceed) };
             let mut buffers = self.buffers.borrow_mut();
             let state = instance.store.data();
             let head = WireRequest::pack(&state.exchange, &state.hot_headers, &mut buffers.text);
-            let verdict = instance.call(Phase::Request, function, (head,))?.0;
-            flow(instance, verdict)
+            match functions {
+                RequestFunctions::Sync(on_request) => {
+                    let verdict = instance.call(Phase::Request, on_request, (head,))?.0;
+                    flow(instance, verdict)
+                }
+                RequestFunctions::Async { on_request, .. } => {
+                    let progress = instance.call(Phase::Request, on_request, (head,))?.0;
+                    let (flow, wait) = progressed(instance, progress, Requests::default(), &self.worker)?;
+                    self.waiting.put(instance.store.data().exchange.id, wait);
+                    Ok(flow)
+                }
+            }
         });
         self.passed(Phase::Request, exchange.id, decided)
     }
@@ -235,11 +256,31 @@ impl Filter for Slot {
         body::ask(self, side, exchange, announced)
     }
 
+    fn resume(
+        &self,
+        _phase: Phase,
+        exchange: &mut Box<Exchange>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Flow, Failure>> {
+        let decided = ready!(self.waiting.poll(self, exchange, context));
+        Poll::Ready(self.passed(Phase::Request, exchange.id, decided))
+    }
+
     fn keeps_exchanges(&self) -> bool {
-        self.instances.isolates()
+        self.instances.isolates() || self.plugin.module.manifest.waits
     }
 
     fn left(&self, exchange: ExchangeId) {
+        if let Some(wait) = self.waiting.forget(exchange)
+            && self.has_instance(exchange, wait.instance())
+        {
+            let told = self.call(Phase::Request, Some(exchange), |instance| {
+                wait.forgotten(instance);
+                let Some(RequestFunctions::Async { on_left, .. }) = instance.request else { return Ok(()) };
+                instance.call(Phase::Request, on_left, (exchange.0,))
+            });
+            drop(told); // Counted and logged in `call`; there is nobody left to be told.
+        }
         self.instances.left(exchange);
     }
 

@@ -77,11 +77,11 @@ impl Image {
         (limits, settings): (&PluginLimits, &str),
     ) -> Result<Option<Self>, Reason> {
         let content = content(module, settings);
-        let phases = module.manifest.phases;
+        let manifest = &module.manifest;
         if let Some(setup) = engine.cache.note(&content).and_then(|note| serde_json::from_slice(&note).ok()) {
             let kept = engine.cache.component(&engine.wasmtime, &content, || Err(()));
             if let Ok(kept) = kept {
-                return Ok(Some(Self { code: Code::new(engine, &kept, phases)?, setup }));
+                return Ok(Some(Self { code: Code::new(engine, &kept, manifest)?, setup }));
             }
         }
         let Some((component, setup)) = configure(engine, module, identity, (limits, settings))? else {
@@ -93,7 +93,7 @@ impl Image {
         if let Ok(note) = serde_json::to_vec(&setup) {
             engine.cache.write_note(&content, &note);
         }
-        Ok(Some(Self { code: Code::new(engine, &compiled, phases)?, setup }))
+        Ok(Some(Self { code: Code::new(engine, &compiled, manifest)?, setup }))
     }
 }
 
@@ -122,9 +122,8 @@ fn configure(
     wizer.keep_init_func(true);
     let Some((context, instrumented)) = attempt(|| wizer.instrument_component(&component)) else { return Ok(None) };
     let instrumented = Component::new(&engine.wasmtime, &instrumented);
-    let Ok(code) = instrumented
-        .map_err(drop)
-        .and_then(|component| Code::new(engine, &component, module.manifest.phases).map_err(drop))
+    let Ok(code) =
+        instrumented.map_err(drop).and_then(|component| Code::new(engine, &component, &module.manifest).map_err(drop))
     else {
         return Ok(None);
     };

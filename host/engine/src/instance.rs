@@ -9,10 +9,11 @@ use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Lift, Lower,
 use wasmtime::{Store, component};
 
 use crate::abi::body::{PieceVerdict, RequestBody, ResponseBody, Wish};
+use crate::abi::fetch::Progress;
 use crate::abi::{self, Admission, Choice, Verdict, WireRequest, WireResponse};
 use crate::failure;
 use crate::image::Setup;
-use crate::module::{BodyExports, Code};
+use crate::module::{BodyExports, Code, RequestExports};
 use crate::pool;
 use crate::runtime::ticks;
 use crate::state::{Identity, Stage, State};
@@ -21,6 +22,19 @@ use crate::state::{Identity, Stage, State};
 const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 
 type PickFunction = TypedFunc<(abi::PickRequest, &'static [u64]), (Choice,)>;
+
+/// The functions of a filter of requests.
+#[derive(Clone, Copy)]
+pub(crate) enum RequestFunctions {
+    /// One that decides at once.
+    Sync(TypedFunc<(WireRequest<'static>,), (Verdict,)>),
+    /// One that may wait.
+    Async {
+        on_request: TypedFunc<(WireRequest<'static>,), (Progress,)>,
+        resume: TypedFunc<(u64,), (Progress,)>,
+        on_left: OnLeft,
+    },
+}
 
 /// The functions of one filter of bodies; `B` is what it is told of a body before it comes.
 #[derive(Clone, Copy)]
@@ -39,7 +53,7 @@ pub(crate) struct Instance {
     /// Which of the plugin's instances it is: no other one ever has the same number.
     pub(crate) number: u64,
     pub(crate) connection: Option<TypedFunc<(abi::Connection,), (Admission,)>>,
-    pub(crate) request: Option<TypedFunc<(WireRequest<'static>,), (Verdict,)>>,
+    pub(crate) request: Option<RequestFunctions>,
     pub(crate) request_body: Option<BodyFunctions<RequestBody>>,
     pub(crate) response: Option<TypedFunc<(WireResponse,), (Verdict,)>>,
     pub(crate) response_body: Option<BodyFunctions<ResponseBody>>,
@@ -138,7 +152,8 @@ impl Instance {
         })?;
         let exports = &code.exports;
         let connection = find(&mut store, &raw, exports.connection, "connection-filter.on-connection")?;
-        let request = find(&mut store, &raw, exports.request, "request-filter.on-request")?;
+        let request = exports.request.map(|exports| find_request(&mut store, &raw, exports)).transpose()?;
+        store.data_mut().can_wait = matches!(request, Some(RequestFunctions::Async { .. }));
         let request_body = find_body(&mut store, &raw, exports.request_body, "request-body-filter")?;
         let response = find(&mut store, &raw, exports.response, "response-filter.on-response")?;
         let response_body = find_body(&mut store, &raw, exports.response_body, "response-body-filter")?;
@@ -230,6 +245,23 @@ where
     R: ComponentNamedList + Lift,
 {
     export.map(|export| find_one(store, instance, export, name)).transpose()
+}
+
+fn find_request(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    exports: RequestExports,
+) -> Result<RequestFunctions, StartError> {
+    Ok(match exports {
+        RequestExports::Sync(on_request) => {
+            RequestFunctions::Sync(find_one(store, instance, on_request, "request-filter.on-request")?)
+        }
+        RequestExports::Async { on_request, resume, on_left } => RequestFunctions::Async {
+            on_request: find_one(store, instance, on_request, "async-request-filter.on-request")?,
+            resume: find_one(store, instance, resume, "async-request-filter.resume")?,
+            on_left: find_one(store, instance, on_left, "async-request-filter.on-left")?,
+        },
+    })
 }
 
 fn find_body<B>(

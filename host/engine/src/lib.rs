@@ -17,6 +17,7 @@ mod allowance;
 mod before;
 mod body;
 mod cache;
+mod callouts;
 mod error;
 mod events;
 mod failure;
@@ -37,6 +38,7 @@ mod runtime;
 mod source;
 mod state;
 mod stats;
+mod waiting;
 
 pub use error::{LoadError, Reason};
 pub use library::{File, Library};

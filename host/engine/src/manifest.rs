@@ -16,6 +16,9 @@ use crate::Reason;
 /// The contract's package, without its version.
 pub(crate) const PACKAGE: &str = "palisade:plugin";
 
+/// The request filter that may wait: another interface for the same phase.
+pub(crate) const ASYNC_REQUEST_FILTER: &str = "async-request-filter";
+
 /// The version of the contract that this host speaks.
 pub const ABI: &str = "0.1.0";
 
@@ -33,6 +36,8 @@ pub struct Manifest {
     pub phases: Phases,
     /// The capabilities that it asks for, beyond those that every plugin has.
     pub asks: Vec<Capability>,
+    /// Whether its request filter may wait for something before it decides.
+    pub waits: bool,
     /// Whether it reads request heads by handle.
     pub reads_requests: bool,
     /// Whether it is a component already.
@@ -84,8 +89,17 @@ impl Manifest {
         }
         let abi = names.abi()?;
         let asks = names.asks()?;
+        let waits = names.exports(ASYNC_REQUEST_FILTER);
+        if waits && names.exports(Phase::Request.as_str()) {
+            return Err(Reason::Type(format!(
+                "it exports both \"{}\" and \"{ASYNC_REQUEST_FILTER}\", of which a plugin has one",
+                Phase::Request.as_str()
+            )));
+        }
+        let phases: Phases = Phase::ALL.into_iter().filter(|phase| names.exports(phase.as_str())).collect();
         Ok(Self {
-            phases: Phase::ALL.into_iter().filter(|phase| names.exports(phase.as_str())).collect(),
+            phases: if waits { phases.with(Phase::Request) } else { phases },
+            waits,
             reads_requests: names.imports.contains(&format!("{PACKAGE}/request@{abi}")),
             abi,
             asks,

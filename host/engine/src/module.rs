@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use palisade_contract::{Phase, Phases};
+use palisade_contract::Phase;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
-use crate::manifest::{ABI, Form, Manifest, PACKAGE};
+use crate::manifest::{ABI, ASYNC_REQUEST_FILTER, Form, Manifest, PACKAGE};
 use crate::runtime::Engine;
 use crate::state::State;
 use crate::{Reason, host};
@@ -41,8 +41,8 @@ impl std::fmt::Debug for Code {
 impl Code {
     /// # Errors
     /// An import or export has a type that is not the contract's.
-    pub(crate) fn new(engine: &Engine, component: &Component, phases: Phases) -> Result<Self, Reason> {
-        Ok(Self { exports: Exports::of(component, phases)?, pre: link(engine, component)? })
+    pub(crate) fn new(engine: &Engine, component: &Component, manifest: &Manifest) -> Result<Self, Reason> {
+        Ok(Self { exports: Exports::of(component, manifest)?, pre: link(engine, component)? })
     }
 }
 
@@ -52,13 +52,22 @@ pub(crate) struct Exports {
     pub(crate) configure: ComponentExportIndex,
     pub(crate) settings_schema: ComponentExportIndex,
     pub(crate) connection: Option<ComponentExportIndex>,
-    pub(crate) request: Option<ComponentExportIndex>,
+    pub(crate) request: Option<RequestExports>,
     pub(crate) request_body: Option<BodyExports>,
     pub(crate) response: Option<ComponentExportIndex>,
     pub(crate) response_body: Option<BodyExports>,
     pub(crate) pick: Option<ComponentExportIndex>,
     pub(crate) begun: Option<ComponentExportIndex>,
     pub(crate) ended: Option<ComponentExportIndex>,
+}
+
+/// Where the functions of a filter of requests are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RequestExports {
+    /// One that decides at once.
+    Sync(ComponentExportIndex),
+    /// One that may wait.
+    Async { on_request: ComponentExportIndex, resume: ComponentExportIndex, on_left: ComponentExportIndex },
 }
 
 /// Where the functions of one filter of bodies are.
@@ -81,7 +90,7 @@ impl Module {
             let component = componentize(bytes, manifest.form)?;
             Component::new(&engine.wasmtime, &component).map_err(|error| Reason::Compile(format!("{error:#}")))
         })?;
-        let code = Code::new(engine, &component, manifest.phases)?;
+        let code = Code::new(engine, &component, &manifest)?;
         Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
     }
 
@@ -139,7 +148,8 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Re
 }
 
 impl Exports {
-    fn of(component: &Component, phases: Phases) -> Result<Self, Reason> {
+    fn of(component: &Component, manifest: &Manifest) -> Result<Self, Reason> {
+        let phases = manifest.phases;
         let find = |interface: &str, function: &str| {
             let interface = format!("{PACKAGE}/{interface}@{ABI}");
             let instance = component.get_export_index(None, &interface);
@@ -158,7 +168,13 @@ impl Exports {
             configure: find("lifecycle", "configure")?,
             settings_schema: find("lifecycle", "settings-schema")?,
             connection: in_phase(Phase::Connection, "on-connection")?,
-            request: in_phase(Phase::Request, "on-request")?,
+            request: if manifest.waits {
+                let find = |function| find(ASYNC_REQUEST_FILTER, function);
+                let (on_request, resume, on_left) = (find("on-request")?, find("resume")?, find("on-left")?);
+                Some(RequestExports::Async { on_request, resume, on_left })
+            } else {
+                in_phase(Phase::Request, "on-request")?.map(RequestExports::Sync)
+            },
             request_body: body(Phase::RequestBody)?,
             response: in_phase(Phase::Response, "on-response")?,
             response_body: body(Phase::ResponseBody)?,

@@ -7,6 +7,7 @@ use palisade_config::{Isolation, PluginLimits};
 use palisade_contract::{self as contract, Filter, OnError, Phase, WorkerServices};
 
 use crate::Reason;
+use crate::callouts::UnderWay;
 use crate::filter::Slot;
 use crate::instance::{Instance, StartError};
 use crate::manifest::Manifest;
@@ -49,7 +50,7 @@ impl Plugin {
             return Err(Reason::NoPhase);
         }
         let configured = Configured {
-            identity: identity(engine, (&config.name, &config.module), config.on_error),
+            identity: identity(engine, config),
             isolation: config.life.isolation,
             limits: config.limits,
             settings: config.settings.to_string(),
@@ -65,7 +66,7 @@ impl Plugin {
     /// # Errors
     /// It fails while it starts or tells.
     pub fn settings_schema(engine: &Engine, module: &Module) -> Result<String, Reason> {
-        let identity = identity(engine, (&module.manifest().about.name, ""), None);
+        let identity = identity(engine, &palisade_config::Plugin::new(&module.manifest().about.name, ""));
         Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
@@ -88,11 +89,13 @@ impl Plugin {
     }
 }
 
-fn identity(engine: &Engine, (name, module): (&str, &str), on_error: Option<OnError>) -> Arc<Identity> {
+fn identity(engine: &Engine, config: &palisade_config::Plugin) -> Arc<Identity> {
     Arc::new(Identity {
-        name: name.to_owned(),
-        on_error,
-        module: module.to_owned(),
+        name: config.name.clone(),
+        on_error: config.on_error,
+        fetch: config.fetch.clone(),
+        under_way: UnderWay::default(),
+        module: config.module.clone(),
         services: engine.services.clone(),
         stats: Stats::default(),
         series: Admitted::default(),

@@ -8,6 +8,7 @@ use palisade_contract::{Clock, Edits, Exchange, ExchangeId, Names, OnError, Phas
 
 use crate::allowance::Allowance;
 use crate::before::Before;
+use crate::callouts::{Callouts, UnderWay};
 use crate::limits::Limiter;
 use crate::meters::{Admitted, Meters};
 use crate::stats::Stats;
@@ -36,6 +37,10 @@ pub(crate) struct Identity {
     /// The plugin's name in the config.
     pub(crate) name: String,
     pub(crate) on_error: Option<OnError>,
+    /// The upstreams that it may send requests to.
+    pub(crate) fetch: Vec<String>,
+    /// Such requests.
+    pub(crate) under_way: UnderWay,
     /// Its file's stem.
     pub(crate) module: String,
     pub(crate) services: Services,
@@ -53,7 +58,11 @@ const SAMPLES: usize = 200_000;
 /// The data of one instance's store.
 pub(crate) struct State {
     pub(crate) identity: Arc<Identity>,
+    pub(crate) limits: palisade_config::PluginLimits,
     pub(crate) limiter: Limiter,
+    pub(crate) callouts: Callouts,
+    /// Whether its request filter may wait for what it asks for.
+    pub(crate) can_wait: bool,
     pub(crate) stage: Stage,
     /// The exchange at hand; between calls a vacant one, so that no call pays for an allocation.
     pub(crate) exchange: Box<Exchange>,
@@ -100,7 +109,10 @@ impl State {
     pub(crate) fn new(identity: &Arc<Identity>, limits: palisade_config::PluginLimits) -> Self {
         Self {
             identity: identity.clone(),
+            limits,
             limiter: Limiter::new(limits),
+            callouts: Callouts::default(),
+            can_wait: false,
             stage: Stage::Idle,
             exchange: Exchange::vacant(),
             before: Before::new(identity.on_error),

@@ -16,7 +16,7 @@ use crate::plan::{ListenerPlan, Plan, RoutePlan};
 use crate::routes::Routes;
 use crate::site::{Listening, Site, Streams, Way, Worker};
 use crate::sockets::{SocketId, Sockets};
-use crate::upstream::Pools;
+use crate::upstream::{Pools, Upstreams};
 use crate::worker::Switch;
 
 /// What one worker serves.
@@ -26,6 +26,8 @@ pub(crate) struct Serving {
     /// Every plugin of the plan, opened on this worker.
     plugins: Vec<(Arc<dyn Plugin>, Rc<dyn Filter>)>,
     pools: Vec<Rc<Pools>>,
+    /// The same, for plugins that send requests.
+    upstreams: Rc<Upstreams>,
     listeners: Vec<Rc<Listening>>,
     accepting: Vec<Accepting>,
     /// One for each socket that accepts or still has connections.
@@ -43,9 +45,11 @@ struct Accepting {
 impl Serving {
     /// Nothing yet.
     pub(crate) fn new(worker: &Rc<Worker>) -> Self {
+        let upstreams = Rc::<Upstreams>::default();
         Self {
             worker: worker.clone(),
-            services: WorkerServices::default(),
+            services: WorkerServices { fetch: upstreams.clone() },
+            upstreams,
             plugins: Vec::new(),
             pools: Vec::new(),
             listeners: Vec::new(),
@@ -139,6 +143,7 @@ impl Serving {
                 known.map_or_else(|| Pools::new(upstream, plan.monitor.as_ref()), Clone::clone)
             })
             .collect();
+        self.upstreams.set(&self.pools);
         let is_gone = |pools: &&Rc<Pools>| !self.pools.iter().any(|kept| Rc::ptr_eq(kept, pools));
         before.iter().filter(is_gone).for_each(|pools| pools.retire());
     }

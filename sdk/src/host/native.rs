@@ -166,6 +166,28 @@ pub(crate) mod body {
     }
 }
 
+pub(crate) mod fetch {
+    use crate::{
+        bindings::capabilities::palisade::plugin::fetch::{FetchError, Request, Response},
+        test_host::world,
+    };
+
+    pub(crate) fn start(exchange: u64, request: &Request) -> Result<u64, FetchError> {
+        world::with(|world| {
+            world.request(exchange);
+            Ok(world.fetches.start(request))
+        })
+    }
+
+    pub(crate) fn take(ticket: u64) -> Option<Result<Response, FetchError>> {
+        world::with(|world| world.fetches.take(ticket))
+    }
+
+    pub(crate) fn cancel(ticket: u64) {
+        world::with(|world| world.fetches.cancel(ticket));
+    }
+}
+
 pub(crate) mod metrics {
     use crate::test_host::world;
 

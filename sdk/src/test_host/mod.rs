@@ -3,6 +3,7 @@
 mod address;
 mod body;
 mod connection;
+mod fetches;
 pub(crate) mod head;
 pub(crate) mod names;
 mod outcome;
@@ -24,19 +25,20 @@ use self::{
 pub use self::{
     body::{TestBody, TestBodyOutcome},
     connection::TestConnection,
+    fetches::TestFetch,
     outcome::TestOutcome,
     pick::{TestCandidate, TestPick},
     request::TestRequest,
     response::TestResponse,
 };
 use crate::{
-    Admission, Balancer, Begun, ConnectionFilter, Ended, Error, Observer, Pick, Plugin, RequestBodyFilter,
-    RequestFilter, ResponseBodyFilter, ResponseFilter,
+    Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, Observer,
+    Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter,
     bindings::{
-        balancer::exports::palisade::plugin::balancer::Choice,
+        balancer::exports::palisade::plugin::balancer::Choice, capabilities::palisade::plugin::types::Verdict,
         connection_filter::exports::palisade::plugin::connection_filter::Admission as HostAdmission,
     },
-    phase,
+    phase, phase_async,
     phase_body::{self, States},
     settings,
 };
@@ -191,6 +193,39 @@ impl<P: RequestFilter> TestHost<P> {
         self.world.begin(exchange, request.side, ResponseSide::default());
         let verdict = self.call(|plugin| phase::on_request(plugin, &head));
         TestOutcome::of_request(&self.world, verdict)
+    }
+}
+
+impl<P: AsyncRequestFilter> TestHost<P> {
+    /// Answers every request that the plugin makes from now on, each after the plugin has waited for it.
+    pub fn answers(&mut self, answer: impl FnMut(&TestFetch) -> Result<Fetched, FetchError> + 'static) {
+        self.world.fetches.answers(answer);
+    }
+
+    /// Passes a request through the plugin, and answers what it asks for meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// The plugin waits for nothing, which is a failure in production.
+    pub fn async_request(&mut self, request: TestRequest) -> TestOutcome {
+        let exchange = self.next_number();
+        let head = request.head(exchange, &self.world.hot_headers);
+        self.world.begin(exchange, request.side, ResponseSide::default());
+        let mut deciding = Some(phase_async::deciding(&self.plugin, head));
+        loop {
+            let going_on = deciding.take();
+            let verdict = self.call(|_| match going_on.map(|deciding| phase_async::go_on(exchange, deciding)) {
+                Some((progress, still)) => {
+                    deciding = still;
+                    phase_async::verdict(progress)
+                }
+                None => Some(Verdict::Failed),
+            });
+            if let Some(verdict) = verdict {
+                return TestOutcome::of_request(&self.world, verdict);
+            }
+            assert!(self.world.fetches.answer(), "a filter that waits for nothing has failed");
+        }
     }
 }
 

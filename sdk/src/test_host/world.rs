@@ -4,6 +4,7 @@ use std::{cell::RefCell, mem, time::Duration};
 
 use super::{
     body::PieceSide,
+    fetches::Fetches,
     head::{RequestSide, ResponseSide, is_header_name},
     registry::Registry,
 };
@@ -24,6 +25,7 @@ pub(crate) struct World {
     pub(crate) hot_headers: Vec<String>,
     pub(crate) logs: Vec<String>,
     pub(crate) metrics: Registry,
+    pub(crate) fetches: Fetches,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
 }

@@ -1,5 +1,7 @@
 //! What an origin answers, and what one that echoes answers to which path.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -13,6 +15,7 @@ pub struct Answer {
     pub(super) trailers: Vec<(String, String)>,
     pub(super) body: Content,
     pub(super) held: bool,
+    pub(super) delay: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -34,7 +37,7 @@ impl Answer {
     #[must_use]
     pub fn status(status: u16) -> Self {
         let body = Content::Whole(Bytes::new());
-        Self { status, headers: Vec::new(), trailers: Vec::new(), body, held: false }
+        Self { status, headers: Vec::new(), trailers: Vec::new(), body, held: false, delay: Duration::ZERO }
     }
 
     /// 200 with this body.
@@ -59,6 +62,13 @@ impl Answer {
     pub fn trailer(mut self, name: &str, value: &str) -> Self {
         self.trailers.push((name.into(), value.into()));
         self.header("trailer", name)
+    }
+
+    /// So much later.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
     }
 
     /// Not before [`Origin::release`].

@@ -80,6 +80,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bo
     if answer.held {
         shared.released().await;
     }
+    tokio::time::sleep(answer.delay).await;
     let body = match &answer.body {
         Content::Whole(bytes) if answer.trailers.is_empty() => Body::from(bytes.clone()),
         Content::Pattern { bytes, announced, .. } => {

@@ -77,6 +77,20 @@ fn settings_have_a_form_in_json() {
 }
 
 #[test]
+fn requests_are_granted_to_upstreams_that_there_are() {
+    check(
+        &plugin("grant = [\"fetch\", { fetch = [\"wep\"] }, { fetch = [] }, { fetch = [\"web\"], all = true }]"),
+        &[
+            "4:10: plugin.edge.grant[0]: \"fetch\" needs upstreams: expected { fetch = [\"NAME\"] }",
+            "4:31: plugin.edge.grant[1].fetch[0]: no upstream is called \"wep\": did you mean \"web\"?",
+            "4:51: plugin.edge.grant[2].fetch: is not a list of upstreams: expected their names, such as [\"auth\"]",
+            "4:57: plugin.edge.grant[2]: fetch is granted already",
+            "4:77: plugin.edge.grant[3].all: is not a key of a grant: expected fetch",
+        ],
+    );
+}
+
+#[test]
 fn a_plugins_limits_have_bounds() {
     check(
         &plugin(
@@ -94,7 +108,7 @@ fn a_plugins_limits_have_bounds() {
             "4:153: plugin.edge.limits.body: 1 is out of range: expected 1 KiB to 1 GiB",
             "4:165: plugin.edge.limits.bodies: \"17 GiB\" is out of range: expected 1 KiB to 16 GiB",
             "4:175: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
-             configure_deadline, table_elements, instances, series, exchanges, body or bodies",
+             configure_deadline, table_elements, instances, series, exchanges, body, fetches, fetch_body, fetch_timeout or bodies",
         ],
     );
 }

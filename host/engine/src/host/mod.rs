@@ -3,6 +3,7 @@
 mod body;
 mod clock;
 mod fault;
+mod fetch;
 mod head;
 mod log;
 mod metrics;
@@ -22,7 +23,7 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, Add); 11] = [
+    let interfaces: [(&str, Add); 12] = [
         ("setup", setup::add),
         ("fault", fault::add),
         ("names", names::add),
@@ -34,6 +35,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         ("reply", reply::add),
         ("body", body::add),
         ("metrics", metrics::add),
+        ("fetch", fetch::add),
     ];
     for (name, add) in interfaces {
         add(&mut linker.instance(&format!("{PACKAGE}/{name}@{ABI}"))?)?;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::filtered::{BrokenOff, Filtered, Source};
 use super::{Error, Way};
-use crate::activity::BodyActivity;
+use crate::activity::{Activity, BodyActivity};
 use crate::error::RequestError;
 
 /// A client's body on its way to an endpoint.
@@ -32,10 +32,18 @@ pub(crate) struct RequestBody {
 #[derive(Debug)]
 struct UploadBody {
     /// None where there never was a byte.
-    incoming: Option<Incoming>,
+    incoming: Option<Origin>,
     activity: BodyActivity,
     upload: Rc<Upload>,
     bytes_max: u64,
+}
+
+/// Where the body of a request comes from.
+#[derive(Debug)]
+enum Origin {
+    Client(Incoming),
+    /// A plugin, all of it; no bytes once it has gone on.
+    Plugin(Bytes),
 }
 
 /// How far a request's body is: kept apart, because the body itself goes away to the endpoint's connection.
@@ -72,7 +80,23 @@ impl Broken {
     }
 }
 
+/// There is no client to be waited for.
+const NO_CLIENT: Duration = Duration::from_secs(24 * 3_600);
+
 impl Upload {
+    fn new(patience: Duration, is_ended: bool) -> Rc<Self> {
+        Rc::new(Self {
+            bytes: Cell::new(0),
+            moved: Cell::new(Instant::now()),
+            awaits_client: Cell::new(false),
+            patience: Cell::new(patience),
+            ended: Cell::new(is_ended),
+            too_large: Cell::new(false),
+            broken: Cell::new(None),
+            stopped: RefCell::default(),
+        })
+    }
+
     /// Bytes that were read of it.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.get()
@@ -128,19 +152,19 @@ impl Upload {
 
 impl RequestBody {
     pub(crate) fn new(incoming: Incoming, activity: BodyActivity, limits: &ListenerLimits) -> (Self, Rc<Upload>) {
-        let upload = Rc::new(Upload {
-            bytes: Cell::new(0),
-            moved: Cell::new(Instant::now()),
-            awaits_client: Cell::new(false),
-            patience: Cell::new(limits.body_timeout),
-            ended: Cell::new(incoming.is_end_stream()),
-            too_large: Cell::new(false),
-            broken: Cell::new(None),
-            stopped: RefCell::default(),
-        });
-        let incoming = (!incoming.is_end_stream()).then_some(incoming);
+        let upload = Upload::new(limits.body_timeout, incoming.is_end_stream());
+        let incoming = (!incoming.is_end_stream()).then_some(Origin::Client(incoming));
         let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
         let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max };
+        (Self { filtered: None, upload: body }, upload)
+    }
+
+    /// The body of a request that no client made.
+    pub(crate) fn whole(bytes: Bytes) -> (Self, Rc<Upload>) {
+        let upload = Upload::new(NO_CLIENT, true);
+        let incoming = (!bytes.is_empty()).then_some(Origin::Plugin(bytes));
+        let activity = Activity::new().exchange().body();
+        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max: u64::MAX };
         (Self { filtered: None, upload: body }, upload)
     }
 
@@ -222,7 +246,11 @@ impl UploadBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+        match &self.incoming {
+            None => SizeHint::with_exact(0),
+            Some(Origin::Client(incoming)) => incoming.size_hint(),
+            Some(Origin::Plugin(bytes)) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+        }
     }
 }
 
@@ -236,7 +264,14 @@ impl Drop for UploadBody {
 
 impl Source for UploadBody {
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let incoming = match &mut self.incoming {
+            None => return Poll::Ready(None),
+            Some(Origin::Client(incoming)) => incoming,
+            Some(Origin::Plugin(bytes)) => {
+                let bytes = std::mem::take(bytes);
+                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
+            }
+        };
         let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) else {
             self.activity.awaits_client();
             self.upload.awaits_client.set(true);
@@ -262,6 +297,10 @@ impl Source for UploadBody {
     }
 
     fn is_ended(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        match &self.incoming {
+            None => true,
+            Some(Origin::Client(incoming)) => incoming.is_end_stream(),
+            Some(Origin::Plugin(bytes)) => bytes.is_empty(),
+        }
     }
 }

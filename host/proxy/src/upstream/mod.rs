@@ -5,12 +5,14 @@
 
 mod connect;
 mod endpoint;
+mod fetch;
 mod pick;
 mod pool;
 mod send;
 mod tls;
 
 pub(crate) use endpoint::Endpoint;
+pub(crate) use fetch::Upstreams;
 pub(crate) use pick::Random;
 pub(crate) use pool::{Connection, Pool};
 pub(crate) use send::{Answer, Asked, Late, Switched, within};

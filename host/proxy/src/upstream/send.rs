@@ -133,7 +133,7 @@ impl Pools {
 
     /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on a
     /// new one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         mut connection: Connection,
         mut is_used: bool,

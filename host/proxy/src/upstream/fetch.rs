@@ -1,0 +1,128 @@
+//! Requests that plugins make: sent as a client's are, with no chain on their way.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http::{Request, Uri, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use palisade_contract::{Callout, Fetch, FetchError, Fetching, Outcome, Reply};
+
+use crate::body::RequestBody;
+use crate::error::RequestError;
+use crate::hygiene;
+use crate::upstream::connect::connect;
+use crate::upstream::pick::pick;
+use crate::upstream::{Connection, Pools};
+
+/// The upstreams of one worker, as they are now.
+#[derive(Debug, Default)]
+pub(crate) struct Upstreams(RefCell<Vec<Rc<Pools>>>);
+
+impl Upstreams {
+    pub(crate) fn set(&self, pools: &[Rc<Pools>]) {
+        self.0.replace(pools.to_vec());
+    }
+
+    fn find(&self, name: &str) -> Option<Rc<Pools>> {
+        self.0.borrow().iter().find(|pools| pools.upstream.config.name == name).cloned()
+    }
+}
+
+impl Fetch for Upstreams {
+    fn fetch(&self, callout: Callout) -> Fetching {
+        let Some(pools) = self.find(&callout.upstream) else {
+            return Box::pin(std::future::ready(Err(FetchError::NoUpstream(callout.upstream))));
+        };
+        Box::pin(async move {
+            let timeout = callout.timeout;
+            tokio::time::timeout(timeout, answered(&pools, callout)).await.unwrap_or(Err(FetchError::Timeout(timeout)))
+        })
+    }
+}
+
+async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> {
+    let body_bytes_max = callout.body_bytes_max;
+    let failed = |error: RequestError| error_of(pools, &error);
+    let (connection, is_used) = connection(pools).await.map_err(failed)?;
+    let (body, upload) = RequestBody::whole(callout.body.clone());
+    let request = request(callout, &connection, body);
+    let (response, connection) = pools.ask(connection, is_used, request, &upload).await.map_err(failed)?;
+    let (parts, incoming) = response.into_parts();
+    let head = hygiene::response(parts, None).map_err(failed)?;
+    let body = whole(incoming, body_bytes_max).await?;
+    // What was not read to its end is closed with the connection.
+    connection.release(&upload);
+    Ok(Reply { status: head.status, headers: head.headers, body })
+}
+
+/// A connection to the endpoint that the host finds best, or to another one where none can be made; and whether it was used
+/// before.
+async fn connection(pools: &Pools) -> Result<(Connection, bool), RequestError> {
+    let mut tried: Vec<usize> = Vec::new();
+    loop {
+        let candidates: Vec<_> = pools
+            .upstream
+            .endpoints
+            .iter()
+            .enumerate()
+            .map(|(index, endpoint)| {
+                let outcome = if tried.contains(&index) { Outcome::ConnectFailed } else { Outcome::Untried };
+                endpoint.candidate(outcome)
+            })
+            .collect();
+        let index = pick(&candidates, &pools.random).ok_or(RequestError::NoEndpoint)?;
+        let pool = pools.pools.get(index).ok_or(RequestError::NoEndpoint)?;
+        if let Some(connection) = pool.take() {
+            return Ok((connection, true));
+        }
+        match connect(pool).await {
+            Ok(connection) => return Ok((connection, false)),
+            Err(error) if tried.len() + 1 >= ATTEMPTS.min(pools.pools.len()) => return Err(error),
+            Err(_) => tried.push(index),
+        }
+    }
+}
+
+/// Endpoints that are tried when no connection can be made.
+const ATTEMPTS: usize = 3;
+
+fn request(callout: Callout, connection: &Connection, body: RequestBody) -> Request<RequestBody> {
+    let Callout { method, target, authority, headers, .. } = callout;
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from(target);
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    let address = || HeaderValue::from_str(&connection.pool().endpoint.address.to_string()).ok();
+    if let Some(host) = authority.or_else(address) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    request
+}
+
+async fn whole(mut incoming: Incoming, bytes_max: usize) -> Result<Bytes, FetchError> {
+    let mut body = BytesMut::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| FetchError::Broken(error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if body.len().saturating_add(data.len()) > bytes_max {
+            return Err(FetchError::TooLarge(bytes_max));
+        }
+        body.extend_from_slice(&data);
+    }
+    Ok(body.freeze())
+}
+
+fn error_of(pools: &Pools, error: &RequestError) -> FetchError {
+    match error {
+        RequestError::NoEndpoint
+        | RequestError::TooManyConnections
+        | RequestError::Connection(_)
+        | RequestError::ConnectTimeout => FetchError::Unreachable(pools.upstream.config.name.clone()),
+        RequestError::ResponseTimeout => FetchError::Timeout(pools.upstream.config.response_timeout),
+        other => FetchError::Broken(other.to_string()),
+    }
+}
