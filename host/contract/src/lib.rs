@@ -21,6 +21,7 @@ pub mod names;
 pub mod observe;
 pub mod passage;
 pub mod shadow;
+pub mod shared;
 mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -40,3 +41,4 @@ pub use names::{Name, Names};
 pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
 pub use shadow::{Disagreement, Opinion, ShadowMonitor};
+pub use shared::{Bounds, Namespace, NamespaceFigures, SharedError, SharedStore, Term};

@@ -29,6 +29,7 @@ mod instances;
 mod library;
 mod limits;
 mod manifest;
+mod memory_store;
 mod meters;
 mod module;
 mod plugin;
@@ -43,9 +44,12 @@ mod waiting;
 pub use error::{LoadError, Reason};
 pub use library::{File, Library};
 pub use manifest::{ABI, About, Form, Manifest};
+pub use memory_store::MemoryStore;
 pub use module::Module;
 /// How a plugin is configured: what an embedder writes in Rust and the host reads from its config file.
-pub use palisade_config::{Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits, TrustedKey, TrustedKeys};
+pub use palisade_config::{
+    Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits, TrustedKey, TrustedKeys,
+};
 pub use plugin::Plugin;
 pub use plugin_file::PluginFile;
 pub use runtime::{Engine, EngineError, Options};
