@@ -29,7 +29,7 @@ impl World {
         for number in 1..=30 {
             let _ = names.intern(&format!("name-{number}"));
         }
-        let services = Services { clock, names, metrics: registry.clone() };
+        let services = Services { clock, names, metrics: registry.clone(), ..Services::default() };
         let options = Options { cache: Some(artifacts.scratch().join("cache")), ..Options::default() };
         let engine = Engine::new(&options, services)?;
         Ok(Self { artifacts, engine, registry, plugins: RefCell::default() })

@@ -102,6 +102,7 @@ mod response;
 mod response_body;
 mod settings;
 mod setup;
+mod shared;
 #[cfg(not(target_family = "wasm"))]
 mod test_host;
 
@@ -128,6 +129,7 @@ pub use response::Response;
 pub use response_body::{ResponseBody, ResponseHead};
 pub use settings::NoSettings;
 pub use setup::{HotHeader, Setup};
+pub use shared::{Exchanged, Shared, SharedCounter, SharedError};
 #[cfg(not(target_family = "wasm"))]
 pub use test_host::{
     TestBody, TestBodyOutcome, TestCandidate, TestConnection, TestFetch, TestHost, TestOutcome, TestPick, TestRequest,

@@ -6,10 +6,11 @@ pub use serde_json::json;
 
 pub use crate::{
     Admission, AsyncRequestFilter, Balancer, Begun, BodyWish, Candidate, Connection, ConnectionFilter, Counter, Edits,
-    Ended, Ending, Error, Exchange, Family, Fetch, FetchError, Fetched, Flow, Gauge, HeadError, HeaderValue, Health,
-    Histogram, HotHeader, Method, Name, NoSettings, Observer, Outcome, OverLimit, Pick, PickRequest, Piece, PieceFlow,
-    Plugin, Protocol, Reply, Request, RequestBody, RequestBodyFilter, RequestFilter, RequestHead, Response,
-    ResponseBody, ResponseBodyFilter, ResponseFilter, ResponseHead, Scheme, Setup, Unit, clock, log, random, register,
+    Ended, Ending, Error, Exchange, Exchanged, Family, Fetch, FetchError, Fetched, Flow, Gauge, HeadError, HeaderValue,
+    Health, Histogram, HotHeader, Method, Name, NoSettings, Observer, Outcome, OverLimit, Pick, PickRequest, Piece,
+    PieceFlow, Plugin, Protocol, Reply, Request, RequestBody, RequestBodyFilter, RequestFilter, RequestHead, Response,
+    ResponseBody, ResponseBodyFilter, ResponseFilter, ResponseHead, Scheme, Setup, Shared, SharedCounter, SharedError,
+    Unit, clock, log, random, register,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use crate::{

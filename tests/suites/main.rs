@@ -21,6 +21,7 @@ mod plugins;
 mod promises;
 mod semantics;
 mod shadow;
+mod shared;
 mod signatures;
 mod tls;
 mod tunnels;

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use palisade_contract::{Clock, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -129,6 +130,7 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
 async fn metrics(state: &State) -> Response<Full<Bytes>> {
     state.proxy.flush().await;
     state.registry.plugin_figures(&figures::for_metrics(state));
+    state.registry.shared_figures(&state.shared.figures(SystemClock.now()));
     let mut response = text(StatusCode::OK, state.registry.render());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     response

@@ -1,6 +1,6 @@
 //! What the engine counts of its plugins, for metrics and for the admin listener.
 
-use palisade_contract::OnError;
+use palisade_contract::{NamespaceFigures, OnError};
 use palisade_engine::{FailureKind, Manifest, Plugin};
 use palisade_monitor::{FailureFigures, PhaseFigures, PluginFigures};
 use serde_json::{Value, json};
@@ -75,10 +75,22 @@ fn running(plugin: &Plugin, leases: usize) -> Value {
             "log_lines_dropped": stats.log_lines_dropped(),
             "series_overflows": stats.series_overflows(),
             "samples_dropped": stats.samples_dropped(),
+            "shared": plugin.shared().as_ref().map(of_namespace),
             "last_error": stats.last_error(),
         }),
     );
     value
+}
+
+fn of_namespace(figures: &NamespaceFigures) -> Value {
+    json!({
+        "name": figures.name,
+        "keys": figures.keys,
+        "keys_max": figures.bounds.keys,
+        "bytes": figures.bytes,
+        "bytes_max": figures.bounds.bytes,
+        "evictions": figures.evictions,
+    })
 }
 
 fn broken(failed: &Failed) -> Value {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use palisade_config::{Action, Config};
-use palisade_contract::{Clock, Names, SystemClock};
-use palisade_engine::Services;
+use palisade_contract::{Clock, Names, SharedStore, SystemClock};
+use palisade_engine::{MemoryStore, Services};
 use palisade_monitor::{AccessLog, Registry};
 use palisade_proxy::{Bound, Parts, Running, StartError};
 use tokio::task::JoinHandle;
@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) proxy: Running,
     pub(crate) plugins: Plugins,
     pub(crate) registry: Arc<Registry>,
+    /// What plugins share: of the process, not of one generation of them.
+    pub(crate) shared: Arc<dyn SharedStore>,
     pub(crate) draining: AtomicBool,
 }
 
@@ -60,7 +62,13 @@ impl Host {
         let names = Arc::new(Names::default());
         let access = if config.log.access { AccessLog::On(names.clone()) } else { AccessLog::Off };
         let registry = Registry::new(env!("CARGO_PKG_VERSION"), SystemClock.wall(), access);
-        let services = Services { clock: Arc::new(SystemClock), names: names.clone(), metrics: registry.clone() };
+        let shared: Arc<dyn SharedStore> = Arc::new(MemoryStore::default());
+        let services = Services {
+            clock: Arc::new(SystemClock),
+            names: names.clone(),
+            metrics: registry.clone(),
+            shared: shared.clone(),
+        };
         let (plugins, config) = load(config, services).await?;
         for problem in plugins.problems(&config) {
             tracing::error!("{problem}");
@@ -70,7 +78,7 @@ impl Host {
         let parts = Parts { plugins: plugins.for_chains(), monitor: registry.clone(), names };
         let proxy = Bound::new(&config, parts)?.run().await?;
         announce(&config, &proxy);
-        let state = Arc::new(State { proxy, plugins, registry, draining: AtomicBool::new(false) });
+        let state = Arc::new(State { proxy, plugins, registry, shared, draining: AtomicBool::new(false) });
         let admin = admin.map(|admin| admin.serve(state.clone())).transpose()?;
         if let Some(admin) = &admin {
             tracing::info!(address = %admin.address(), "the admin listener is up");

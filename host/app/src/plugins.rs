@@ -109,7 +109,7 @@ impl Plugins {
 pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     let names = Arc::new(Names::default());
     let registry = Registry::new(env!("CARGO_PKG_VERSION"), contract::Clock::wall(&SystemClock), AccessLog::Off);
-    let services = Services { clock: Arc::new(SystemClock), names: names.clone(), metrics: registry.clone() };
+    let services = Services { names: names.clone(), metrics: registry.clone(), ..Services::default() };
     let plugins = Plugins::load(config, services)?;
     let mut problems = plugins.problems(config);
     let parts = Parts { plugins: plugins.for_chains(), monitor: registry, names };

@@ -11,6 +11,7 @@ use crate::{
     Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, TrustedKeys, Upstream, file_path,
     reference::References,
     scope::Scope,
+    shared::Spaces,
     text::{self, Form, Report, Seen, Table, Value},
     trusted_key,
 };
@@ -139,8 +140,11 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
     let listeners = root.required("listener", |value| listeners(&value, &mut scope));
     let admin = root.optional("admin", |value| Admin::read(&value, &mut scope.bound));
     root.finish();
-    let plugins =
-        named_plugins.iter().filter_map(|(name, value)| Plugin::read(name, value, &scope.upstreams)).collect();
+    let mut spaces = Spaces::default();
+    let plugins = named_plugins
+        .iter()
+        .filter_map(|(name, value)| Plugin::read((name, value), &scope.upstreams, &mut spaces))
+        .collect();
     scope.plugins.warn_of_unused(&named_plugins, "is in no chain");
     scope.upstreams.warn_of_unused(&named_upstreams, "is in no route, and no plugin is granted it");
     Some(Config {

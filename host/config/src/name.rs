@@ -9,7 +9,7 @@ pub(crate) const NAME: Form = Form {
 };
 
 /// Reads a name.
-fn read(value: &Value<'_>) -> Option<String> {
+pub(crate) fn read(value: &Value<'_>) -> Option<String> {
     let text = value.text(NAME)?;
     if is_name(text) { Some(text.to_owned()) } else { value.is_not(NAME) }
 }

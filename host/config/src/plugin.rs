@@ -5,9 +5,11 @@ use std::{ops::RangeInclusive, time::Duration};
 use palisade_contract::OnError;
 
 use crate::{
-    Life, duration,
+    Life, SharedSpace, duration,
     reference::References,
-    settings, size,
+    settings,
+    shared::Spaces,
+    size,
     text::{Form, Value},
 };
 
@@ -28,6 +30,8 @@ pub struct Plugin {
     pub settings: serde_json::Value,
     /// How long its instances live.
     pub life: Life,
+    /// What it shares state in, where [`Capability::Shared`] is granted.
+    pub shared: SharedSpace,
     /// What it may use.
     pub limits: PluginLimits,
 }
@@ -44,20 +48,29 @@ impl Plugin {
             fetch: Vec::new(),
             settings: settings::none(),
             life: Life::default(),
+            shared: SharedSpace::of(name),
             limits: PluginLimits::default(),
         }
     }
 
-    pub(crate) fn read(name: &str, value: &Value<'_>, upstreams: &References<'_>) -> Option<Self> {
+    pub(crate) fn read(
+        (name, value): (&str, &Value<'_>),
+        upstreams: &References<'_>,
+        spaces: &mut Spaces,
+    ) -> Option<Self> {
         let mut table = value.table("a plugin")?;
         let module = table.required("module", module);
         let on_error = table.optional("on_error", |value| value.choice("a policy", &POLICIES));
         let Granted { grants, fetch } = table.or("grant", Granted::default(), |value| Granted::read(&value, upstreams));
         let settings = table.optional("settings", settings::read).unwrap_or_else(settings::none);
         let life = Life::read(&mut table);
+        let shared = SharedSpace::read(name, &mut table, &grants);
+        if grants.contains(&Capability::Shared) {
+            spaces.join(name, value, &shared);
+        }
         let limits = table.or("limits", PluginLimits::default(), PluginLimits::read);
         table.finish();
-        Some(Self { name: name.to_owned(), module: module?, on_error, grants, fetch, settings, life, limits })
+        Some(Self { name: name.to_owned(), module: module?, on_error, grants, fetch, settings, life, shared, limits })
     }
 }
 
@@ -149,11 +162,13 @@ pub enum Capability {
     Metrics,
     /// Requests to upstreams.
     Fetch,
+    /// Values and counters that all of its instances share.
+    Shared,
 }
 
 impl Capability {
     /// Every capability that can be granted.
-    pub const ALL: [Self; 2] = [Self::Metrics, Self::Fetch];
+    pub const ALL: [Self; 3] = [Self::Metrics, Self::Fetch, Self::Shared];
 
     /// The name in the config, which is the name of the interface in the contract.
     #[must_use]
@@ -161,6 +176,7 @@ impl Capability {
         match self {
             Self::Metrics => "metrics",
             Self::Fetch => "fetch",
+            Self::Shared => "shared",
         }
     }
 }

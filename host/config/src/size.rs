@@ -31,7 +31,7 @@ fn parse(text: &str) -> Option<u64> {
 }
 
 /// In the largest unit that gives a whole number.
-fn written(size: u64) -> String {
+pub(crate) fn written(size: u64) -> String {
     let fits = UNITS.iter().find(|(_, bytes)| size > 0 && size.is_multiple_of(*bytes));
     fits.map_or_else(|| "0 B".to_owned(), |(unit, bytes)| format!("{} {unit}", size / bytes))
 }

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
-    Action, Admin, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine, HostPattern,
+    Action, Admin, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine, HostPattern,
     HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin,
-    PluginLimits, ReadError, Route, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
+    PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol,
+    UpstreamTls,
 };
 use serde_json::json;
 
@@ -78,6 +79,7 @@ fn a_plugin_and_a_redirect_need_little() {
             fetch: Vec::new(),
             settings: json!({}),
             life: Life::default(),
+            shared: SharedSpace::of("edge"),
             limits: PluginLimits::default(),
         }]
     );
@@ -118,10 +120,11 @@ fn every_key_is_read_for_plugins() {
                 name: "edge-firewall".to_owned(),
                 module: "firewall".to_owned(),
                 on_error: Some(OnError::Closed),
-                grants: vec![Capability::Metrics, Capability::Fetch],
+                grants: vec![Capability::Metrics, Capability::Shared, Capability::Fetch],
                 fetch: vec!["plain".to_owned(), "web".to_owned()],
                 settings: json!({ "deny": ["203.0.113.0/24"], "status": 403, "ratio": 0.5, "nested": { "on": true } }),
                 life: Life { isolation: Isolation::Request },
+                shared: SharedSpace { name: "pool".to_owned(), bounds: Bounds { keys: 20_000, bytes: 8 << 20 } },
                 limits: PluginLimits {
                     memory_bytes: 64 << 20,
                     deadline: Duration::from_millis(20),
@@ -145,6 +148,7 @@ fn every_key_is_read_for_plugins() {
                 fetch: Vec::new(),
                 settings: json!({}),
                 life: Life::default(),
+                shared: SharedSpace { name: "balance".to_owned(), bounds: Bounds { keys: 10_000, bytes: 4 << 20 } },
                 limits: PluginLimits::default(),
             },
         ]
@@ -277,6 +281,24 @@ fn in_shadow(plugin: usize) -> ChainEntry {
 }
 
 #[test]
+fn plugins_share_a_namespace_with_the_same_bounds() {
+    let joined = |name: &str, module: &str, shared: &str| {
+        format!("[plugin.{name}]\nmodule = \"{module}\"\ngrant = [\"shared\"]\nshared = {{ {shared} }}\n")
+    };
+    let text = "plugins_dir = \"p\"\n".to_owned()
+        + &joined("a", "m", "name = \"pool\", keys = 5")
+        + &joined("b", "m", "keys = 5, name = \"pool\"")
+        + &joined("c", "m", "name = \"d\"")
+        + "[plugin.d]\nmodule = \"m\"\ngrant = [\"shared\"]\n"
+        + &SMALL.replace("bind", "chain = [\"a\", \"b\", \"c\", \"d\"]\nbind");
+    let config = good(&text);
+    let shared: Vec<_> =
+        config.plugins.iter().map(|plugin| (&*plugin.shared.name, plugin.shared.bounds.keys)).collect();
+    assert_eq!(shared, [("pool", 5), ("pool", 5), ("d", 10_000), ("d", 10_000)]);
+    assert_eq!(config.warnings, []);
+}
+
+#[test]
 fn port_0_can_be_bound_often() {
     let config = good(&SMALL.replace("\"127.0.0.1:8080\"", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]"));
     assert_eq!(config.listeners.first().expect("a listener").bind, [address("127.0.0.1:0"); 2]);
@@ -306,6 +328,11 @@ fn what_is_hardly_meant_is_warned_of() {
     warn(
         &SMALL.replace("bind", "trusted_proxies = [\"0.0.0.0/0\"]\nbind"),
         &["5:20: listener[0].trusted_proxies[0]: \"0.0.0.0/0\" believes every client's own word on who it is"],
+    );
+    warn(
+        &format!("plugins_dir = \"p\"\n[plugin.edge]\nmodule = \"m\"\nshared = {{ keys = 5 }}\n{SMALL}")
+            .replace("bind", "chain = [\"edge\"]\nbind"),
+        &["4:10: plugin.edge.shared: is of no use without grant = [\"shared\"]"],
     );
     let unused = "plugins_dir = \"p\"\n[plugin.edge]\nmodule = \"m\"\ngrant = [\"log\"]\n[upstream.spare]\nendpoints = \
                   [\"127.0.0.1:1\"]\n";

@@ -63,6 +63,7 @@ enumeration!(Ending {
 enumeration!(lifted LogLevel { Trace = "trace", Debug = "debug", Info = "info", Warn = "warn", Error = "error" });
 enumeration!(lifted MetricKind { Counter = "counter", Gauge = "gauge", Histogram = "histogram" });
 enumeration!(lifted MetricUnit { None = "none", Seconds = "seconds", Bytes = "bytes" });
+enumeration!(SharedError { TooLarge = "too-large", OtherKind = "other-kind", Unavailable = "unavailable" });
 
 impl From<&Method> for WireMethod {
     fn from(method: &Method) -> Self {
@@ -108,6 +109,16 @@ impl From<contract::HeadError> for HeadError {
             contract::HeadError::Reserved => Self::Reserved,
             contract::HeadError::TooLarge => Self::TooLarge,
             contract::HeadError::ReadOnly => Self::ReadOnly,
+        }
+    }
+}
+
+impl From<contract::SharedError> for SharedError {
+    fn from(error: contract::SharedError) -> Self {
+        match error {
+            contract::SharedError::TooLarge => Self::TooLarge,
+            contract::SharedError::OtherKind => Self::OtherKind,
+            contract::SharedError::Unavailable => Self::Unavailable,
         }
     }
 }

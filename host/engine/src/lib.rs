@@ -48,7 +48,7 @@ pub use memory_store::MemoryStore;
 pub use module::Module;
 /// How a plugin is configured: what an embedder writes in Rust and the host reads from its config file.
 pub use palisade_config::{
-    Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits, TrustedKey, TrustedKeys,
+    Capability, Isolation, Life, Plugin as PluginConfig, PluginLimits, SharedSpace, TrustedKey, TrustedKeys,
 };
 pub use plugin::Plugin;
 pub use plugin_file::PluginFile;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use palisade_config::{Isolation, PluginLimits};
-use palisade_contract::{self as contract, Filter, OnError, Phase, WorkerServices};
+use palisade_config::{Capability, Isolation, PluginLimits};
+use palisade_contract::{self as contract, Filter, Namespace, NamespaceFigures, OnError, Phase, WorkerServices};
 
 use crate::Reason;
 use crate::callouts::UnderWay;
@@ -50,7 +50,7 @@ impl Plugin {
             return Err(Reason::NoPhase);
         }
         let configured = Configured {
-            identity: identity(engine, config),
+            identity: identity(engine, config, shared(engine, module, config)),
             isolation: config.life.isolation,
             limits: config.limits,
             settings: config.settings.to_string(),
@@ -66,7 +66,8 @@ impl Plugin {
     /// # Errors
     /// It fails while it starts or tells.
     pub fn settings_schema(engine: &Engine, module: &Module) -> Result<String, Reason> {
-        let identity = identity(engine, &palisade_config::Plugin::new(&module.manifest().about.name, ""));
+        let plain = palisade_config::Plugin::new(&module.manifest().about.name, "");
+        let identity = identity(engine, &plain, None);
         Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
@@ -87,9 +88,22 @@ impl Plugin {
     pub fn stats(&self) -> &Stats {
         &self.inner.identity.stats
     }
+
+    /// How full the namespace is that it shares state in; none where it asks for none.
+    #[must_use]
+    pub fn shared(&self) -> Option<NamespaceFigures> {
+        let identity = &self.inner.identity;
+        identity.shared.as_ref().map(|namespace| namespace.figures(identity.services.clock.now()))
+    }
 }
 
-fn identity(engine: &Engine, config: &palisade_config::Plugin) -> Arc<Identity> {
+/// The namespace that the configuration gives it, where it asks for one.
+fn shared(engine: &Engine, module: &Module, config: &palisade_config::Plugin) -> Option<Arc<dyn Namespace>> {
+    let asks = module.manifest().asks.contains(&Capability::Shared);
+    asks.then(|| engine.services.shared.namespace(&config.shared.name, config.shared.bounds))
+}
+
+fn identity(engine: &Engine, config: &palisade_config::Plugin, shared: Option<Arc<dyn Namespace>>) -> Arc<Identity> {
     Arc::new(Identity {
         name: config.name.clone(),
         on_error: config.on_error,
@@ -99,6 +113,7 @@ fn identity(engine: &Engine, config: &palisade_config::Plugin) -> Arc<Identity> 
         services: engine.services.clone(),
         stats: Stats::default(),
         series: Admitted::default(),
+        shared,
     })
 }
 

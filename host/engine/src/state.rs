@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use palisade_contract::metrics::{Discard, Metrics};
-use palisade_contract::{Clock, Edits, Exchange, ExchangeId, Names, OnError, Phase, Reply, SystemClock};
+use palisade_contract::{
+    Clock, Edits, Exchange, ExchangeId, Names, Namespace, OnError, Phase, Reply, SharedStore, SystemClock,
+};
 
 use crate::allowance::Allowance;
 use crate::before::Before;
 use crate::callouts::{Callouts, UnderWay};
 use crate::limits::Limiter;
+use crate::memory_store::MemoryStore;
 use crate::meters::{Admitted, Meters};
 use crate::stats::Stats;
 
@@ -22,12 +25,19 @@ pub struct Services {
     pub names: Arc<Names>,
     /// Where guests' metrics go.
     pub metrics: Arc<dyn Metrics>,
+    /// What guests share: it has to be the same one for every engine of a process, so that it outlives each of them.
+    pub shared: Arc<dyn SharedStore>,
 }
 
 impl Default for Services {
-    /// The machine's clocks, no names yet, and metrics that nobody counts.
+    /// The machine's clocks, no names yet, metrics that nobody counts, and shared state of their own.
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), names: Arc::default(), metrics: Arc::new(Discard) }
+        Self {
+            clock: Arc::new(SystemClock),
+            names: Arc::default(),
+            metrics: Arc::new(Discard),
+            shared: Arc::new(MemoryStore::default()),
+        }
     }
 }
 
@@ -47,6 +57,8 @@ pub(crate) struct Identity {
     pub(crate) stats: Stats,
     /// The series that any of its instances ever had.
     pub(crate) series: Admitted,
+    /// What it shares; none where it does not ask for that.
+    pub(crate) shared: Option<Arc<dyn Namespace>>,
 }
 
 /// Lines that one instance may log in a second.

@@ -63,6 +63,14 @@ pub(crate) const PLUGIN_SHADOW_DISAGREEMENTS_TOTAL: HostMetric = counter(
     "What a plugin in shadow would have decided where the enforced plugins decided otherwise.",
 );
 
+pub(crate) const SHARED_KEYS: HostMetric =
+    gauge("palisade_shared_keys", "Values and counters that plugins share, by namespace.");
+pub(crate) const SHARED_BYTES: HostMetric = gauge("palisade_shared_bytes", "What these take, with their keys.");
+pub(crate) const SHARED_EVICTIONS_TOTAL: HostMetric = counter(
+    "palisade_shared_evictions_total",
+    "Shared values and counters that made room for others before they had expired.",
+);
+
 /// All of the above.
 pub(crate) const ALL: &[HostMetric] = &[
     BUILD_INFO,
@@ -87,4 +95,7 @@ pub(crate) const ALL: &[HostMetric] = &[
     PLUGIN_LEASES,
     PLUGIN_SHADOW_TOTAL,
     PLUGIN_SHADOW_DISAGREEMENTS_TOTAL,
+    SHARED_KEYS,
+    SHARED_BYTES,
+    SHARED_EVICTIONS_TOTAL,
 ];

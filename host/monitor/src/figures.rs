@@ -60,6 +60,6 @@ impl PluginFigures {
 }
 
 /// A gauge is a float: exact up to 2⁵³, near enough beyond.
-fn level(value: u64) -> f64 {
+pub(crate) fn level(value: u64) -> f64 {
     value as f64
 }

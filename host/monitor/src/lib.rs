@@ -20,6 +20,7 @@ mod names;
 mod plugin;
 mod registry;
 mod shadow;
+mod shared;
 
 pub use access::AccessLog;
 pub use figures::{FailureFigures, PhaseFigures, PluginFigures};

@@ -28,6 +28,8 @@ pub struct Registry {
     names: Mutex<Names>,
     /// The plugins that had figures at some time.
     reported: Mutex<BTreeSet<String>>,
+    /// The namespaces that had figures at some time.
+    pub(crate) shared: Mutex<BTreeSet<String>>,
     /// What was logged of each plugin in shadow, by its name.
     shadow_samples: Mutex<BTreeMap<String, Arc<Samples>>>,
     access: AccessLog,
@@ -40,8 +42,15 @@ impl Registry {
         let recorder = buckets::recorder();
         let handle = recorder.handle();
         let names = Mutex::new(Names::new(catalogue::ALL));
-        let registry =
-            Self { recorder, handle, names, reported: Mutex::default(), shadow_samples: Mutex::default(), access };
+        let registry = Self {
+            recorder,
+            handle,
+            names,
+            reported: Mutex::default(),
+            shared: Mutex::default(),
+            shadow_samples: Mutex::default(),
+            access,
+        };
         for metric in catalogue::ALL {
             registry.describe(metric.kind, metric.name, metric.help);
         }

@@ -2,11 +2,13 @@
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::capabilities::palisade::plugin::{
-    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup,
+    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup, shared,
 };
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use native::{body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup};
+pub(crate) use native::{
+    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup, shared,
+};

@@ -217,3 +217,45 @@ pub(crate) mod metrics {
         world::with(|world| world.metrics.record(series, values));
     }
 }
+
+pub(crate) mod shared {
+    use crate::{bindings::capabilities::palisade::plugin::shared::SharedError, test_host::world};
+
+    pub(crate) fn get(key: &[u8]) -> Result<Option<Vec<u8>>, SharedError> {
+        world::with(|world| world.shared.value(key))
+    }
+
+    pub(crate) fn set(key: &[u8], value: &[u8], ttl_millis: u64) -> Result<(), SharedError> {
+        world::with(|world| world.shared.set(key, value, ttl_millis))
+    }
+
+    pub(crate) fn compare_and_set(
+        key: &[u8],
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+        ttl_millis: u64,
+    ) -> Result<bool, SharedError> {
+        world::with(|world| world.shared.compare_and_set(key, expected, value, ttl_millis))
+    }
+
+    pub(crate) fn delete(key: &[u8]) -> Result<bool, SharedError> {
+        world::with(|world| world.shared.delete(key))
+    }
+
+    pub(crate) fn add(key: &[u8], amount: i64, ttl_millis: u64) -> Result<i64, SharedError> {
+        world::with(|world| world.shared.add(key, amount, ttl_millis))
+    }
+
+    pub(crate) fn counter(key: &[u8]) -> Result<i64, SharedError> {
+        world::with(|world| world.shared.counter(key))
+    }
+
+    pub(crate) fn compare_and_set_counter(
+        key: &[u8],
+        expected: i64,
+        value: i64,
+        ttl_millis: u64,
+    ) -> Result<i64, SharedError> {
+        world::with(|world| world.shared.compare_and_set_counter(key, expected, value, ttl_millis))
+    }
+}

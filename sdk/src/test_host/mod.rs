@@ -11,6 +11,7 @@ mod pick;
 mod registry;
 mod request;
 mod response;
+pub(crate) mod shared;
 pub(crate) mod world;
 
 use std::{fmt, time::Duration};
@@ -35,7 +36,8 @@ use crate::{
     Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, Observer,
     Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter,
     bindings::{
-        balancer::exports::palisade::plugin::balancer::Choice, capabilities::palisade::plugin::types::Verdict,
+        balancer::exports::palisade::plugin::balancer::Choice,
+        capabilities::palisade::plugin::{shared::SharedError, types::Verdict},
         connection_filter::exports::palisade::plugin::connection_filter::Admission as HostAdmission,
     },
     phase, phase_async,
@@ -143,9 +145,53 @@ impl<P: Plugin> TestHost<P> {
         self.bodies.count()
     }
 
-    /// Moves both clocks forward.
+    /// Moves both clocks forward. What is shared expires by them.
     pub fn advance(&mut self, by: Duration) {
         self.world.clock.advance(by);
+        self.world.shared.advance(by);
+    }
+
+    /// A value that the plugin shares, if there is one.
+    ///
+    /// # Panics
+    ///
+    /// Where the key stands for a counter.
+    pub fn shared_value(&self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        of_its_kind(self.world.shared.value(key.as_ref()))
+    }
+
+    /// A counter that the plugin shares; zero where there is none.
+    ///
+    /// # Panics
+    ///
+    /// Where the key stands for a value.
+    pub fn shared_counter(&self, key: impl AsRef<[u8]>) -> i64 {
+        of_its_kind(self.world.shared.counter(key.as_ref()))
+    }
+
+    /// Every key that the plugin shares something under, in order.
+    pub fn shared_keys(&self) -> Vec<Vec<u8>> {
+        self.world.shared.keys().map(<[u8]>::to_vec).collect()
+    }
+
+    /// Forgets what is shared, as if all of it had made room for something else.
+    pub fn evict_shared(&mut self) {
+        self.world.shared.clear();
+    }
+
+    /// Makes every call about something shared fail with [`SharedError::Unavailable`](crate::SharedError::Unavailable).
+    pub fn lose_shared(&mut self) {
+        self.world.shared.lose();
+    }
+
+    /// Ends what [`TestHost::lose_shared`] began.
+    pub fn find_shared_again(&mut self) {
+        self.world.shared.find_again();
+    }
+
+    /// Does something as another instance of the plugin would, on another worker: what it shares is the same.
+    pub fn elsewhere<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        entered(&mut self.world, work)
     }
 
     /// Calls the plugin, so that its host calls reach this host.
@@ -318,6 +364,11 @@ impl<P: Observer> TestHost<P> {
         self.world.begin(0, RequestSide::default(), ResponseSide::default());
         self.call(|plugin| plugin.on_ended(exchanges));
     }
+}
+
+#[expect(clippy::panic, reason = "a test that asks for what cannot be has a mistake, and fails")]
+fn of_its_kind<T>(found: Result<T, SharedError>) -> T {
+    found.map_err(crate::SharedError::from).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Makes a call of the plugin whose host calls reach this world.

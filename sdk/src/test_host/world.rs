@@ -7,6 +7,7 @@ use super::{
     fetches::Fetches,
     head::{RequestSide, ResponseSide, is_header_name},
     registry::Registry,
+    shared::Store,
 };
 use crate::bindings::capabilities::palisade::plugin::types::HeadError;
 
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) fetches: Fetches,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
+    pub(crate) shared: Store,
 }
 
 impl World {

@@ -3,10 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context;
-use palisade_contract::{Clock, Names, SystemClock};
+use palisade_contract::{Clock, SystemClock};
 use palisade_engine::{Engine, Form, Manifest, Module, Options, Plugin, Services};
 use palisade_monitor::{AccessLog, Registry};
 
@@ -50,7 +49,7 @@ fn describe(manifest: &Manifest) -> String {
 /// The schema of the plugin's settings, indented.
 fn schema(bytes: &[u8]) -> anyhow::Result<String> {
     let registry = Registry::new(env!("CARGO_PKG_VERSION"), SystemClock.wall(), AccessLog::Off);
-    let services = Services { clock: Arc::new(SystemClock), names: Arc::new(Names::default()), metrics: registry };
+    let services = Services { metrics: registry, ..Services::default() };
     let engine = Engine::new(&Options::default(), services)?;
     let schema = Plugin::settings_schema(&engine, &Module::new(&engine, bytes)?)?;
     let schema: serde_json::Value = serde_json::from_str(&schema).context("the schema of its settings is not JSON")?;

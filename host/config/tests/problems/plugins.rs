@@ -43,13 +43,41 @@ fn a_plugin_is_granted_what_there_is() {
     check(
         &plugin("grant = [\"metrics\", \"files\", \"metrics\"]"),
         &[
-            "4:21: plugin.edge.grant[1]: \"files\" is not a capability: expected \"metrics\"",
+            "4:21: plugin.edge.grant[1]: \"files\" is not a capability: expected \"metrics\" or \"shared\"",
             "4:30: plugin.edge.grant[2]: \"metrics\" is granted already",
         ],
     );
     check(
         &plugin("grant = \"metrics\""),
         &["4:9: plugin.edge.grant: \"metrics\" is not a list: expected capabilities, such as [\"metrics\"]"],
+    );
+}
+
+#[test]
+fn what_a_plugin_shares_has_bounds_and_they_are_the_same_for_all_who_share_it() {
+    let granted = "grant = [\"shared\"]\nshared = ";
+    check(
+        &plugin(&format!("{granted}{{ name = \"A pool\", keys = 0, bytes = \"1 KiB\", ttl = 1 }}")),
+        &[
+            "5:19: plugin.edge.shared.name: \"A pool\" is not a name: expected a lower-case letter, then at most 62 lower-case \
+             letters, digits or hyphens, such as \"web-1\"",
+            "5:36: plugin.edge.shared.keys: 0 is out of range: expected 1 to 10000000",
+            "5:47: plugin.edge.shared.bytes: \"1 KiB\" is out of range: expected 64 KiB to 4 GiB",
+            "5:56: plugin.edge.shared.ttl: is not a key of what a plugin shares: expected name, keys or bytes",
+        ],
+    );
+    check(
+        &plugin(&format!("{granted}\"pool\"")),
+        &["5:10: plugin.edge.shared: \"pool\" is not a table: expected the keys of what a plugin shares"],
+    );
+    // The second is what the first has by default, under the name of the first.
+    let other = "\n[plugin.other]\nmodule = \"m\"\ngrant = [\"shared\"]\nshared = { name = \"edge\", keys = 5 }";
+    check(
+        &plugin(&format!("grant = [\"shared\"]{other}")),
+        &[
+            "5:1: plugin.other: shares \"edge\" with plugin.edge, and with other bounds: 5 keys and 4 MiB here, 10000 keys and \
+           4 MiB there; expected the same",
+        ],
     );
 }
 

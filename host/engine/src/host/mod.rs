@@ -13,6 +13,7 @@ mod reply;
 mod request;
 mod response;
 mod setup;
+mod shared;
 pub(crate) mod wasi;
 
 use wasmtime::component::{Linker, LinkerInstance};
@@ -23,7 +24,7 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, Add); 12] = [
+    let interfaces: [(&str, Add); 13] = [
         ("setup", setup::add),
         ("fault", fault::add),
         ("names", names::add),
@@ -36,6 +37,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         ("body", body::add),
         ("metrics", metrics::add),
         ("fetch", fetch::add),
+        ("shared", shared::add),
     ];
     for (name, add) in interfaces {
         add(&mut linker.instance(&format!("{PACKAGE}/{name}@{ABI}"))?)?;
