@@ -3,4 +3,5 @@
 mod balance;
 mod firewall;
 mod qps;
+mod rate_limit;
 mod together;
