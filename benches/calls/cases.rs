@@ -7,6 +7,7 @@ mod fresh;
 mod length;
 mod noop;
 mod qps;
+mod shared;
 
 use std::hint::black_box;
 
@@ -36,7 +37,8 @@ impl<'a> Cases<'a> {
                 black_box(SystemClock.now());
             })
         })?;
-        for add in [noop::add, firewall::add, balance::add, qps::add, fresh::add, chain::add, length::add] {
+        for add in [noop::add, firewall::add, balance::add, qps::add, fresh::add, chain::add, length::add, shared::add]
+        {
             add(world, &mut cases)?;
         }
         Ok(cases.list)
