@@ -1,6 +1,7 @@
 //! Why a plugin file did not become a plugin.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use palisade_config::Capability;
 use palisade_contract::Phases;
@@ -14,13 +15,15 @@ use crate::manifest::ABI;
 pub struct LoadError {
     /// The plugin's name in the config.
     pub plugin: String,
+    /// The file's stem, as the config names it.
+    pub module: String,
     /// The file.
     pub file: PathBuf,
     /// The phases that it has, where the file itself is good.
     pub phases: Option<Phases>,
-    /// What is wrong with it.
+    /// What is wrong with it: the same one for all plugins of a file that is bad.
     #[source]
-    pub reason: Reason,
+    pub reason: Arc<Reason>,
 }
 
 /// What is wrong with a plugin.
@@ -29,6 +32,9 @@ pub enum Reason {
     /// The folder has no such file.
     #[error("there is no such file")]
     Missing,
+    /// It was not still for long enough to be looked at.
+    #[error("is still being written")]
+    Unfinished,
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]
     Read(std::io::Error),

@@ -13,6 +13,7 @@
 #![deny(unsafe_code)] // One file, cache.rs, has the one exception and its reason.
 
 mod abi;
+mod account;
 mod allowance;
 mod before;
 mod body;
@@ -32,6 +33,7 @@ mod manifest;
 mod memory_store;
 mod meters;
 mod module;
+mod parallel;
 mod plugin;
 mod plugin_file;
 mod pool;
@@ -39,10 +41,12 @@ mod runtime;
 mod source;
 mod state;
 mod stats;
+mod version;
 mod waiting;
 
+pub use account::Account;
 pub use error::{LoadError, Reason};
-pub use library::{File, Library};
+pub use library::{File, Folder, Library};
 pub use manifest::{ABI, About, Form, Manifest};
 pub use memory_store::MemoryStore;
 pub use module::Module;

@@ -1,25 +1,48 @@
-//! Every plugin file of a folder, and every configured plugin made of them.
+//! Every plugin file of a folder, and every configured plugin made of them, from one look at the folder to the next.
+//!
+//! What is the same is the same plugin, with its instances. What is worse than before is an error, and the version from
+//! before goes on: its code is held in memory, so nothing needs the file that it was made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread::Builder;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use palisade_config::TrustedKeys;
 
-use crate::{Engine, LoadError, Manifest, Module, Plugin, PluginFile, Reason};
+use crate::parallel::in_parallel;
+use crate::version::{Finding, Use, Version, contained};
+use crate::{Account, Engine, LoadError, Manifest, Plugin, Reason};
+
+/// A folder of plugins at one time.
+#[derive(Debug)]
+pub struct Folder<'a> {
+    /// Where it is.
+    pub path: &'a Path,
+    /// The keys of which one must have signed each file; without any, files need no signature.
+    pub trusted: &'a TrustedKeys,
+    /// The modules whose files somebody is still writing: they are not looked at, and what was loaded of them before goes
+    /// on.
+    pub unfinished: &'a BTreeSet<String>,
+}
 
 /// Every plugin file of a folder, and every configured plugin. One bad file is one error about that file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Library {
     /// Every `.wasm` of the folder, by name.
     pub files: Vec<File>,
     /// In the order of the configuration: each plugin, or why there is none.
     pub plugins: Vec<Result<Plugin, LoadError>>,
+    /// Why what the folder holds now of a plugin is not what runs. An earlier version does, and is in `plugins`.
+    pub refused: Vec<LoadError>,
+    findings: BTreeMap<String, Finding>,
+    /// In the order of `plugins`: what each is made of.
+    versions: Vec<Option<Arc<Version>>>,
+    /// The last good version of each file that a plugin is made of.
+    good: BTreeMap<String, Arc<Version>>,
+    /// By the plugins' names, those that are gone included: what was counted once is never counted anew.
+    accounts: BTreeMap<String, Account>,
 }
 
 /// One `.wasm` of the folder.
@@ -47,60 +70,179 @@ impl Library {
         trusted: &TrustedKeys,
         configs: &[palisade_config::Plugin],
     ) -> std::io::Result<Self> {
-        let found = files(folder)?;
-        let load = |path: &Path| {
-            let PluginFile { bytes, signed_by } = PluginFile::read(path, trusted, engine.services.clock.wall())?;
-            Ok(Loaded { module: Module::new(engine, &bytes)?, signed_by })
-        };
-        let stack_bytes = engine.stack_bytes + LOADER_STACK_BYTES;
-        let modules = in_parallel(stack_bytes, &found, |(module, path)| {
-            let loaded = contained(|| load(path));
-            (module.clone(), loaded)
-        });
-        let modules: BTreeMap<String, Result<Loaded, Reason>> = modules.into_iter().collect();
-        let plugins = in_parallel(stack_bytes, configs, |config| {
-            let file = folder.join(format!("{}.wasm", config.module));
-            let plugin = contained(|| match modules.get(&config.module) {
-                Some(Ok(loaded)) => Plugin::new(engine, &loaded.module, config),
-                // The reason is told once for each plugin of the file, so it is found again rather than shared.
-                Some(Err(_)) => Plugin::new(engine, &load(&file)?.module, config),
-                None => Err(Reason::Missing),
-            });
-            let known = modules.get(&config.module).and_then(|module| module.as_ref().ok());
-            let phases = known.map(|loaded| loaded.module.manifest().phases);
-            plugin.map_err(|reason| LoadError { plugin: config.name.clone(), file, phases, reason })
-        });
-        let files = found.into_iter().map(|(module, path)| File {
-            signed_by: modules.get(&module).and_then(|loaded| loaded.as_ref().ok()?.signed_by.clone()),
-            manifest: match modules.get(&module) {
-                Some(Ok(loaded)) => Ok(loaded.module.manifest().clone()),
-                Some(Err(reason)) => Err(reason.to_string()),
-                None => Err("was not looked at".into()),
-            },
-            module,
-            path,
-        });
-        Ok(Self { files: files.collect(), plugins })
+        let folder = Folder { path: folder, trusted, unfinished: &BTreeSet::new() };
+        Self::default().next(engine, &folder, configs)
     }
-}
 
-/// A file that became a module.
-struct Loaded {
-    module: Module,
-    signed_by: Option<String>,
+    /// Looks at the folder again, and makes of it what this configuration wants. This library stays as it is.
+    ///
+    /// A plugin is the same one where its file holds the same bytes and its configuration says the same. Another one of the
+    /// same name goes on with its account. Where a file is bad or gone, or refuses a plugin's settings, the version from
+    /// before is used, if the keys that are trusted now vouch for it and it takes the settings as they are now.
+    ///
+    /// # Errors
+    /// The folder cannot be read. What is wrong with single files is in the result.
+    pub fn next(
+        &self,
+        engine: &Engine,
+        folder: &Folder<'_>,
+        configs: &[palisade_config::Plugin],
+    ) -> std::io::Result<Self> {
+        let found = files(folder.path)?;
+        let stack_bytes = engine.stack_bytes + LOADER_STACK_BYTES;
+        let used: BTreeSet<&str> = configs.iter().map(|config| config.module.as_str()).collect();
+        let findings = in_parallel(stack_bytes, &found, |(module, path)| {
+            let before = self.findings.get(module);
+            if folder.unfinished.contains(module) {
+                return before.cloned().unwrap_or_else(Finding::unfinished);
+            }
+            let used = if used.contains(module.as_str()) { Use::Some } else { Use::None };
+            Finding::of(engine, path, folder.trusted, (used, before))
+        });
+        let findings = found.iter().map(|(module, _)| module.clone()).zip(findings).collect();
+        let mut accounts = self.accounts.clone();
+        let accounted: Vec<_> =
+            configs.iter().map(|config| (config, accounts.entry(config.name.clone()).or_default().clone())).collect();
+        let look = Look { engine, folder, findings: &findings, now: engine.services.clock.wall() };
+        let standings = in_parallel(stack_bytes, &accounted, |(config, account)| self.standing(&look, config, account));
+        // A file that nobody has looked at yet is nothing to tell of.
+        let found = found.into_iter().filter(|(module, _)| findings.get(module).is_some_and(Finding::is_known));
+        let files = found.filter_map(|(module, path)| file(module, path, &findings));
+        let mut next =
+            Self { files: files.collect(), accounts, good: self.good_now(&findings, &used), ..Self::default() };
+        next.findings = findings;
+        for standing in standings {
+            next.refused.extend(standing.refused);
+            next.plugins.push(standing.plugin);
+            next.versions.push(standing.version);
+        }
+        Ok(next)
+    }
+
+    /// No plugin at all, for now: the accounts stay.
+    #[must_use]
+    pub fn without_plugins(&self) -> Self {
+        Self { accounts: self.accounts.clone(), ..Self::default() }
+    }
+
+    /// The bytes and the signature of the file of this name, where every plugin of it runs in the version that the folder
+    /// holds.
+    #[must_use]
+    pub fn good_file(&self, module: &str) -> Option<(&[u8], Option<&str>)> {
+        let version = self.findings.get(module)?.version()?;
+        let mut of_file = self.plugins.iter().zip(&self.versions).filter_map(|(plugin, running)| {
+            let named = match plugin {
+                Ok(plugin) => &plugin.config().module,
+                Err(failed) => &failed.module,
+            };
+            (named == module).then_some(running.as_ref())
+        });
+        let runs = |running: Option<&Arc<Version>>| running.is_some_and(|running| running.is_same_file(version));
+        of_file.all(runs).then(|| version.contents())
+    }
+
+    /// What becomes of one plugin.
+    fn standing(&self, look: &Look<'_>, config: &palisade_config::Plugin, account: &Account) -> Standing {
+        let found = look.findings.get(&config.module);
+        let version = found.map_or_else(|| Err(Arc::new(Reason::Missing)), Finding::used);
+        let made = |version: &Arc<Version>| match self.unchanged(config, version) {
+            Some(plugin) => Ok(plugin),
+            None => contained(|| Plugin::of_account(look.engine, &version.module, config, account)).map_err(Arc::new),
+        };
+        let reason = match &version {
+            Ok(version) => match made(version) {
+                Ok(plugin) => return Standing::good(plugin, version),
+                Err(reason) => reason,
+            },
+            Err(reason) => reason.clone(),
+        };
+        let earlier = self.earlier(config).filter(|earlier| earlier.is_trusted(look.folder.trusted, look.now));
+        match earlier.map(|earlier| (made(earlier), earlier)) {
+            Some((Ok(plugin), earlier)) => {
+                let refused = Some(look.error(config, &reason));
+                Standing { refused, ..Standing::good(plugin, earlier) }
+            }
+            // The file's own fault is told with the file.
+            Some((Err(refusal), _)) if version.is_err() => Standing::none(look.error(config, &refusal)),
+            Some((Err(_), _)) | None => Standing::none(look.error(config, &reason)),
+        }
+    }
+
+    /// The plugin that this configuration and file have made already.
+    fn unchanged(&self, config: &palisade_config::Plugin, version: &Version) -> Option<Plugin> {
+        let (plugin, running) = self.running(&config.name)?;
+        (plugin.config() == config && running.is_same_file(version)).then(|| plugin.clone())
+    }
+
+    /// The version that the plugin runs in, or else the last good one of its file.
+    fn earlier(&self, config: &palisade_config::Plugin) -> Option<&Arc<Version>> {
+        let own = self.running(&config.name).filter(|(plugin, _)| plugin.config().module == config.module);
+        own.map(|(_, version)| version).or_else(|| self.good.get(&config.module))
+    }
+
+    fn running(&self, name: &str) -> Option<(&Plugin, &Arc<Version>)> {
+        let mut running = self.plugins.iter().zip(&self.versions);
+        running.find_map(|(plugin, version)| {
+            let plugin = plugin.as_ref().ok().filter(|plugin| plugin.config().name == name)?;
+            Some((plugin, version.as_ref()?))
+        })
+    }
+
+    fn good_now(&self, findings: &BTreeMap<String, Finding>, used: &BTreeSet<&str>) -> BTreeMap<String, Arc<Version>> {
+        let version = |module: &&str| {
+            let found = findings.get(*module).and_then(Finding::version);
+            let version = found.or_else(|| self.good.get(*module))?;
+            Some(((*module).to_owned(), version.clone()))
+        };
+        used.iter().filter_map(version).collect()
+    }
 }
 
 /// Stack of a loading thread beside what guests may use: the compiler's.
 const LOADER_STACK_BYTES: usize = 4 << 20;
 
-/// Loading runs a compiler, and what turns modules into components, over bytes that anyone may have made. Where one of
-/// these panics, it is that file's error and no one else's.
-fn contained<T>(load: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
-    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<String>().map(String::as_str);
-        let message = message.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(Reason::Panicked(message.lines().next().unwrap_or_default().to_owned()))
-    })
+/// One look at the folder.
+struct Look<'a> {
+    engine: &'a Engine,
+    folder: &'a Folder<'a>,
+    findings: &'a BTreeMap<String, Finding>,
+    now: SystemTime,
+}
+
+impl Look<'_> {
+    fn error(&self, config: &palisade_config::Plugin, reason: &Arc<Reason>) -> LoadError {
+        let version = self.findings.get(&config.module).and_then(Finding::version);
+        LoadError {
+            plugin: config.name.clone(),
+            module: config.module.clone(),
+            file: self.folder.path.join(format!("{}.wasm", config.module)),
+            phases: version.map(|version| version.module.manifest().phases),
+            reason: reason.clone(),
+        }
+    }
+}
+
+/// What became of one plugin.
+struct Standing {
+    plugin: Result<Plugin, LoadError>,
+    version: Option<Arc<Version>>,
+    refused: Option<LoadError>,
+}
+
+impl Standing {
+    fn good(plugin: Plugin, version: &Arc<Version>) -> Self {
+        Self { plugin: Ok(plugin), version: Some(version.clone()), refused: None }
+    }
+
+    fn none(error: LoadError) -> Self {
+        Self { plugin: Err(error), version: None, refused: None }
+    }
+}
+
+fn file(module: String, path: PathBuf, findings: &BTreeMap<String, Finding>) -> Option<File> {
+    let finding = findings.get(&module)?;
+    let manifest = finding.manifest().cloned().map_err(ToString::to_string);
+    Some(File { signed_by: finding.signed_by.clone(), manifest, module, path })
 }
 
 /// The stems and paths of the folder's `.wasm` files, by name. Hidden files are somebody's half-written ones.
@@ -116,54 +258,4 @@ fn files(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Does the work for each item on a few threads, and gives the results in the items' order.
-fn in_parallel<T: Sync, R: Send>(stack_bytes: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(items.len());
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(items.len()));
-    let take_all = || {
-        while let Some((index, item)) = take(items, &next) {
-            let result = work(item);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        let spawned = (0..threads).map(|_| Builder::new().stack_size(stack_bytes).spawn_scoped(scope, take_all));
-        // With no thread to be had, the work is done here.
-        if spawned.filter(|spawned| spawned.is_ok()).count() == 0 {
-            take_all();
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
-fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    items.get(index).map(|item| (index, item))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_over_one_file_is_that_files_error() {
-        let error = contained::<()>(|| panic!("over the\nedge")).expect_err("it panicked");
-        assert_eq!(error.to_string(), "cannot be loaded: what reads it failed on it (over the)");
-        assert!(contained(|| Ok(())).is_ok());
-    }
-
-    #[test]
-    fn work_in_parallel_keeps_the_order() {
-        let numbers: Vec<u32> = (0..100).collect();
-        assert_eq!(
-            in_parallel(LOADER_STACK_BYTES, &numbers, |number| number * 2),
-            (0..100).map(|number| number * 2).collect::<Vec<_>>()
-        );
-        assert!(in_parallel(LOADER_STACK_BYTES, &[] as &[u32], |number| *number).is_empty());
-    }
 }

@@ -105,10 +105,15 @@ impl Manifest {
             asks,
             about: names.about,
             form: names.form,
-            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(&Sha256::digest(bytes)),
             bytes: bytes.len(),
         })
     }
+}
+
+/// A digest as it is written.
+pub(crate) fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Names of what the outermost component, or the module, imports and exports.

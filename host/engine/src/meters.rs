@@ -167,7 +167,7 @@ impl Meters {
             return Ok(*handle);
         }
         let asked = (metric, values.clone());
-        let admitted = identity.series.admits(&declared.declaration.name, &values, self.series_max);
+        let admitted = identity.series.admits(&declared.metric.name, &values, self.series_max);
         if !admitted {
             identity.stats.series_overflowed();
             if let Some(handle) = declared.overflow {

@@ -108,6 +108,12 @@ impl Module {
         &self.manifest
     }
 
+    /// The bytes of the file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.file
+    }
+
     /// The component that the file is, or becomes.
     ///
     /// # Errors

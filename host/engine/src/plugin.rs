@@ -7,11 +7,11 @@ use palisade_config::{Capability, Isolation, PluginLimits};
 use palisade_contract::{self as contract, Filter, Namespace, NamespaceFigures, OnError, Phase, WorkerServices};
 
 use crate::Reason;
+use crate::account::Account;
 use crate::callouts::UnderWay;
 use crate::filter::Slot;
 use crate::instance::{Instance, StartError};
 use crate::manifest::Manifest;
-use crate::meters::Admitted;
 use crate::module::Module;
 use crate::pool;
 use crate::runtime::Engine;
@@ -42,6 +42,19 @@ impl Plugin {
     /// # Errors
     /// It asks for more, has no phase, refuses its settings, or fails while it starts or is configured.
     pub fn new(engine: &Engine, module: &Module, config: &palisade_config::Plugin) -> Result<Self, Reason> {
+        Self::of_account(engine, module, config, &Account::default())
+    }
+
+    /// As [`Plugin::new`], with the account that an earlier version of the plugin has.
+    ///
+    /// # Errors
+    /// Those of [`Plugin::new`].
+    pub fn of_account(
+        engine: &Engine,
+        module: &Module,
+        config: &palisade_config::Plugin,
+        account: &Account,
+    ) -> Result<Self, Reason> {
         let manifest = module.manifest();
         if let Some(capability) = manifest.asks.iter().find(|asked| !config.grants.contains(asked)) {
             return Err(Reason::NotGranted { plugin: config.name.clone(), capability: *capability });
@@ -50,7 +63,7 @@ impl Plugin {
             return Err(Reason::NoPhase);
         }
         let configured = Configured {
-            identity: identity(engine, config, shared(engine, module, config)),
+            identity: identity(engine, config, account, shared(engine, module, config)),
             isolation: config.life.isolation,
             limits: config.limits,
             settings: config.settings.to_string(),
@@ -67,7 +80,7 @@ impl Plugin {
     /// It fails while it starts or tells.
     pub fn settings_schema(engine: &Engine, module: &Module) -> Result<String, Reason> {
         let plain = palisade_config::Plugin::new(&module.manifest().about.name, "");
-        let identity = identity(engine, &plain, None);
+        let identity = identity(engine, &plain, &Account::default(), None);
         Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
@@ -75,6 +88,18 @@ impl Plugin {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         self.inner.module.manifest()
+    }
+
+    /// The file that it is made of, compiled.
+    #[must_use]
+    pub fn module(&self) -> &Module {
+        &self.inner.module
+    }
+
+    /// Whether the other one is this very plugin, with the same instances.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// How the operator configured it.
@@ -103,7 +128,12 @@ fn shared(engine: &Engine, module: &Module, config: &palisade_config::Plugin) ->
     asks.then(|| engine.services.shared.namespace(&config.shared.name, config.shared.bounds))
 }
 
-fn identity(engine: &Engine, config: &palisade_config::Plugin, shared: Option<Arc<dyn Namespace>>) -> Arc<Identity> {
+fn identity(
+    engine: &Engine,
+    config: &palisade_config::Plugin,
+    account: &Account,
+    shared: Option<Arc<dyn Namespace>>,
+) -> Arc<Identity> {
     Arc::new(Identity {
         name: config.name.clone(),
         on_error: config.on_error,
@@ -111,8 +141,8 @@ fn identity(engine: &Engine, config: &palisade_config::Plugin, shared: Option<Ar
         under_way: UnderWay::default(),
         module: config.module.clone(),
         services: engine.services.clone(),
-        stats: Stats::default(),
-        series: Admitted::default(),
+        stats: account.stats.clone(),
+        series: account.series.clone(),
         shared,
     })
 }

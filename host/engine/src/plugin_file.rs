@@ -21,6 +21,8 @@ pub struct PluginFile {
     pub bytes: Vec<u8>,
     /// The name of the trusted key that signed them; none where no key is asked for.
     pub signed_by: Option<String>,
+    /// The text of the signature that says so.
+    pub signature: Option<String>,
 }
 
 impl PluginFile {
@@ -35,7 +37,7 @@ impl PluginFile {
         }
         let signature = if trusted.is_empty() { None } else { Self::signature_beside(file)? };
         let signed_by = trusted.check(&bytes, signature.as_deref(), now)?.map(|key| key.name.clone());
-        Ok(Self { bytes, signed_by })
+        Ok(Self { bytes, signed_by, signature })
     }
 
     /// The text that lies beside a file as its signature, whatever it is; none where there is no such file. What is longer

@@ -54,9 +54,9 @@ pub(crate) struct Identity {
     /// Its file's stem.
     pub(crate) module: String,
     pub(crate) services: Services,
-    pub(crate) stats: Stats,
+    pub(crate) stats: Arc<Stats>,
     /// The series that any of its instances ever had.
-    pub(crate) series: Admitted,
+    pub(crate) series: Arc<Admitted>,
     /// What it shares; none where it does not ask for that.
     pub(crate) shared: Option<Arc<dyn Namespace>>,
 }

@@ -218,6 +218,11 @@ impl Stats {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Another version of the plugin runs from now on, and what the one before failed with last is not its error.
+    pub fn forget_last_error(&self) {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     pub(crate) fn failed(&self, phase: Phase, failure: &Failure) {
         let kind = FailureKind::of(failure).index();
         if let Some(count) = self.failures.get(phase.index()).and_then(|kinds| kinds.get(kind)) {
