@@ -10,9 +10,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use palisade_contract::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::cache_size;
 
 /// A folder of compiled code, or none.
 #[derive(Debug)]
@@ -61,7 +64,8 @@ impl Cache {
         compile: impl FnOnce() -> Result<Component, E>,
     ) -> Result<Component, E> {
         let file = self.folder.as_ref().map(|folder| folder.join(file_name(engine, content)));
-        if let Some(component) = file.as_ref().and_then(|file| load(engine, file)) {
+        if let Some((file, component)) = file.as_ref().and_then(|file| Some((file, load(engine, file)?))) {
+            cache_size::note_use(file, SystemClock.wall());
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(component);
         }
@@ -77,6 +81,14 @@ impl Cache {
 }
 
 impl Cache {
+    /// Removes what was not used for longest, where there is too much.
+    pub(crate) fn tidy(&self) {
+        let Some(folder) = &self.folder else { return };
+        if let Err(error) = cache_size::keep_within(folder, cache_size::BYTES_MAX, SystemClock.wall()) {
+            tracing::warn!(folder = %folder.display(), %error, "compiled code that is not used any more was not removed");
+        }
+    }
+
     /// What was written down beside the code of these contents.
     pub(crate) fn note(&self, content: &str) -> Option<Vec<u8>> {
         let file = self.folder.as_ref()?.join(content).with_extension("json");

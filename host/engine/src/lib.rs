@@ -18,6 +18,7 @@ mod allowance;
 mod before;
 mod body;
 mod cache;
+mod cache_size;
 mod callouts;
 mod error;
 mod events;

@@ -104,6 +104,12 @@ impl Engine {
         self.pooled.get_or_init(make).as_ref()
     }
 
+    /// Removes compiled code that was not used for longest, where the cache has grown beyond 256 MiB. Reads a folder: never
+    /// on a worker.
+    pub fn tidy_cache(&self) {
+        self.cache.tidy();
+    }
+
     /// How often compiled code was found in the cache, and how often it was compiled.
     #[must_use]
     pub fn cache_counts(&self) -> (u64, u64) {
