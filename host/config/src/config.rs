@@ -83,6 +83,15 @@ impl Config {
     ///
     /// The file cannot be read, is too large, or is wrong: then every problem is in the error.
     pub fn read(file: &Path) -> Result<Self, ReadError> {
+        Ok(Self::parse(&Self::text_of(file)?, file)?)
+    }
+
+    /// The text of a file, for whoever wants to keep it, too. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is too large, or is not UTF-8.
+    pub fn text_of(file: &Path) -> Result<String, ReadError> {
         let unreadable = |source| ReadError::Read { file: file.to_owned(), source };
         let mut bytes = Vec::new();
         File::open(file)
@@ -91,8 +100,8 @@ impl Config {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > Self::BYTES_MAX) {
             return Err(ReadError::TooLarge { file: file.to_owned() });
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| not_utf8(&bytes, error.valid_up_to(), file))?;
-        Ok(Self::parse(text, file)?)
+        Ok(String::from_utf8(bytes)
+            .map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to(), file))?)
     }
 
     /// Checks a text. `file` names it in problems, and relative paths in it start from that file's folder.
