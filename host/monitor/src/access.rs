@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use palisade_contract::{Access, Name, Names};
 use tracing::Level;
@@ -16,12 +17,22 @@ pub enum AccessLog {
     /// One `tracing` event for each exchange, at level info and with the target `access`, whose fields are those of
     /// [`palisade_contract::Ended`] and [`Access`]; the numbers of names are looked up here.
     On(Arc<Names>),
+    /// The same while it is true, which may change.
+    Switched(Arc<Names>, Arc<AtomicBool>),
 }
 
 impl AccessLog {
+    fn names(&self) -> Option<&Names> {
+        match self {
+            Self::Off => None,
+            Self::On(names) => Some(names),
+            Self::Switched(names, on) => on.load(Ordering::Relaxed).then_some(names.as_ref()),
+        }
+    }
+
     /// Writes the line of an exchange that ended at this listener.
     pub(crate) fn write(&self, listener: &str, access: &Access<'_>) {
-        let Self::On(names) = self else { return };
+        let Some(names) = self.names() else { return };
         if !tracing::enabled!(target: "access", Level::INFO) {
             return;
         }
@@ -56,6 +67,7 @@ impl fmt::Debug for AccessLog {
         out.write_str(match self {
             Self::Off => "Off",
             Self::On(_) => "On",
+            Self::Switched(..) => "Switched",
         })
     }
 }

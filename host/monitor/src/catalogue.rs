@@ -25,6 +25,19 @@ pub(crate) const BUILD_INFO: HostMetric = gauge("palisade_build_info", "1, with 
 pub(crate) const START_TIME_SECONDS: HostMetric =
     gauge("palisade_start_time_seconds", "When the host started, in seconds since 1970.");
 
+pub(crate) const GENERATION: HostMetric =
+    gauge("palisade_generation", "Which of the configurations of this process is served, from 1.");
+pub(crate) const RELOADS_TOTAL: HostMetric = counter(
+    "palisade_reloads_total",
+    "Looks at the configuration and the plugins that were changed, by what came of them.",
+);
+pub(crate) const LAST_RELOAD_TIME_SECONDS: HostMetric = gauge(
+    "palisade_last_reload_time_seconds",
+    "When something was taken over last, in seconds since 1970; the start counts as the first time.",
+);
+pub(crate) const PROBLEMS: HostMetric =
+    gauge("palisade_problems", "What of the configuration and the plugins is not served as it stands on disk.");
+
 pub(crate) const CONNECTIONS: HostMetric = gauge("palisade_connections", "Open client connections.");
 pub(crate) const CONNECTIONS_TOTAL: HostMetric = counter("palisade_connections_total", "Accepted client connections.");
 pub(crate) const CONNECTIONS_REFUSED_TOTAL: HostMetric =
@@ -75,6 +88,10 @@ pub(crate) const SHARED_EVICTIONS_TOTAL: HostMetric = counter(
 pub(crate) const ALL: &[HostMetric] = &[
     BUILD_INFO,
     START_TIME_SECONDS,
+    GENERATION,
+    RELOADS_TOTAL,
+    LAST_RELOAD_TIME_SECONDS,
+    PROBLEMS,
     CONNECTIONS,
     CONNECTIONS_TOTAL,
     CONNECTIONS_REFUSED_TOTAL,

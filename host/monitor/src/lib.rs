@@ -19,9 +19,11 @@ mod listener;
 mod names;
 mod plugin;
 mod registry;
+mod reload;
 mod shadow;
 mod shared;
 
 pub use access::AccessLog;
 pub use figures::{FailureFigures, PhaseFigures, PluginFigures};
 pub use registry::Registry;
+pub use reload::Reload;
