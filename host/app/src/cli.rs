@@ -3,27 +3,32 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Parser;
 use palisade_config::{Config, ReadError};
 
+use crate::admin_client::Place;
 use crate::plugin_command::PluginCommand;
-use crate::{Host, certificate, logging, plugins};
+use crate::run::Run;
+use crate::top::Top;
+use crate::{certificate, plugins, reload};
 
 /// One small binary that runs sandboxed plugins on every request.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub enum Command {
-    /// Runs the host until SIGTERM or Ctrl-C, then drains.
-    Run {
-        /// The configuration.
-        file: PathBuf,
-    },
+    /// Runs the host until SIGTERM or Ctrl-C, then drains. SIGHUP is a reload, and so is a change of the files that the
+    /// configuration is made of.
+    Run(Run),
     /// Checks a configuration for real: loads its plugins, runs their configure, reads its certificates. Binds nothing.
     Check {
         /// The configuration.
         file: PathBuf,
     },
+    /// Has a running host look at its configuration and its plugins, waits, and says what came of it.
+    Reload(Place),
+    /// Shows what each plugin of a running host costs, and goes on showing it.
+    Top(Top),
     /// Looks at plugin files, and signs them.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -45,7 +50,9 @@ impl Command {
     /// Everything that was found wrong, in lines for the operator.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Run { file } => run(&file)?,
+            Self::Run(run) => run.run()?,
+            Self::Top(top) => return top.run(),
+            Self::Reload(place) => return reload::command(&place),
             Self::Check { file } => check(&file)?,
             Self::Plugin(command) => return command.run(),
             Self::Certificate { names, out } => {
@@ -55,38 +62,6 @@ impl Command {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn run(file: &Path) -> anyhow::Result<()> {
-    let config = read(file)?;
-    let _log = logging::start(&config.log)?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(async {
-        let mut end = end_signals()?;
-        let host = Host::start(config).await?;
-        end.recv().await;
-        tracing::info!("draining");
-        host.shut_down().await;
-        Ok(())
-    })
-}
-
-/// SIGTERM or SIGINT, whichever comes first.
-fn end_signals() -> anyhow::Result<tokio::sync::mpsc::Receiver<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (send, receive) = tokio::sync::mpsc::channel(1);
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let (mut signals, send) = (signal(kind).context("signals cannot be awaited")?, send.clone());
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                let _ = send.try_send(());
-            }
-        });
-    }
-    Ok(receive)
 }
 
 fn check(file: &Path) -> anyhow::Result<()> {

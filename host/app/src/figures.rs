@@ -1,17 +1,19 @@
 //! What the engine counts of its plugins, for metrics and for the admin listener.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use palisade_contract::{NamespaceFigures, OnError};
 use palisade_engine::{FailureKind, Manifest, Plugin};
 use palisade_monitor::{FailureFigures, PhaseFigures, PluginFigures};
 use serde_json::{Value, json};
 
-use crate::host::State;
-use crate::plugins::Failed;
+use crate::plugins::{Failed, Loaded};
+use crate::state::State;
 
 /// The figures of every plugin that runs, for the metrics.
 pub(crate) fn for_metrics(state: &State) -> Vec<PluginFigures> {
-    let running = state.plugins.loaded.iter().filter_map(|plugin| plugin.as_ref().ok());
-    running.map(|plugin| of_plugin(plugin, state.proxy.leases(&plugin.config().name))).collect()
+    let served = state.served();
+    served.plugins.running().map(|plugin| of_plugin(plugin, state.proxy.leases(&plugin.config().name))).collect()
 }
 
 fn of_plugin(plugin: &Plugin, leases: usize) -> PluginFigures {
@@ -47,18 +49,45 @@ fn whole(number: usize) -> u64 {
 
 /// Every plugin and every file, for `/plugins`.
 pub(crate) fn as_json(state: &State) -> Value {
-    let plugins = state.plugins.loaded.iter().map(|plugin| match plugin {
-        Ok(plugin) => running(plugin, state.proxy.leases(&plugin.config().name)),
-        Err(failed) => broken(failed),
-    });
-    let files = state.plugins.files.iter().map(|file| {
+    let (served, last) = (state.served(), state.last());
+    let plugins = served.plugins.loaded.iter().map(|loaded| of_loaded(loaded, state));
+    let files = served.plugins.library.files.iter().map(|file| {
         let (sha256, error) = match &file.manifest {
             Ok(manifest) => (Some(&manifest.sha256), None),
             Err(error) => (None, Some(error)),
         };
         json!({ "file": file.path, "module": file.module, "sha256": sha256, "signed_by": file.signed_by, "error": error })
     });
-    json!({ "plugins": plugins.collect::<Vec<_>>(), "files": files.collect::<Vec<_>>() })
+    json!({
+        "generation": served.number,
+        "last_reload": { "result": last.outcome.result, "at": seconds(last.at) },
+        "problems": last.outcome.problems,
+        "plugins": plugins.collect::<Vec<_>>(),
+        "files": files.collect::<Vec<_>>(),
+    })
+}
+
+fn of_loaded(loaded: &Loaded, state: &State) -> Value {
+    let mut value = match &loaded.plugin {
+        Ok(plugin) => running(plugin, state.proxy.leases(&plugin.config().name)),
+        Err(failed) => broken(failed),
+    };
+    let since = loaded.since.map(|since| (since.generation, seconds(since.at)));
+    merge(
+        &mut value,
+        json!({
+            "generation": since.map(|(generation, _)| generation),
+            "loaded_at": since.map(|(_, at)| at),
+            "pending_error": loaded.pending,
+        }),
+    );
+    value
+}
+
+/// Since 1970, to the millisecond.
+fn seconds(at: SystemTime) -> f64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
 fn running(plugin: &Plugin, leases: usize) -> Value {

@@ -1,4 +1,4 @@
-//! The host at work: plugins, proxy, admin listener, and what has to be done from time to time.
+//! The host at work: plugins, proxy, admin listener, reloads, and what has to be done from time to time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,12 +8,19 @@ use std::time::Duration;
 use palisade_config::{Action, Config};
 use palisade_contract::{Clock, Names, SharedStore, SystemClock};
 use palisade_engine::{MemoryStore, Services};
-use palisade_monitor::{AccessLog, Registry};
-use palisade_proxy::{Bound, Parts, Running, StartError};
+use palisade_monitor::{AccessLog, Registry, Reload};
+use palisade_proxy::{Bound, Running, StartError};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, AdminError};
-use crate::plugins::Plugins;
+use crate::beginning::{Beginning, First};
+use crate::generation::Generation;
+use crate::last_good::{Keeper, Keeping, LastGood};
+use crate::loader::Loader;
+use crate::plugins::Since;
+use crate::reload::{Fixed, Outcome, Reloader, Requests};
+use crate::state::{Last, State};
+use crate::watch::Watch;
 
 /// Histograms keep every value until this was done: often enough that they stay small.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,31 +44,29 @@ pub enum HostError {
 pub struct Host {
     state: Arc<State>,
     upkeep: JoinHandle<()>,
-    admin: Option<Admin>,
-}
-
-/// What the admin listener tells about.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) proxy: Running,
-    pub(crate) plugins: Plugins,
-    pub(crate) registry: Arc<Registry>,
-    /// What plugins share: of the process, not of one generation of them.
-    pub(crate) shared: Arc<dyn SharedStore>,
-    pub(crate) draining: AtomicBool,
+    reloader: JoinHandle<()>,
+    keeping: Keeping,
 }
 
 impl Host {
-    /// Loads the plugins, binds every address, starts the workers, and returns when all of them accept.
+    /// Loads the plugins, binds every address, starts the workers, and returns when all of them accept. From then on the
+    /// configuration's file, its plugins and its certificates are watched, and taken over as they change.
     ///
     /// A plugin that does not load is logged and stands as its `on_error` says; the others run.
     ///
     /// # Errors
     /// See [`HostError`]; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self, HostError> {
+        Self::begin(Beginning::of(config)).await
+    }
+
+    /// The same with what a beginning has found.
+    pub(crate) async fn begin(beginning: Beginning) -> Result<Self, HostError> {
         let names = Arc::new(Names::default());
-        let access = if config.log.access { AccessLog::On(names.clone()) } else { AccessLog::Off };
+        let logs_access = Arc::new(AtomicBool::new(beginning.config().log.access));
+        let access = AccessLog::Switched(names.clone(), logs_access.clone());
         let registry = Registry::new(env!("CARGO_PKG_VERSION"), SystemClock.wall(), access);
+        // Of the process, not of one generation of plugins.
         let shared: Arc<dyn SharedStore> = Arc::new(MemoryStore::default());
         let services = Services {
             clock: Arc::new(SystemClock),
@@ -69,21 +74,27 @@ impl Host {
             metrics: registry.clone(),
             shared: shared.clone(),
         };
-        let (plugins, config) = load(config, services).await?;
-        for problem in plugins.problems(&config) {
+        let loader = Arc::new(Loader::new(services, registry.clone()));
+        let (first, watch, last_good) = load(beginning, loader.clone()).await?;
+        for problem in &first.problems {
             tracing::error!("{problem}");
         }
+        let config = first.written.config.clone();
         // Every address is bound before anything runs.
         let admin = config.admin.map(|admin| Admin::bind(admin.bind)).transpose()?;
-        let parts = Parts { plugins: plugins.for_chains(), monitor: registry.clone(), names };
-        let proxy = Bound::new(&config, parts)?.run().await?;
+        let proxy = Bound::new(&config, loader.parts(&first.plugins))?.run().await?;
         announce(&config, &proxy);
-        let state = Arc::new(State { proxy, plugins, registry, shared, draining: AtomicBool::new(false) });
-        let admin = admin.map(|admin| admin.serve(state.clone())).transpose()?;
-        if let Some(admin) = &admin {
+        let (requests, asked) = Requests::new();
+        let state = Arc::new(State::new((proxy, registry, shared), requests, logs_access, served(first)));
+        if let Some(admin) = admin {
+            let admin = admin.serve(state.clone())?;
             tracing::info!(address = %admin.address(), "the admin listener is up");
+            state.set_admin(Some(admin));
         }
-        Ok(Self { upkeep: tokio::spawn(upkeep(state.clone())), state, admin })
+        let (keeper, keeping) = Keeper::start(last_good);
+        let fixed = Fixed::of(&config);
+        let reloader = Reloader { state: state.clone(), loader, watch, asked, fixed, keeper };
+        Ok(Self { upkeep: tokio::spawn(upkeep(state.clone())), reloader: tokio::spawn(reloader.run()), keeping, state })
     }
 
     /// Each listener's name with each address that it listens on.
@@ -95,28 +106,43 @@ impl Host {
     /// Where the admin listener is, if there is one.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Admin::address)
+        self.state.admin_address()
+    }
+
+    /// Has everything looked at that is on disk now, takes over what is good, and waits for that. None where the host is
+    /// draining.
+    pub async fn reload(&self) -> Option<Outcome> {
+        self.state.reloads.reload().await
     }
 
     /// Drains: is no longer ready, stops accepting, finishes what is under way within the configured time.
     pub async fn shut_down(self) {
         self.state.draining.store(true, Ordering::Relaxed);
+        self.reloader.abort();
+        let _ = self.reloader.await;
         self.state.proxy.shut_down().await;
+        self.keeping.end().await;
         self.upkeep.abort();
-        if let Some(admin) = self.admin {
-            admin.stop();
-        }
+        self.state.set_admin(None);
     }
 }
 
 /// Compiles off the runtime's thread.
-async fn load(config: Config, services: Services) -> Result<(Plugins, Config), HostError> {
-    let loading =
-        tokio::task::spawn_blocking(move || Plugins::load(&config, services).map(|plugins| (plugins, config)));
-    match loading.await {
+async fn load(beginning: Beginning, loader: Arc<Loader>) -> Result<(First, Watch, Option<LastGood>), HostError> {
+    match tokio::task::spawn_blocking(move || beginning.load(&loader)).await {
         Ok(loaded) => loaded.map_err(HostError::Plugins),
         Err(error) => Err(HostError::Plugins(anyhow::Error::new(error))),
     }
+}
+
+/// The first generation, and what is to be told of how it came to be.
+fn served(first: First) -> (Generation, Last) {
+    let (number, at) = (1, SystemClock.wall());
+    let First { written, mut plugins, problems } = first;
+    plugins.taken_over(Since { generation: number, at });
+    let result = if problems.is_empty() { Reload::Complete } else { Reload::Partial };
+    let outcome = Outcome { problems, ..Outcome::new(result, number) };
+    (Generation { number, written, plugins }, Last { outcome, at })
 }
 
 fn announce(config: &Config, proxy: &Running) {

@@ -5,14 +5,25 @@
 #![deny(unsafe_code)]
 
 mod admin;
+mod admin_client;
+mod beginning;
 mod certificate;
 mod chains;
 pub mod cli;
 mod figures;
+mod generation;
 mod host;
+mod last_good;
+mod loader;
 mod logging;
 mod memory;
 mod plugin_command;
 mod plugins;
+mod reload;
+mod run;
+mod state;
+mod top;
+mod watch;
 
 pub use host::{Host, HostError};
+pub use reload::Outcome;
