@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::{Dial, Http, Metrics, Reply};
+use crate::{Client, Dial, Http, Metrics, Reply};
 
 /// The admin listener of one host.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +26,34 @@ impl Admin {
     /// # Panics
     /// It does not answer.
     pub async fn get(self, path: &str) -> Reply {
+        self.connect().await.get(path).await
+    }
+
+    /// A client of it.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn connect(self) -> Client {
         let dial = Dial { address: self.0, http: Http::Plain, source: None, host: "localhost".into() };
-        dial.connect().await.unwrap_or_else(|error| panic!("the admin listener: {error}")).get(path).await
+        dial.connect().await.unwrap_or_else(|error| panic!("the admin listener: {error}"))
+    }
+
+    /// Has the host reload, as `palisade reload` does, and gives the status and what came of it.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub async fn reload(self) -> (u16, Value) {
+        let request = http::Request::post("/reload").header("x-palisade-admin", "1").body(crate::Body::empty());
+        let reply = self.connect().await.send(request.expect("a request")).await;
+        let reply = reply.unwrap_or_else(|error| panic!("the admin listener: {error}"));
+        (reply.status, reply.json())
+    }
+
+    /// What is wrong, as `/plugins` says it.
+    pub async fn problems(self) -> Vec<String> {
+        let all = self.get("/plugins").await.json();
+        let problems = all["problems"].as_array().into_iter().flatten();
+        problems.map(|problem| problem.as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// `/metrics`, read.

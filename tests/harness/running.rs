@@ -97,6 +97,17 @@ impl Running {
         }
     }
 
+    /// Ends the host's process and starts another one in the same folder.
+    ///
+    /// # Panics
+    /// It runs within this one, or the other one does not start.
+    pub async fn restart(&mut self) {
+        self.process().signal("TERM");
+        self.process().wait().await;
+        let (process, addresses, admin) = Process::start(&self.folder).await;
+        (self.host, self.addresses, self.admin) = (Host::Process(process), addresses, Admin(admin));
+    }
+
     /// Waits until no exchange is under way and no plugin is held.
     pub async fn idle(&self) {
         eventually("nothing is under way", async || {

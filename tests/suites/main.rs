@@ -19,6 +19,7 @@ mod images;
 mod isolation;
 mod plugins;
 mod promises;
+mod reload;
 mod semantics;
 mod shadow;
 mod shared;

@@ -85,7 +85,11 @@ impl Host {
         let proxy = Bound::new(&config, loader.parts(&first.plugins))?.run().await?;
         announce(&config, &proxy);
         let (requests, asked) = Requests::new();
-        let state = Arc::new(State::new((proxy, registry, shared), requests, logs_access, served(first)));
+        let (first, last) = served(first);
+        registry.serves(first.number, last.at);
+        registry.problems(last.outcome.problems.len());
+        registry.reloaded(None);
+        let state = Arc::new(State::new((proxy, registry, shared), requests, logs_access, (first, last)));
         if let Some(admin) = admin {
             let admin = admin.serve(state.clone())?;
             tracing::info!(address = %admin.address(), "the admin listener is up");
@@ -156,8 +160,13 @@ fn announce(config: &Config, proxy: &Running) {
 
 async fn upkeep(state: Arc<State>) {
     let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+    let mut generation = 0;
     loop {
         interval.tick().await;
         state.registry.upkeep();
+        // Workers let go of what was served before some time after it was replaced.
+        if std::mem::replace(&mut generation, state.proxy.generation()) != generation {
+            crate::memory::give_back();
+        }
     }
 }

@@ -43,16 +43,14 @@ impl Loader {
         let library =
             library.with_context(|| format!("cannot read the folder of plugins, {}", folder.path.display()))?;
         let (found, compiled) = engine.cache_counts();
-        if compiled > counts.1 {
+        let (files, from_cache, compiled) = (library.files.len(), found - counts.0, compiled - counts.1);
+        if from_cache + compiled > 0 {
+            tracing::info!(files, compiled, from_cache, "plugin files are read");
+        }
+        if compiled > 0 {
             crate::memory::give_back();
             engine.tidy_cache();
         }
-        tracing::info!(
-            files = library.files.len(),
-            compiled = compiled - counts.1,
-            from_cache = found - counts.0,
-            "plugin files are read"
-        );
         Ok(Plugins::of(library, config, before))
     }
 

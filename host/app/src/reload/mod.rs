@@ -116,7 +116,11 @@ impl Reloader {
         }
         self.watch.take(&look);
         self.watch.follow(considered.files);
-        self.conclude(&served, considered.problems, taken.unwrap_or(Taken::Nothing), cause)
+        let outcome = self.conclude(&served, considered.problems, taken.unwrap_or(Taken::Nothing), cause);
+        // What was served before goes here, but for what exchanges still hold.
+        drop(served);
+        crate::memory::give_back();
+        outcome
     }
 
     async fn consider(&self, served: &Arc<Generation>, look: &Look, scope: Scope) -> Considered {

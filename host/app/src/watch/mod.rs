@@ -22,7 +22,7 @@ use stamp::Stamp;
 pub(crate) use stillness::Look;
 use stillness::{Now, RESTLESS, Stillness};
 
-/// Between two looks while a file is not still.
+/// Between two looks at least.
 const SOON: Duration = Duration::from_millis(20);
 
 /// Between two looks where no event comes.
@@ -100,11 +100,11 @@ impl Watch {
         self.stillness.look(stamps(&self.files), now())
     }
 
+    /// Never less than a moment: somebody may write into one of the folders all the time, if only a log.
     async fn pause(&self, look: &Look) {
-        if look.unfinished.is_empty() {
+        tokio::time::sleep(SOON).await;
+        if look.unfinished.is_subset(&look.restless) {
             let _ = tokio::time::timeout(LATER, self.events.wake.notified()).await;
-        } else {
-            tokio::time::sleep(SOON).await;
         }
     }
 }
