@@ -90,7 +90,7 @@ async fn what_is_beyond_the_bounds_makes_room_and_is_counted() {
     let metrics = site.admin().metrics().await;
     let figure = |name: &str| metrics.count(&format!("palisade_shared_{name}"), &[("namespace", "shares")]);
     assert_eq!((figure("keys"), figure("evictions_total")), (10, 21));
-    assert!((10 * 128..11 * 160).contains(&figure("bytes")), "{}", figure("bytes"));
+    assert!((10 * 192..10 * 224).contains(&figure("bytes")), "{}", figure("bytes"));
     let figures = site.admin().plugin("shares").await.json()["shared"].clone();
     let expected = json!({
         "name": "shares", "keys": 10, "keys_max": 10, "bytes": figure("bytes"), "bytes_max": 65_536, "evictions": 21,

@@ -120,9 +120,9 @@ fn a_key_is_of_one_kind() {
 fn what_alone_is_more_than_all_is_refused() {
     let space = Space::new(100, 1_000);
     space.set("k", "small", 0).unwrap();
-    assert_eq!(space.set("k", &"x".repeat(1_000 - 128), 0), Err(SharedError::TooLarge));
+    assert_eq!(space.set("k", &"x".repeat(1_000 - 192), 0), Err(SharedError::TooLarge));
     assert_eq!(space.get("k").as_deref(), Some("small"));
-    space.set("k", &"x".repeat(1_000 - 129), 0).unwrap();
+    space.set("k", &"x".repeat(1_000 - 193), 0).unwrap();
     assert_eq!(space.figures(), (1, 1_000, 0));
 }
 
@@ -141,7 +141,7 @@ fn the_expired_make_room_first_then_what_was_used_least_lately() {
     assert!(["a", "d", "e"].iter().all(|key| space.get(key).is_some()));
     // All were used: the first one that the hand comes to goes, and it is none that was just written.
     space.set("f", "x", 0).unwrap();
-    assert_eq!(space.figures(), (3, 3 * 130, 2));
+    assert_eq!(space.figures(), (3, 3 * 194, 2));
     assert!(space.get("f").is_some());
 }
 
@@ -155,7 +155,7 @@ fn bounds_hold_for_the_whole_however_keys_fall() {
     }
     let (keys, bytes, evictions) = space.figures();
     assert_eq!((keys, evictions), (2_000, 8_000));
-    assert!((2_000 * 128..4 << 20).contains(&bytes), "{bytes}");
+    assert!((2_000 * 192..4 << 20).contains(&bytes), "{bytes}");
     for number in 0..200 {
         space.set(&format!("value-{number}"), &"x".repeat(60_000), 60).unwrap();
         assert!(space.figures().1 <= 4 << 20);
