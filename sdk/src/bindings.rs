@@ -139,3 +139,14 @@ pub mod observer {
         additional_derives: [Hash],
     });
 }
+
+pub mod ticker {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "ticker-plugin",
+        pub_export_macro: true,
+        export_macro_name: "export_ticker",
+        default_bindings_module: "palisade_sdk::bindings::ticker",
+        additional_derives: [Hash],
+    });
+}

@@ -4,7 +4,7 @@ use std::{cell::RefCell, marker::PhantomData, panic, thread::LocalKey};
 
 use crate::{
     AsyncRequestFilter, Balancer, ConnectionFilter, Error, Observer, Piece, Plugin, RequestBodyFilter, RequestFilter,
-    ResponseBodyFilter, ResponseFilter,
+    ResponseBodyFilter, ResponseFilter, Ticker,
     bindings::{
         async_request_filter::exports::palisade::plugin::async_request_filter,
         balancer::exports::palisade::plugin::balancer,
@@ -19,6 +19,7 @@ use crate::{
         request_filter::exports::palisade::plugin::request_filter,
         response_body_filter::exports::palisade::plugin::response_body_filter,
         response_filter::exports::palisade::plugin::response_filter,
+        ticker::exports::palisade::plugin::ticker,
     },
     host, log, phase, phase_async, phase_body, settings,
 };
@@ -173,6 +174,12 @@ impl<P: Registered + Observer> observer::Guest for Export<P> {
     fn on_ended(exchanges: Vec<observer::Ended>) {
         let exchanges: Vec<_> = exchanges.into_iter().map(Into::into).collect();
         Self::with((), |plugin| plugin.on_ended(&exchanges));
+    }
+}
+
+impl<P: Registered + Ticker> ticker::Guest for Export<P> {
+    fn on_tick() {
+        Self::with((), Ticker::on_tick);
     }
 }
 

@@ -120,7 +120,7 @@ pub use name::Name;
 pub use observer::{Begun, Ended, Ending};
 pub use plugin::{
     Admission, AsyncRequestFilter, Balancer, ConnectionFilter, Flow, Observer, Plugin, RequestBodyFilter,
-    RequestFilter, ResponseBodyFilter, ResponseFilter,
+    RequestFilter, ResponseBodyFilter, ResponseFilter, Ticker,
 };
 pub use reply::Reply;
 pub use request::Request;

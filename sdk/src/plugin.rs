@@ -229,6 +229,56 @@ pub trait Observer: Plugin {
     fn on_ended(&mut self, exchanges: &[Ended]);
 }
 
+/// Is called once in each interval that it asked for with [`Setup::tick_every`], on one instance in the whole host: for what is
+/// to be done from time to time, such as tidying up what instances share.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use palisade_sdk::prelude::*;
+///
+/// /// Counts requests by all instances, and logs how many there were in each minute.
+/// struct Minutes;
+///
+/// impl Plugin for Minutes {
+///     type Settings = NoSettings;
+///
+///     fn configure(_: NoSettings, host: &mut Setup) -> Result<Self, Error> {
+///         host.tick_every(Duration::from_secs(60));
+///         Ok(Self)
+///     }
+/// }
+///
+/// impl RequestFilter for Minutes {
+///     fn on_request(&mut self, _request: &mut Request) -> Result<Flow, Error> {
+///         SharedCounter::at("requests").add(1)?;
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// impl Ticker for Minutes {
+///     fn on_tick(&mut self) {
+///         let requests = SharedCounter::at("requests");
+///         log::info!("{} requests", requests.get().unwrap_or_default());
+///         let _ = requests.delete();
+///     }
+/// }
+///
+/// register!(Minutes: RequestFilter, Ticker);
+///
+/// let mut host = TestHost::<Minutes>::configure(json!({}))?;
+/// host.request(TestRequest::get("/"));
+/// host.tick();
+/// host.tick();
+/// assert_eq!(host.logs(), ["info: 1 requests", "info: 0 requests"]);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Ticker: Plugin {
+    /// The interval has passed. Intervals that were missed are not caught up with. It has the deadline of any other call; to
+    /// panic costs the instance, and is counted.
+    fn on_tick(&mut self);
+}
+
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Admission {

@@ -10,7 +10,7 @@ pub use crate::{
     Health, Histogram, HotHeader, Method, Name, NoSettings, Observer, Outcome, OverLimit, Pick, PickRequest, Piece,
     PieceFlow, Plugin, Protocol, Reply, Request, RequestBody, RequestBodyFilter, RequestFilter, RequestHead, Response,
     ResponseBody, ResponseBodyFilter, ResponseFilter, ResponseHead, Scheme, Setup, Shared, SharedCounter, SharedError,
-    Unit, clock, log, random, register,
+    Ticker, Unit, clock, log, random, register,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use crate::{

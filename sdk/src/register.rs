@@ -101,4 +101,7 @@ macro_rules! __export {
     ($exported:ident Observer) => {
         $crate::bindings::observer::export_observer!($exported with_types_in $crate::bindings::observer);
     };
+    ($exported:ident Ticker) => {
+        $crate::bindings::ticker::export_ticker!($exported with_types_in $crate::bindings::ticker);
+    };
 }

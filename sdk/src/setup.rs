@@ -1,5 +1,7 @@
 //! What a plugin declares while it is configured: metrics and hot headers.
 
+use std::time::Duration;
+
 use crate::{
     Counter, Error, Family, Gauge, Histogram, Unit,
     host::{self, metrics::Kind},
@@ -62,6 +64,15 @@ impl Setup {
             self.problems.push(format!("hot header {name:?}: is not a header name"));
         }
         header
+    }
+
+    /// Asks for a call of [`Ticker::on_tick`](crate::Ticker::on_tick) in each such interval: 100 ms to one hour. A plugin
+    /// that is a ticker and does not call this does not load.
+    pub fn tick_every(&mut self, interval: Duration) {
+        let millis = u32::try_from(interval.as_millis()).unwrap_or(u32::MAX);
+        if !host::timer::every(millis) {
+            self.problems.push(format!("tick interval {interval:?}: is not 100 ms to 1 h"));
+        }
     }
 
     /// What the host refused, if anything, as one error.

@@ -24,5 +24,6 @@ mod semantics;
 mod shadow;
 mod shared;
 mod signatures;
+mod ticker;
 mod tls;
 mod tunnels;

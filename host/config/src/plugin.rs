@@ -145,8 +145,8 @@ fn fetched(element: &Value<'_>, upstreams: &References<'_>) -> Vec<String> {
 
 const POLICIES: [(&str, OnError); 2] = [("closed", OnError::Closed), ("open", OnError::Open)];
 /// The interfaces of the contract that every plugin may import.
-const ALWAYS_GRANTED: [&str; 11] =
-    ["setup", "fault", "names", "log", "clock", "random", "request", "response", "reply", "bodies", "body"];
+const ALWAYS_GRANTED: [&str; 12] =
+    ["setup", "timer", "fault", "names", "log", "clock", "random", "request", "response", "reply", "bodies", "body"];
 const MODULE_BYTES_MAX: usize = 128;
 const MODULE: Form = Form {
     noun: "a module",

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::{
     Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Pick, PickRequest, Reply, Side, Wish, WorkerServices,
@@ -119,6 +120,14 @@ pub trait Filter: Debug {
 
     /// Hands over whatever [`Filter::begun`] and [`Filter::ended`] have kept. Called within 10 ms of them.
     fn flush(&self) {}
+
+    /// How often [`Filter::tick`] is to be called, on one worker alone; none for never.
+    fn tick_interval(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Its interval has passed, or more of them: those that were missed are not caught up with.
+    fn tick(&self) {}
 }
 
 /// What a filter says of a new connection.
@@ -195,11 +204,13 @@ pub enum Phase {
     ResponseBody,
     /// [`Filter::begun`] and [`Filter::ended`].
     Observe,
+    /// [`Filter::tick`].
+    Tick,
 }
 
 impl Phase {
-    /// All of them, in the order of an exchange.
-    pub const ALL: [Self; 7] = [
+    /// All of them, in the order of an exchange, of which the last is no part.
+    pub const ALL: [Self; 8] = [
         Self::Connection,
         Self::Request,
         Self::RequestBody,
@@ -207,6 +218,7 @@ impl Phase {
         Self::Response,
         Self::ResponseBody,
         Self::Observe,
+        Self::Tick,
     ];
 
     /// The name of the phase's interface in the contract.
@@ -220,6 +232,7 @@ impl Phase {
             Self::Response => "response-filter",
             Self::ResponseBody => "response-body-filter",
             Self::Observe => "observer",
+            Self::Tick => "ticker",
         }
     }
 
@@ -234,6 +247,7 @@ impl Phase {
             Self::Response => 4,
             Self::ResponseBody => 5,
             Self::Observe => 6,
+            Self::Tick => 7,
         }
     }
 }
@@ -303,7 +317,7 @@ impl Filter for Unavailable {
         let Some(phases) = known else { return guard };
         let could_refuse = Phase::ALL
             .into_iter()
-            .filter(|phase| !matches!(phase, Phase::Balance | Phase::Observe))
+            .filter(|phase| !matches!(phase, Phase::Balance | Phase::Observe | Phase::Tick))
             .any(|phase| phases.has(phase));
         let balances = phases.has(Phase::Balance).then_some(Phase::Balance);
         let guarded = could_refuse || self.on_error == Some(OnError::Closed);
@@ -343,6 +357,7 @@ mod tests {
         check(Some(&[Phase::ResponseBody]), &[Phase::Request]);
         check(Some(&[Phase::Balance]), &[Phase::Balance]);
         check(Some(&[Phase::Observe]), &[]);
+        check(Some(&[Phase::Tick]), &[]);
     }
 
     fn check(phases: Option<&[Phase]>, stood_in_for: &[Phase]) {

@@ -107,6 +107,9 @@ pub enum Reason {
     /// It has none of the phases of a chain.
     #[error("has no phase besides its lifecycle, so no chain can use it")]
     NoPhase,
+    /// It has a ticker, and nobody knows when it is to tick.
+    #[error("has the phase \"ticker\" and tells no interval: call `tick_every` in `configure`")]
+    NoInterval,
     /// The compiler does not take it.
     #[error("does not compile: {0}")]
     Compile(String),

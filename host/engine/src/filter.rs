@@ -7,6 +7,7 @@ use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use palisade_contract::{
     self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
@@ -68,7 +69,10 @@ impl Slot {
             worker: worker.clone(),
             buffered: Cell::new(0),
             phases,
-            last: phases.iter().filter(|phase| !matches!(phase, Phase::Connection | Phase::Observe)).last(),
+            last: phases
+                .iter()
+                .filter(|phase| !matches!(phase, Phase::Connection | Phase::Observe | Phase::Tick))
+                .last(),
             plugin,
         }
     }
@@ -318,6 +322,18 @@ impl Filter for Slot {
             self.hand_over_begun(&mut events);
             self.hand_over_ended(&mut events);
         }
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        self.plugin.identity.tick_interval.get().copied().filter(|_| self.phases.has(Phase::Tick))
+    }
+
+    fn tick(&self) {
+        let ticked = self.call(Phase::Tick, None, |instance| match instance.tick {
+            Some(function) => instance.call(Phase::Tick, function, ()),
+            None => Ok(()),
+        });
+        drop(ticked); // Counted and logged in `call`; nothing waits for it.
     }
 
     fn flush(&self) {

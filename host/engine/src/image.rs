@@ -47,11 +47,17 @@ pub(crate) struct Image {
 pub(crate) struct Setup {
     hot_headers: Vec<String>,
     meters: MeterCalls,
+    #[serde(default)]
+    tick_interval: Option<Duration>,
 }
 
 impl Setup {
     fn of(state: &State) -> Self {
-        Self { hot_headers: state.hot_headers.iter().map(ToString::to_string).collect(), meters: state.meters.calls() }
+        Self {
+            hot_headers: state.hot_headers.iter().map(ToString::to_string).collect(),
+            meters: state.meters.calls(),
+            tick_interval: state.tick_interval,
+        }
     }
 
     /// Declares all of it again.
@@ -60,6 +66,7 @@ impl Setup {
     /// A sentence: what was allowed before is no longer.
     pub(crate) fn repeat(&self, state: &mut State) -> Result<(), String> {
         state.hot_headers = self.hot_headers.iter().filter_map(|name| HeaderName::try_from(name).ok()).collect();
+        state.tick_interval = self.tick_interval;
         state.meters.repeat(&state.identity, &self.meters)
     }
 }

@@ -60,6 +60,7 @@ pub(crate) struct Instance {
     pub(crate) pick: Option<PickFunction>,
     pub(crate) begun: Option<TypedFunc<(&'static [abi::Begun],), ()>>,
     pub(crate) ended: Option<TypedFunc<(&'static [abi::Ended],), ()>>,
+    pub(crate) tick: Option<TypedFunc<(), ()>>,
     pub(crate) raw: component::Instance,
     limits: PluginLimits,
     deadline_ticks: u64,
@@ -160,6 +161,7 @@ impl Instance {
         let pick = find(&mut store, &raw, exports.pick, "balancer.pick")?;
         let begun = find(&mut store, &raw, exports.begun, "observer.on-begun")?;
         let ended = find(&mut store, &raw, exports.ended, "observer.on-ended")?;
+        let tick = find(&mut store, &raw, exports.tick, "ticker.on-tick")?;
         let deadline_ticks = ticks(limits.deadline);
         Ok(Self {
             store,
@@ -172,6 +174,7 @@ impl Instance {
             pick,
             begun,
             ended,
+            tick,
             limits,
             deadline_ticks,
             memory_bytes: 0,

@@ -223,8 +223,10 @@ impl Names {
 }
 
 /// The interfaces that every plugin may import, and `types` and `bodies`, which have no functions.
-const GIVEN: [&str; 12] =
-    ["types", "setup", "fault", "names", "log", "clock", "random", "request", "response", "reply", "bodies", "body"];
+const GIVEN: [&str; 13] = [
+    "types", "setup", "timer", "fault", "names", "log", "clock", "random", "request", "response", "reply", "bodies",
+    "body",
+];
 
 /// What a standard library imports to start: its output goes to the log, the rest is empty.
 const WASI_GIVEN: [&str; 15] = [

@@ -59,6 +59,7 @@ pub(crate) struct Exports {
     pub(crate) pick: Option<ComponentExportIndex>,
     pub(crate) begun: Option<ComponentExportIndex>,
     pub(crate) ended: Option<ComponentExportIndex>,
+    pub(crate) tick: Option<ComponentExportIndex>,
 }
 
 /// Where the functions of a filter of requests are.
@@ -187,6 +188,7 @@ impl Exports {
             pick: in_phase(Phase::Balance, "pick")?,
             begun: in_phase(Phase::Observe, "on-begun")?,
             ended: in_phase(Phase::Observe, "on-ended")?,
+            tick: in_phase(Phase::Tick, "on-tick")?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! A module with one configuration's settings, grants and limits.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use palisade_config::{Capability, Isolation, PluginLimits};
 use palisade_contract::{self as contract, Filter, Namespace, NamespaceFigures, OnError, Phase, WorkerServices};
@@ -69,6 +69,9 @@ impl Plugin {
             settings: config.settings.to_string(),
         };
         let source = Source::new(engine, module, &configured)?;
+        if manifest.phases.has(Phase::Tick) && configured.identity.tick_interval.get().is_none() {
+            return Err(Reason::NoInterval);
+        }
         let pooled = pooled(engine, module, &configured);
         let (module, config, identity) = (module.clone(), config.clone(), configured.identity.clone());
         Ok(Self { inner: Arc::new(Inner { module, identity, config, configured, source, pooled }) })
@@ -144,6 +147,7 @@ fn identity(
         stats: account.stats.clone(),
         series: account.series.clone(),
         shared,
+        tick_interval: OnceLock::new(),
     })
 }
 
@@ -176,7 +180,7 @@ impl Inner {
 
     /// Whether it has phases that are no exchange's.
     pub(crate) fn serves_others(&self) -> bool {
-        [Phase::Connection, Phase::Observe].into_iter().any(|phase| self.module.manifest.phases.has(phase))
+        [Phase::Connection, Phase::Observe, Phase::Tick].into_iter().any(|phase| self.module.manifest.phases.has(phase))
     }
 
     pub(crate) fn on_error(&self) -> Option<OnError> {

@@ -56,7 +56,12 @@ impl Source {
         let start = || {
             let began = engine.services.clock.now();
             let started = source.start(configured).map_err(Reason::from);
-            started.map(|_| engine.services.clock.now().saturating_duration_since(began) >= IMAGE_START_TIME)
+            started.map(|instance| {
+                if let Some(interval) = instance.store.data().tick_interval {
+                    identity.tick_interval.get_or_init(|| interval);
+                }
+                engine.services.clock.now().saturating_duration_since(began) >= IMAGE_START_TIME
+            })
         };
         // Once may have been slow because the machine was busy.
         let is_slow = start()? && source.image.is_none() && start()?;

@@ -1,6 +1,7 @@
 //! What the host keeps beside a guest's memory: who it is, what it may do now, and what it is doing it to.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::header::HeaderName;
 use palisade_contract::metrics::{Discard, Metrics};
@@ -59,6 +60,8 @@ pub(crate) struct Identity {
     pub(crate) series: Arc<Admitted>,
     /// What it shares; none where it does not ask for that.
     pub(crate) shared: Option<Arc<dyn Namespace>>,
+    /// How often it is to tick, once it was configured.
+    pub(crate) tick_interval: OnceLock<Duration>,
 }
 
 /// Lines that one instance may log in a second.
@@ -87,6 +90,7 @@ pub(crate) struct State {
     /// What `fault.report` was given in this call.
     pub(crate) fault: Option<String>,
     pub(crate) hot_headers: Vec<HeaderName>,
+    pub(crate) tick_interval: Option<Duration>,
     pub(crate) meters: Meters,
     pub(crate) log_lines: Allowance,
     pub(crate) samples: Allowance,
@@ -132,6 +136,7 @@ impl State {
             reply: None,
             fault: None,
             hot_headers: Vec::new(),
+            tick_interval: None,
             meters: Meters::new(limits.series),
             log_lines: Allowance::new(LOG_LINES),
             samples: Allowance::new(SAMPLES),

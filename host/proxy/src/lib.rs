@@ -27,6 +27,7 @@ mod server;
 mod serving;
 mod site;
 mod sockets;
+mod ticking;
 mod tls;
 mod tunnel;
 mod upstream;

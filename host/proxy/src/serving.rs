@@ -16,6 +16,7 @@ use crate::plan::{ListenerPlan, Plan, RoutePlan};
 use crate::routes::Routes;
 use crate::site::{Listening, Site, Streams, Way, Worker};
 use crate::sockets::{SocketId, Sockets};
+use crate::ticking::Ticking;
 use crate::upstream::{Pools, Upstreams};
 use crate::worker::Switch;
 
@@ -25,6 +26,8 @@ pub(crate) struct Serving {
     services: WorkerServices,
     /// Every plugin of the plan, opened on this worker.
     plugins: Vec<(Arc<dyn Plugin>, Rc<dyn Filter>)>,
+    /// The timers of these, on the first worker.
+    ticking: Ticking,
     pools: Vec<Rc<Pools>>,
     /// The same, for plugins that send requests.
     upstreams: Rc<Upstreams>,
@@ -51,6 +54,7 @@ impl Serving {
             services: WorkerServices { fetch: upstreams.clone() },
             upstreams,
             plugins: Vec::new(),
+            ticking: Ticking::default(),
             pools: Vec::new(),
             listeners: Vec::new(),
             accepting: Vec::new(),
@@ -129,6 +133,9 @@ impl Serving {
             })
             .collect();
         drop(before);
+        if self.worker.is_first() {
+            self.ticking.serve(self.plugins.iter().map(|(_, filter)| filter));
+        }
         self.worker.serves(self.plugins.iter().map(|(_, filter)| filter));
     }
 

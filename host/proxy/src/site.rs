@@ -107,6 +107,7 @@ impl Site {
 pub(crate) struct Worker {
     /// Those of the plan, and those of earlier plans that exchanges still hold.
     filters: RefCell<Vec<Rc<dyn Filter>>>,
+    index: usize,
     /// The worker's own number in the upper bits, so that no two workers give the same.
     next: Cell<u64>,
     observed: Cell<bool>,
@@ -119,6 +120,7 @@ impl Worker {
         let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         Rc::new(Self {
             filters: RefCell::default(),
+            index,
             next: Cell::new(number << 48),
             observed: Cell::new(false),
             wake_flusher: Notify::new(),
@@ -134,6 +136,11 @@ impl Worker {
                 known.push(filter.clone());
             }
         }
+    }
+
+    /// Whether it does what one worker does for all.
+    pub(crate) fn is_first(&self) -> bool {
+        self.index == 0
     }
 
     /// How long what is under way may go on after its listener has gone.

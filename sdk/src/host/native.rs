@@ -259,3 +259,11 @@ pub(crate) mod shared {
         world::with(|world| world.shared.compare_and_set_counter(key, expected, value, ttl_millis))
     }
 }
+
+pub(crate) mod timer {
+    use crate::test_host::world;
+
+    pub(crate) fn every(millis: u32) -> bool {
+        world::with(|world| world.tick_every(millis))
+    }
+}

@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::{
     Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, Observer,
-    Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter,
+    Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter, Ticker,
     bindings::{
         balancer::exports::palisade::plugin::balancer::Choice,
         capabilities::palisade::plugin::{shared::SharedError, types::Verdict},
@@ -369,6 +369,21 @@ impl<P: Observer> TestHost<P> {
 #[expect(clippy::panic, reason = "a test that asks for what cannot be has a mistake, and fails")]
 fn of_its_kind<T>(found: Result<T, SharedError>) -> T {
     found.map_err(crate::SharedError::from).unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl<P: Ticker> TestHost<P> {
+    /// Moves both clocks forward by the interval that the plugin asked for, and calls it.
+    ///
+    /// # Panics
+    ///
+    /// Where it asked for none: in production it does not load.
+    pub fn tick(&mut self) {
+        let interval = self.world.tick_interval;
+        assert!(interval.is_some(), "a ticker that tells no interval does not load");
+        self.advance(interval.unwrap_or_default());
+        self.world.begin(0, RequestSide::default(), ResponseSide::default());
+        self.call(Ticker::on_tick);
+    }
 }
 
 /// Makes a call of the plugin whose host calls reach this world.

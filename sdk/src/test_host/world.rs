@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) shared: Store,
+    pub(crate) tick_interval: Option<Duration>,
 }
 
 impl World {
@@ -43,6 +44,14 @@ impl World {
         let valid = is_header_name(name);
         if valid {
             self.hot_headers.push(name.to_ascii_lowercase());
+        }
+        valid
+    }
+
+    pub(crate) fn tick_every(&mut self, millis: u32) -> bool {
+        let valid = (100..=3_600_000).contains(&millis);
+        if valid {
+            self.tick_interval = Some(Duration::from_millis(millis.into()));
         }
         valid
     }

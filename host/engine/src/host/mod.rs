@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod setup;
 mod shared;
+mod timer;
 pub(crate) mod wasi;
 
 use wasmtime::component::{Linker, LinkerInstance};
@@ -24,8 +25,9 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, Add); 13] = [
+    let interfaces: [(&str, Add); 14] = [
         ("setup", setup::add),
+        ("timer", timer::add),
         ("fault", fault::add),
         ("names", names::add),
         ("log", log::add),

@@ -1,0 +1,23 @@
+//! `timer`: how often a plugin is to be called for no exchange.
+
+use std::time::Duration;
+
+use wasmtime::component::LinkerInstance;
+
+use super::Guest;
+use crate::state::{Stage, State};
+
+const MILLIS: std::ops::RangeInclusive<u32> = 100..=3_600_000;
+
+pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    interface.func_wrap("every", |mut guest: Guest<'_>, (millis,): (u32,)| {
+        if guest.data().stage != Stage::Configure {
+            wasmtime::bail!("timer.every outside of configure");
+        }
+        let is_interval = MILLIS.contains(&millis);
+        if is_interval {
+            guest.data_mut().tick_interval = Some(Duration::from_millis(millis.into()));
+        }
+        Ok((is_interval,))
+    })
+}
