@@ -180,8 +180,6 @@ impl Reloader {
         if is_news {
             self.tell(&outcome, &before);
             self.state.registry.reloaded(Some(result));
-        }
-        if is_news {
             self.state.registry.problems(outcome.problems.len());
             self.state.set_last(Last { outcome: outcome.clone(), at: SystemClock.wall() });
         }
