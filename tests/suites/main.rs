@@ -10,6 +10,7 @@
 
 mod bodies;
 mod clients;
+mod commands;
 mod config;
 mod drain;
 mod endpoint;

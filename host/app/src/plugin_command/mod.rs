@@ -2,10 +2,13 @@
 
 mod inspect;
 mod key;
+mod run;
 mod signature;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use self::run::RunOptions;
 
 /// What can be done with a plugin file without a host.
 #[derive(Debug, clap::Subcommand)]
@@ -16,6 +19,8 @@ pub enum PluginCommand {
         /// The plugin's `.wasm` file.
         file: PathBuf,
     },
+    /// Takes one request through a plugin, with no server, and prints what the plugin did. Fails where the plugin fails.
+    Run(RunOptions),
     /// Makes a key to sign plugins with, and prints its public half for `trusted_keys`.
     Keygen {
         /// The files are this name with `.key`, which is secret, and with `.pub`. Neither may be there already.
@@ -48,6 +53,7 @@ impl PluginCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Inspect { file } => inspect::print(&file)?,
+            Self::Run(options) => return options.run(),
             Self::Keygen { out } => println!("{}", key::generate(&out)?),
             Self::Sign { file, key } => println!("{}", signature::sign(&file, &key)?),
             Self::Verify { file, keys } => println!("{}", signature::verify(&file, &keys)?),
