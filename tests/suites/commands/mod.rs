@@ -1,3 +1,4 @@
-//! `palisade plugin run`, as the authors of plugins use it.
+//! `palisade plugin run` and `palisade plugin new`, as the authors of plugins use them.
 
+mod new;
 mod run;

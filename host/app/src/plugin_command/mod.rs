@@ -2,12 +2,14 @@
 
 mod inspect;
 mod key;
+mod new;
 mod run;
 mod signature;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use self::new::NewOptions;
 use self::run::RunOptions;
 
 /// What can be done with a plugin file without a host.
@@ -19,6 +21,8 @@ pub enum PluginCommand {
         /// The plugin's `.wasm` file.
         file: PathBuf,
     },
+    /// Begins a plugin: writes a crate that builds, passes its tests and loads.
+    New(NewOptions),
     /// Takes one request through a plugin, with no server, and prints what the plugin did. Fails where the plugin fails.
     Run(RunOptions),
     /// Makes a key to sign plugins with, and prints its public half for `trusted_keys`.
@@ -53,6 +57,7 @@ impl PluginCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Inspect { file } => inspect::print(&file)?,
+            Self::New(options) => println!("{}", options.run()?),
             Self::Run(options) => return options.run(),
             Self::Keygen { out } => println!("{}", key::generate(&out)?),
             Self::Sign { file, key } => println!("{}", signature::sign(&file, &key)?),
