@@ -5,10 +5,58 @@
 //! configured once; an instance is live memory on one worker, behind the [`palisade_contract::Filter`] that
 //! [`palisade_contract::Plugin::open`] gives.
 //!
-//! There is no socket, no HTTP server, no route here, so any Rust server can embed it: see `examples/embed`.
+//! There is no socket, no HTTP server, no route here, so any Rust server can embed it: see `examples/embed`, and `palisade-tower`
+//! for a layer around tower and axum services.
 //!
-//! What a guest does wrong costs the exchange at hand, or what its `on_error` says of it, and the instance; never the
-//! host and never another plugin.
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use http::StatusCode;
+//! use palisade_contract::{
+//!     Chain, Connection, Exchange, ExchangeId, Plugin as _, Protocol, Reply, RequestHead, SystemClock, WorkerServices,
+//! };
+//! use palisade_engine::{Capability, Engine, Module, Options, Plugin, PluginConfig, Services};
+//!
+//! # async fn embed(connection: Connection, parts: http::request::Parts) -> Result<(), Box<dyn std::error::Error>> {
+//! // Once: an engine, and a plugin for each file with each configuration.
+//! let engine = Engine::new(&Options::default(), Services::default())?;
+//! let module = Module::new(&engine, &std::fs::read("firewall.wasm")?)?;
+//! let config = PluginConfig {
+//!     settings: serde_json::json!({ "deny": ["203.0.113.0/24"] }),
+//!     grants: vec![Capability::Metrics],
+//!     ..PluginConfig::new("edge", "firewall")
+//! };
+//! let plugin = Plugin::new(&engine, &module, &config)?;
+//!
+//! // On each thread that serves: a chain of warm instances, which that thread alone uses.
+//! let chain = Chain::new(&[plugin.open(&WorkerServices::default())]);
+//!
+//! // For each connection, and for each exchange on it.
+//! if chain.admits(&connection) {
+//!     let head = RequestHead::from_parts(parts).ok_or("no host, or no path")?;
+//!     let exchange = Exchange::new(ExchangeId::next(), Arc::new(connection), Protocol::Http1, head);
+//!     let application = async |_: &RequestHead| Reply::text(StatusCode::OK, "hello\n");
+//!     match chain.exchange(exchange, &SystemClock, application).await {
+//!         Some(reply) => println!("{}", reply.status),
+//!         None => println!("a plugin closes the connection"),
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Threads and time
+//!
+//! [`Engine`], [`Module`] and [`Plugin`] can be shared and sent; making them takes milliseconds to seconds, so it is not done
+//! where requests are served. A [`palisade_contract::Filter`] stays on its thread. That thread needs [`Options::stack_bytes`] and
+//! 256 KiB more of stack. A call runs on it, and is cut at [`PluginLimits::deadline`]; a thread of the engine's own watches that.
+//! Compiled code is kept in [`Options::cache`], where that is given.
+//!
+//! # Failures
+//!
+//! What is wrong with a file, or with what it asks for, is a [`Reason`], in a sentence for the operator. What a guest does
+//! wrong later costs the exchange at hand, or what its `on_error` says of it, and the instance; never the host and never another
+//! plugin. [`Plugin::stats`] counts it.
 
 #![deny(unsafe_code)] // One file, cache.rs, has the one exception and its reason.
 
