@@ -16,6 +16,7 @@ mod ci;
 mod command;
 mod demo;
 mod plugins;
+mod python;
 mod steps;
 mod test;
 mod tools;

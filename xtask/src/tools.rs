@@ -16,6 +16,8 @@ pub(crate) struct Tool {
 pub(crate) const C_COMPILER: Tool = Tool { program: "cc", package: "gcc libc6-dev" };
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
+/// With what makes environments of it, which Debian has apart.
+pub(crate) const PYTHON: Tool = Tool { program: "python3", package: "python3 python3-venv" };
 pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };
 
 /// Makes sure that these are there.

@@ -1,5 +1,6 @@
 //! Upgrades and the tunnels that follow them.
 
+mod conformance;
 mod endpoint;
 mod life;
 mod rules;
