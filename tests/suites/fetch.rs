@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 /// A site whose plugin `a` asks the upstream `auth`, which is this origin.
 fn asking(settings: Value, auth: &Origin) -> Site {
     let mut settings = settings;
-    if settings.get("upstream").is_none() {
-        settings["upstream"] = json!("auth");
+    if let Some(settings) = settings.as_object_mut() {
+        settings.entry("upstream").or_insert(json!("auth"));
     }
     Site::new()
         .plugin("a", "asks", settings)

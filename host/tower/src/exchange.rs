@@ -67,7 +67,7 @@ pub(crate) enum Final {
 
 /// Why a request or a response does not go on.
 enum Refused {
-    Reply(Reply),
+    Reply(Box<Reply>),
     Close,
 }
 
@@ -218,7 +218,7 @@ async fn response(
 /// What is answered in the service's place passes the response filters that the request had reached.
 async fn refuse(told: &Told, exchange: &mut Box<Exchange>, refused: Refused) -> Instead {
     let reply = match refused {
-        Refused::Reply(reply) => reply,
+        Refused::Reply(reply) => *reply,
         Refused::Close => return Instead::Close,
     };
     exchange.response = Some(ResponseHead { status: reply.status, headers: reply.headers });
@@ -240,7 +240,7 @@ enum Instead {
 impl From<Refused> for Instead {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Reply(reply) => Self::Reply(reply),
+            Refused::Reply(reply) => Self::Reply(*reply),
             Refused::Close => Self::Close,
         }
     }
@@ -277,29 +277,31 @@ async fn ended(told: &mut Told, told_of: oneshot::Receiver<(u64, State)>) {
 fn refused(decision: Decision) -> Result<(), Refused> {
     match decision {
         Decision::Proceed => Ok(()),
-        Decision::Reply(reply, _) => Err(Refused::Reply(reply)),
+        Decision::Reply(reply, _) => Err(Refused::Reply(Box::new(reply))),
         Decision::Close(_) => Err(Refused::Close),
-        Decision::Failed(_) => Err(Refused::Reply(unavailable())),
+        Decision::Failed(_) => Err(Refused::Reply(Box::new(unavailable()))),
     }
 }
 
 fn stopped_by(stopped: Stopped, side: Side) -> Refused {
     match (stopped, side) {
-        (Stopped::Reply(reply, _), _) => Refused::Reply(*reply),
+        (Stopped::Reply(reply, _), _) => Refused::Reply(reply),
         (Stopped::Close(_), _) => Refused::Close,
-        (Stopped::Failed(_), _) => Refused::Reply(unavailable()),
+        (Stopped::Failed(_), _) => Refused::Reply(Box::new(unavailable())),
         (Stopped::TooLarge(_), Side::Request) => {
-            Refused::Reply(Reply::text(StatusCode::PAYLOAD_TOO_LARGE, "payload too large\n"))
+            Refused::Reply(Box::new(Reply::text(StatusCode::PAYLOAD_TOO_LARGE, "payload too large\n")))
         }
-        (Stopped::TooLarge(_), Side::Response) => Refused::Reply(bad_gateway()),
+        (Stopped::TooLarge(_), Side::Response) => Refused::Reply(Box::new(bad_gateway())),
     }
 }
 
 fn halted(halt: Halt, side: Side) -> Refused {
     match (halt, side) {
         (Halt::Stopped(stopped), side) => stopped_by(stopped, side),
-        (Halt::Broken, Side::Request) => Refused::Reply(Reply::text(StatusCode::BAD_REQUEST, "bad request\n")),
-        (Halt::Broken, Side::Response) => Refused::Reply(bad_gateway()),
+        (Halt::Broken, Side::Request) => {
+            Refused::Reply(Box::new(Reply::text(StatusCode::BAD_REQUEST, "bad request\n")))
+        }
+        (Halt::Broken, Side::Response) => Refused::Reply(Box::new(bad_gateway())),
     }
 }
 

@@ -40,11 +40,12 @@ impl TestFetch {
 }
 
 type Answer = Result<Response, wire::FetchError>;
+type Answering = Box<dyn FnMut(&TestFetch) -> Result<Fetched, FetchError>>;
 
 /// The requests of one test host.
 #[derive(Default)]
 pub(crate) struct Fetches {
-    answer: Option<Box<dyn FnMut(&TestFetch) -> Result<Fetched, FetchError>>>,
+    answer: Option<Answering>,
     last: u64,
     under_way: BTreeMap<u64, TestFetch>,
     answered: BTreeMap<u64, Answer>,

@@ -2,6 +2,7 @@
 //! `!fail`, `!pass`. A body that is buffered has its length in `x-body-bytes`. The gauge `open` counts what it keeps for bodies.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::panic, reason = "one of the things that the guest is for")]
 
 use palisade_sdk::prelude::*;
 

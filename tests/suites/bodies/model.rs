@@ -14,19 +14,34 @@ enum Edit {
     Halve,
 }
 
+/// A plugin that reshapes bodies, by its name.
+type Filter = (&'static str, Edit);
+
 /// Every filter, streaming and buffering, on both ways.
-const FILTERS: [(&str, Edit); 6] = [
-    ("upper", Edit::Upper),
-    ("double", Edit::Double),
-    ("halve", Edit::Halve),
-    ("upper-whole", Edit::Upper),
-    ("double-whole", Edit::Double),
-    ("halve-whole", Edit::Halve),
-];
+const FILTERS: [Filter; 6] = [UPPER, DOUBLE, HALVE, UPPER_WHOLE, DOUBLE_WHOLE, HALVE_WHOLE];
+
+const UPPER: Filter = ("upper", Edit::Upper);
+const DOUBLE: Filter = ("double", Edit::Double);
+const HALVE: Filter = ("halve", Edit::Halve);
+const UPPER_WHOLE: Filter = ("upper-whole", Edit::Upper);
+const DOUBLE_WHOLE: Filter = ("double-whole", Edit::Double);
+const HALVE_WHOLE: Filter = ("halve-whole", Edit::Halve);
 
 /// Chains of up to three of them.
-const CHAINS: [&[usize]; 12] =
-    [&[0], &[1], &[2], &[3], &[4], &[5], &[0, 1], &[1, 5], &[5, 1], &[4, 2], &[0, 4, 2], &[2, 3, 1]];
+const CHAINS: [&[Filter]; 12] = [
+    &[UPPER],
+    &[DOUBLE],
+    &[HALVE],
+    &[UPPER_WHOLE],
+    &[DOUBLE_WHOLE],
+    &[HALVE_WHOLE],
+    &[UPPER, DOUBLE],
+    &[DOUBLE, HALVE_WHOLE],
+    &[HALVE_WHOLE, DOUBLE],
+    &[DOUBLE_WHOLE, HALVE],
+    &[UPPER, DOUBLE_WHOLE, HALVE],
+    &[HALVE, UPPER_WHOLE, DOUBLE],
+];
 
 fn edited(edit: Edit, body: &[u8]) -> Vec<u8> {
     match edit {
@@ -37,16 +52,20 @@ fn edited(edit: Edit, body: &[u8]) -> Vec<u8> {
 }
 
 /// What a body is after both of its ways.
-fn model(chain: &[usize], body: &[u8]) -> Vec<u8> {
-    let there = chain.iter().fold(body.to_vec(), |body, filter| edited(FILTERS[*filter].1, &body));
-    chain.iter().rev().fold(there, |body, filter| edited(FILTERS[*filter].1, &body))
+fn model(chain: &[Filter], body: &[u8]) -> Vec<u8> {
+    let there = chain.iter().fold(body.to_vec(), |body, (_, edit)| edited(*edit, &body));
+    chain.iter().rev().fold(there, |body, (_, edit)| edited(*edit, &body))
 }
 
 async fn site() -> Running {
     let mut site = Site::new().origin(Origin::echo());
-    for (index, (name, edit)) in FILTERS.iter().enumerate() {
+    for (name, edit) in FILTERS {
         let edit = format!("{edit:?}").to_lowercase();
-        let way = if index >= 3 { json!({ "edit": edit, "buffer": 32 << 20 }) } else { json!({ "edit": edit }) };
+        let way = if name.ends_with("-whole") {
+            json!({ "edit": edit, "buffer": 32 << 20 })
+        } else {
+            json!({ "edit": edit })
+        };
         site = site
             .plugin(name, "reshape", json!({ "request": way, "response": way }))
             .set(&format!("plugin.{name}.limits.body"), "32 MiB")
@@ -54,7 +73,7 @@ async fn site() -> Running {
             .set(&format!("plugin.{name}.limits.memory"), "512 MiB");
     }
     for (number, chain) in CHAINS.iter().enumerate() {
-        let chain: Vec<&str> = chain.iter().map(|filter| FILTERS[*filter].0).collect();
+        let chain: Vec<&str> = chain.iter().map(|(name, _)| *name).collect();
         site = site.route(json!({ "path": format!("/{number}"), "chain": chain }));
     }
     site.start().await

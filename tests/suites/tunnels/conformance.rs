@@ -110,8 +110,11 @@ async fn run(name: &str, address: SocketAddr, cases: &[String]) -> BTreeMap<Stri
     let index = index.unwrap_or_else(|_| panic!("no report: {}", String::from_utf8_lossy(&output.stderr)));
     let index: BTreeMap<String, BTreeMap<String, Value>> = serde_json::from_slice(&index).expect("a report");
     let cases = index.into_values().flatten();
-    let read = |file: &Value| std::fs::read(reports.join(file.as_str().unwrap_or_default())).expect("a case's report");
-    cases.map(|(case, entry)| (case, serde_json::from_slice(&read(&entry["reportfile"])).expect("JSON"))).collect()
+    let read = |entry: &Value| {
+        let file = entry.get("reportfile").and_then(Value::as_str).unwrap_or_default();
+        std::fs::read(reports.join(file)).expect("a case's report")
+    };
+    cases.map(|(case, entry)| (case, serde_json::from_slice(&read(&entry)).expect("JSON"))).collect()
 }
 
 fn python(program: &str) -> PathBuf {

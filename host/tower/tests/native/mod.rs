@@ -52,14 +52,17 @@ impl Heard {
     /// Waits for the end of the next exchange: ending, status, bytes in and out.
     pub(crate) async fn ending(&self) -> String {
         for _ in 0..6_000 {
-            let mut log = self.0.lock().expect("a log");
-            if !log.endings.is_empty() {
-                return log.endings.remove(0);
+            if let Some(ending) = self.take() {
+                return ending;
             }
-            drop(log);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("no exchange has ended")
+    }
+
+    fn take(&self) -> Option<String> {
+        let endings = &mut self.0.lock().expect("a log").endings;
+        if endings.is_empty() { None } else { Some(endings.remove(0)) }
     }
 
     pub(crate) fn names(&self) -> String {
