@@ -9,6 +9,7 @@
 )]
 
 mod bodies;
+mod bounds;
 mod clients;
 mod commands;
 mod config;

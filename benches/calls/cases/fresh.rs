@@ -14,7 +14,7 @@ use crate::world::World;
 pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
     for (module, name) in [("noop", "noop"), ("firewall", "firewall, 1000 prefixes")] {
         let settings = || if module == "noop" { json!({}) } else { json!({ "deny": traffic::denied(1_000) }) };
-        let own = Life { isolation: Isolation::Request };
+        let own = Life { isolation: Isolation::Request, ..Life::default() };
         let (shared, limits) = (Life::default(), PluginLimits::default());
         // More than a slot of the pool has.
         let beyond_the_pool = PluginLimits { memory_bytes: 256 << 20, ..limits };

@@ -35,9 +35,13 @@ fn of_plugin(plugin: &Plugin, leases: usize) -> PluginFigures {
                 phase: figures.phase.as_str(),
                 calls: figures.calls,
                 nanoseconds: u64::try_from(figures.time.as_nanos()).unwrap_or(u64::MAX),
+                processor_nanoseconds: u64::try_from(figures.processor_time.as_nanos()).unwrap_or(u64::MAX),
+                denials: figures.denials,
             })
             .collect(),
         memory_bytes: whole(stats.memory_bytes()),
+        memory_bytes_peak: whole(stats.memory_bytes_peak()),
+        is_backed_off: plugin.is_backed_off(),
         instances: whole(stats.instances()),
         leases: whole(leases),
     }
@@ -92,7 +96,7 @@ fn seconds(at: SystemTime) -> f64 {
 
 fn running(plugin: &Plugin, leases: usize) -> Value {
     let (manifest, config, stats) = (plugin.manifest(), plugin.config(), plugin.stats());
-    let mut value = common(config, "running");
+    let mut value = common(config, if plugin.is_backed_off() { "backed-off" } else { "running" });
     merge(&mut value, of_manifest(manifest));
     merge(
         &mut value,
@@ -100,6 +104,7 @@ fn running(plugin: &Plugin, leases: usize) -> Value {
             "phases": manifest.phases.iter().map(|phase| of_phase(plugin, phase)).collect::<serde_json::Map<_, _>>(),
             "instances": stats.instances(),
             "memory_bytes": stats.memory_bytes(),
+            "memory_bytes_peak": stats.memory_bytes_peak(),
             "leases": leases,
             "log_lines_dropped": stats.log_lines_dropped(),
             "series_overflows": stats.series_overflows(),
@@ -157,7 +162,13 @@ fn of_phase(plugin: &Plugin, phase: palisade_contract::Phase) -> (String, Value)
     let failures = FailureKind::ALL.iter().zip(figures.failures);
     let failures: serde_json::Map<_, _> =
         failures.map(|(kind, count)| (kind.as_str().to_owned(), Value::from(count))).collect();
-    let value = json!({ "calls": figures.calls, "seconds": figures.time.as_secs_f64(), "failures": failures });
+    let value = json!({
+        "calls": figures.calls,
+        "seconds": figures.time.as_secs_f64(),
+        "processor_seconds": figures.processor_time.as_secs_f64(),
+        "denials": figures.denials,
+        "failures": failures,
+    });
     (phase.as_str().to_owned(), value)
 }
 

@@ -1,6 +1,7 @@
 //! Makes plugins of a configuration and its folder, with the one engine that this process has.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
@@ -73,7 +74,9 @@ impl Loader {
             return Ok(engine.clone());
         }
         let cache = config.cache_dir.clone().unwrap_or_else(|| default_cache(plugins_dir));
-        let options = Options { stack_bytes: config.engine.stack_bytes, cache: Some(cache) };
+        let workers = config.workers.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let palisade_config::Engine { stack_bytes, memory_bytes } = config.engine;
+        let options = Options { stack_bytes, memory_bytes, workers, cache: Some(cache) };
         Ok(engine.insert(Engine::new(&options, self.services.clone())?).clone())
     }
 }

@@ -42,7 +42,7 @@ pub use config::{Config, ReadError};
 pub use engine::Engine;
 pub use host::HostPattern;
 pub use ipnet::IpNet;
-pub use life::{Isolation, Life};
+pub use life::{Backoff, Isolation, Life};
 pub use listener::{Action, HttpVersions, Listener};
 pub use listener_limits::ListenerLimits;
 pub use log::{Log, LogFormat, LogLevel};

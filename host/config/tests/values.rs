@@ -106,7 +106,7 @@ fn every_key_is_read_for_the_whole_host() {
     assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Json, access: false });
     assert_eq!(config.admin, Some(Admin { bind: address("[::1]:9901") }));
     assert_eq!(config.shutdown, Shutdown { drain: Duration::ZERO });
-    assert_eq!(config.engine, Engine { stack_bytes: 1 << 20 });
+    assert_eq!(config.engine, Engine { stack_bytes: 1 << 20, memory_bytes: 512 << 20 });
     assert_eq!(config.warnings, []);
 }
 
@@ -123,7 +123,11 @@ fn every_key_is_read_for_plugins() {
                 grants: vec![Capability::Metrics, Capability::Shared, Capability::Fetch],
                 fetch: vec!["plain".to_owned(), "web".to_owned()],
                 settings: json!({ "deny": ["203.0.113.0/24"], "status": 403, "ratio": 0.5, "nested": { "on": true } }),
-                life: Life { isolation: Isolation::Request },
+                life: Life {
+                    isolation: Isolation::Request,
+                    idle: None,
+                    backoff: Backoff { after: 3, first: Duration::from_secs(2), max: Duration::from_secs(10) },
+                },
                 shared: SharedSpace { name: "pool".to_owned(), bounds: Bounds { keys: 20_000, bytes: 8 << 20 } },
                 limits: PluginLimits {
                     memory_bytes: 64 << 20,

@@ -31,9 +31,15 @@ pub(crate) fn ask(
         settled(instance, wish, slot.body_bytes_max())
     })?;
     Ok(match asked {
-        Asked::Decided(wish) => wish,
+        Asked::Decided(wish) => {
+            if matches!(wish, Wish::Reply(_) | Wish::Close) {
+                slot.denied(side.phase());
+            }
+            wish
+        }
         Asked::Take(handling) => {
             let (exchange, buffered, is_over) = (exchange.id, 0, false);
+            slot.body_begins();
             Wish::Take(handling, Box::new(Body { slot, side, exchange, instance: number, buffered, is_over }))
         }
     })
@@ -155,6 +161,9 @@ impl BodyFilter for Body {
         _context: &mut Context<'_>,
     ) -> Poll<Result<Verdict, Failure>> {
         let verdict = self.look(exchange, piece);
+        if matches!(verdict, Ok(Verdict::Reply(_) | Verdict::Close)) {
+            self.slot.denied(self.side.phase());
+        }
         self.is_over = piece.is_last || !matches!(verdict, Ok(Verdict::Proceed));
         Poll::Ready(verdict)
     }
@@ -169,6 +178,7 @@ impl BodyFilter for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         self.slot.unbuffer(self.buffered);
+        self.slot.body_ends();
         if self.is_over || !self.is_known() {
             return;
         }

@@ -104,6 +104,21 @@ pub enum Reason {
         /// What it asks for.
         capability: Capability,
     },
+    /// All plugins together would have more memory than they may.
+    #[error(
+        "needs {wanted} bytes of memory on {workers} workers, and all plugins together may have {max}, of which {left} are left: \
+         raise `memory` in [engine] to allow it"
+    )]
+    Budget {
+        /// What it needs at the very least.
+        wanted: usize,
+        /// On so many workers.
+        workers: usize,
+        /// What is left.
+        left: usize,
+        /// What there may be.
+        max: usize,
+    },
     /// It has none of the phases of a chain.
     #[error("has no phase besides its lifecycle, so no chain can use it")]
     NoPhase,

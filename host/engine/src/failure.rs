@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use palisade_contract::Failure;
 use wasmtime::Trap;
 
+use crate::limits::Refused;
 use crate::state::State;
 
 /// Names what ended a guest's call.
@@ -14,8 +15,13 @@ pub(crate) fn of(error: &wasmtime::Error, state: &mut State, deadline: Duration,
         Some(Trap::StackOverflow) => return Failure::Stack,
         Some(_) | None => {}
     }
-    if state.limiter.refused_memory() {
-        return Failure::Memory(memory_bytes_max);
+    match state.limiter.refused() {
+        Some(Refused::Limit) => return Failure::Memory(memory_bytes_max),
+        Some(Refused::Budget) => {
+            let max = state.limiter.budget().max();
+            return Failure::Unavailable(format!("all plugins together may have {max} bytes of memory, and have them"));
+        }
+        None => {}
     }
     let cause = error.root_cause().to_string();
     Failure::Trap(match state.fault.take() {

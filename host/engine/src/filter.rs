@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use palisade_contract::{
     self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
     PickRequest, Side, Wish, WorkerServices,
@@ -35,6 +36,8 @@ pub(crate) struct Slot {
     events: RefCell<Events>,
     waiting: Waiting,
     worker: WorkerServices,
+    /// Bodies on their way through it.
+    bodies: Cell<usize>,
     /// Bytes of bodies that are buffered for it.
     buffered: Cell<usize>,
     phases: Phases,
@@ -67,6 +70,7 @@ impl Slot {
             events: RefCell::default(),
             waiting: Waiting::default(),
             worker: worker.clone(),
+            bodies: Cell::new(0),
             buffered: Cell::new(0),
             phases,
             last: phases
@@ -85,18 +89,32 @@ impl Slot {
         exchange: Option<ExchangeId>,
         call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        let clock = &self.plugin.identity.services.clock;
-        let began = clock.now();
+        let Identity { services, backoff, .. } = self.plugin.identity.as_ref();
+        let began = services.clock.now();
+        if let Err(left) = backoff.admits(began) {
+            let left = format!("it keeps failing and is left alone for {} ms more", left.as_millis());
+            return Err(self.failed(phase, Failure::Unavailable(left)));
+        }
+        let processor = self.tally.samples(phase).then(ThreadTime::try_now).and_then(Result::ok);
         let result = self.instances.take(exchange, began).and_then(|mut instance| {
             let result = call(&mut instance);
             instance.measure();
             if result.as_ref().err().is_none_or(spares_the_instance) {
+                backoff.went_well();
                 self.instances.put_back(exchange, instance);
+            } else {
+                self.plugin.identity.broke(services.clock.now());
             }
             result
         });
-        self.tally.called(phase, clock.now().saturating_duration_since(began));
+        let processor = processor.and_then(|began| began.try_elapsed().ok());
+        self.tally.called(phase, services.clock.now().saturating_duration_since(began), processor);
         result.map_err(|failure| self.failed(phase, failure))
+    }
+
+    /// Counts a decision that ends an exchange, or a connection.
+    pub(crate) fn denied(&self, phase: Phase) {
+        self.tally.denied(phase);
     }
 
     /// Counts and logs a failure.
@@ -120,6 +138,15 @@ impl Slot {
     /// How long a body may be that is buffered, and what takes the place of a piece.
     pub(crate) fn body_bytes_max(&self) -> usize {
         self.plugin.config.limits.body_bytes
+    }
+
+    /// A body begins its way through it, or ends it.
+    pub(crate) fn body_begins(&self) {
+        self.bodies.set(self.bodies.get() + 1);
+    }
+
+    pub(crate) fn body_ends(&self) {
+        self.bodies.set(self.bodies.get().saturating_sub(1));
     }
 
     /// This many more bytes of bodies are buffered.
@@ -162,6 +189,9 @@ impl Slot {
 
     /// What a phase decided that an exchange passes once: an instance of its own goes where no phase is left for it.
     fn passed(&self, phase: Phase, exchange: ExchangeId, decided: Result<Flow, Failure>) -> Result<Flow, Failure> {
+        if matches!(decided, Ok(Flow::Reply(_) | Flow::Close)) {
+            self.denied(phase);
+        }
         if self.last == Some(phase) && self.instances.isolates() && !matches!(decided, Ok(Flow::Wait)) {
             self.instances.left(exchange);
         }
@@ -218,7 +248,10 @@ impl Filter for Slot {
             let Some(function) = instance.connection else { return Ok(contract::Admission::Accept) };
             match instance.call(Phase::Connection, function, (connection.into(),))?.0 {
                 abi::Admission::Accept => Ok(contract::Admission::Accept),
-                abi::Admission::Refuse => Ok(contract::Admission::Refuse),
+                abi::Admission::Refuse => {
+                    self.denied(Phase::Connection);
+                    Ok(contract::Admission::Refuse)
+                }
                 abi::Admission::Failed => Err(instance.reported()),
             }
         })
@@ -340,6 +373,10 @@ impl Filter for Slot {
         let Ok(mut events) = self.events.try_borrow_mut() else { return };
         self.hand_over_begun(&mut events);
         self.hand_over_ended(&mut events);
+        // What it keeps for exchanges under way, it keeps.
+        if self.bodies.get() == 0 && self.waiting.is_empty() {
+            self.instances.release_idle(self.plugin.identity.services.clock.now());
+        }
     }
 }
 

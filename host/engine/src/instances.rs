@@ -26,6 +26,8 @@ pub(crate) struct Instances {
     own: RefCell<HashMap<ExchangeId, Box<Instance>>>,
     /// After a fresh instance did not start: not before this is another one tried.
     retry_at: Cell<Option<Instant>>,
+    /// When the shared instance was called last.
+    used: Cell<Instant>,
 }
 
 impl Instances {
@@ -34,7 +36,8 @@ impl Instances {
         let isolation = plugin.config.life.isolation;
         let is_common = isolation == Isolation::Shared || plugin.serves_others();
         let common = is_common.then(|| plugin.start().ok().map(Box::new)).flatten();
-        Self { plugin, isolation, common: Cell::new(common), own: RefCell::default(), retry_at: Cell::new(None) }
+        let used = Cell::new(plugin.identity.services.clock.now());
+        Self { plugin, isolation, common: Cell::new(common), own: RefCell::default(), retry_at: Cell::new(None), used }
     }
 
     /// Whether exchanges have instances of their own, and so are to be told of with [`Instances::left`].
@@ -49,7 +52,10 @@ impl Instances {
     /// starts, so that is not tried again at once.
     pub(crate) fn take(&self, exchange: Option<ExchangeId>, now: Instant) -> Result<Box<Instance>, Failure> {
         match exchange.filter(|_| self.isolates()) {
-            None => self.common.take().map_or_else(|| self.fresh(now, Inner::start), Ok),
+            None => {
+                self.used.set(now);
+                self.common.take().map_or_else(|| self.fresh(now, Inner::start), Ok)
+            }
             Some(exchange) => {
                 let mut own = self.own.borrow_mut();
                 if let Some(instance) = own.remove(&exchange) {
@@ -85,6 +91,15 @@ impl Instances {
         has
     }
 
+    /// The shared instance goes if it was of no use for so long.
+    pub(crate) fn release_idle(&self, now: Instant) {
+        let used = self.used.get();
+        let idle = self.plugin.config.life.idle.filter(|idle| now.saturating_duration_since(used) >= *idle);
+        if idle.is_some() && self.common.take().is_some() {
+            tracing::debug!(plugin = self.plugin.config.name, "an instance that was of no use is released");
+        }
+    }
+
     /// No call about this exchange follows: the instance that is kept for it is dropped.
     pub(crate) fn left(&self, exchange: ExchangeId) {
         self.own.borrow_mut().remove(&exchange);
@@ -99,7 +114,9 @@ impl Instances {
             return Err(Failure::Unavailable("its last fresh instance did not start".into()));
         }
         start(&self.plugin).map(Box::new).map_err(|error| {
-            self.retry_at.set(Some(self.plugin.identity.services.clock.now() + RETRY_AFTER));
+            let now = self.plugin.identity.services.clock.now();
+            self.retry_at.set(Some(now + RETRY_AFTER));
+            self.plugin.identity.broke(now);
             unavailable(error)
         })
     }

@@ -63,8 +63,10 @@
 mod abi;
 mod account;
 mod allowance;
+mod backoff;
 mod before;
 mod body;
+mod budget;
 mod cache;
 mod cache_size;
 mod callouts;

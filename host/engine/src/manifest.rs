@@ -25,6 +25,9 @@ pub const ABI: &str = "0.1.0";
 /// The largest plugin file that is looked at.
 pub(crate) const FILE_BYTES_MAX: usize = 64 << 20;
 
+/// A page of linear memory (WebAssembly core specification, section 4.2.8).
+const PAGE_BYTES: usize = 64 << 10;
+
 /// What a plugin file says of itself.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -40,6 +43,8 @@ pub struct Manifest {
     pub waits: bool,
     /// Whether it reads request heads by handle.
     pub reads_requests: bool,
+    /// Linear memory that one instance has at the very least, in bytes.
+    pub memory_bytes_min: usize,
     /// Whether it is a component already.
     pub form: Form,
     /// The SHA-256 of the file's bytes, in hexadecimal.
@@ -103,6 +108,7 @@ impl Manifest {
             reads_requests: names.imports.contains(&format!("{PACKAGE}/request@{abi}")),
             abi,
             asks,
+            memory_bytes_min: names.memory_bytes_min,
             about: names.about,
             form: names.form,
             sha256: hexadecimal(&Sha256::digest(bytes)),
@@ -123,6 +129,8 @@ struct Names {
     exports: BTreeSet<String>,
     /// Whether a core module says what component it is to become (component-model tooling's convention).
     has_component_type: bool,
+    /// Of all its modules.
+    memory_bytes_min: usize,
     about: About,
 }
 
@@ -133,6 +141,7 @@ impl Names {
             imports: BTreeSet::new(),
             exports: BTreeSet::new(),
             has_component_type: false,
+            memory_bytes_min: 0,
             about: About::default(),
         };
         let mut depth = 0_usize;
@@ -141,6 +150,13 @@ impl Names {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => names.form = Form::CoreModule,
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        let pages = usize::try_from(memory.map_err(malformed)?.initial).unwrap_or(usize::MAX);
+                        let bytes = pages.saturating_mul(PAGE_BYTES);
+                        names.memory_bytes_min = names.memory_bytes_min.saturating_add(bytes);
+                    }
+                }
                 Payload::CustomSection(section) if section.name() == "palisade:plugin" => {
                     names.about = serde_json::from_slice(section.data()).unwrap_or_default();
                 }

@@ -8,6 +8,7 @@ use palisade_contract::{self as contract, Filter, Namespace, NamespaceFigures, O
 
 use crate::Reason;
 use crate::account::Account;
+use crate::backoff::Backoff;
 use crate::callouts::UnderWay;
 use crate::filter::Slot;
 use crate::instance::{Instance, StartError};
@@ -62,6 +63,11 @@ impl Plugin {
         if manifest.phases.iter().next().is_none() {
             return Err(Reason::NoPhase);
         }
+        let wanted = manifest.memory_bytes_min.saturating_mul(engine.workers);
+        if wanted > engine.budget.left() {
+            let (left, max) = (engine.budget.left(), engine.budget.max());
+            return Err(Reason::Budget { wanted, workers: engine.workers, left, max });
+        }
         let configured = Configured {
             identity: identity(engine, config, account, shared(engine, module, config)),
             isolation: config.life.isolation,
@@ -85,6 +91,12 @@ impl Plugin {
         let plain = palisade_config::Plugin::new(&module.manifest().about.name, "");
         let identity = identity(engine, &plain, &Account::default(), None);
         Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
+    }
+
+    /// Whether it keeps failing and is left alone for a while, so that its policy holds for every exchange.
+    #[must_use]
+    pub fn is_backed_off(&self) -> bool {
+        self.inner.identity.backoff.is_pausing(self.inner.identity.services.clock.now())
     }
 
     /// What its file says of itself.
@@ -144,6 +156,8 @@ fn identity(
         under_way: UnderWay::default(),
         module: config.module.clone(),
         services: engine.services.clone(),
+        budget: engine.budget.clone(),
+        backoff: Backoff::new(config.life.backoff, engine.services.clock.now()),
         stats: account.stats.clone(),
         series: account.series.clone(),
         shared,

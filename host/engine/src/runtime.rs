@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::component::Linker;
 
+use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::host;
 use crate::pool;
@@ -23,13 +24,17 @@ const MEMORY_GUARD_BYTES: u64 = 64 << 10;
 pub struct Options {
     /// Bytes of stack that a guest may use. Threads that call guests need this much and 256 KiB more.
     pub stack_bytes: usize,
+    /// Bytes of linear memory that all instances of all plugins may have together.
+    pub memory_bytes: usize,
+    /// Threads that open plugins: each has instances of its own.
+    pub workers: usize,
     /// Where compiled code is kept. None compiles everything at every start.
     pub cache: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stack_bytes: 512 << 10, cache: None }
+        Self { stack_bytes: 512 << 10, memory_bytes: 1 << 30, workers: 1, cache: None }
     }
 }
 
@@ -41,6 +46,8 @@ pub struct Engine {
     pub(crate) cache: Arc<Cache>,
     pub(crate) services: Services,
     pub(crate) stack_bytes: usize,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) workers: usize,
     /// The same engine once more, whose instances are made in slots that are used again; made when it is first wanted.
     pooled: Arc<OnceLock<Option<Engine>>>,
 }
@@ -76,19 +83,20 @@ impl Engine {
                 Cache::none()
             })
         });
-        Self::with(&config(options.stack_bytes), Arc::new(cache), services, options.stack_bytes)
+        let room = (Budget::new(options.memory_bytes), options.workers);
+        Self::with(&config(options.stack_bytes), Arc::new(cache), services, (options.stack_bytes, room))
     }
 
     fn with(
         config: &wasmtime::Config,
         cache: Arc<Cache>,
         services: Services,
-        stack_bytes: usize,
+        (stack_bytes, (budget, workers)): (usize, (Arc<Budget>, usize)),
     ) -> Result<Self, EngineError> {
         let wasmtime = wasmtime::Engine::new(config).map_err(EngineError::Runtime)?;
         let linker = Arc::new(host::linker(&wasmtime).map_err(EngineError::Runtime)?);
         tick(&wasmtime).map_err(EngineError::Thread)?;
-        Ok(Self { wasmtime, linker, cache, services, stack_bytes, pooled: Arc::default() })
+        Ok(Self { wasmtime, linker, cache, services, stack_bytes, budget, workers, pooled: Arc::default() })
     }
 
     /// This engine once more, for instances that live for one exchange: making one in a slot of the pool costs less than
@@ -97,7 +105,8 @@ impl Engine {
         let make = || {
             let mut config = config(self.stack_bytes);
             config.allocation_strategy(pool::allocation());
-            Self::with(&config, self.cache.clone(), self.services.clone(), self.stack_bytes)
+            let room = (self.budget.clone(), self.workers);
+            Self::with(&config, self.cache.clone(), self.services.clone(), (self.stack_bytes, room))
                 .inspect_err(|error| tracing::warn!(%error, "there is no pool of instances; each is made for itself"))
                 .ok()
         };

@@ -1,7 +1,7 @@
 //! What the host keeps beside a guest's memory: who it is, what it may do now, and what it is doing it to.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::HeaderName;
 use palisade_contract::metrics::{Discard, Metrics};
@@ -10,7 +10,9 @@ use palisade_contract::{
 };
 
 use crate::allowance::Allowance;
+use crate::backoff::Backoff;
 use crate::before::Before;
+use crate::budget::Budget;
 use crate::callouts::{Callouts, UnderWay};
 use crate::limits::Limiter;
 use crate::memory_store::MemoryStore;
@@ -55,6 +57,9 @@ pub(crate) struct Identity {
     /// Its file's stem.
     pub(crate) module: String,
     pub(crate) services: Services,
+    /// What all plugins may have of memory.
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) backoff: Backoff,
     pub(crate) stats: Arc<Stats>,
     /// The series that any of its instances ever had.
     pub(crate) series: Arc<Admitted>,
@@ -62,6 +67,15 @@ pub(crate) struct Identity {
     pub(crate) shared: Option<Arc<dyn Namespace>>,
     /// How often it is to tick, once it was configured.
     pub(crate) tick_interval: OnceLock<Duration>,
+}
+
+impl Identity {
+    /// An instance broke, or did not start.
+    pub(crate) fn broke(&self, now: Instant) {
+        if let Some(pause) = self.backoff.broke(now) {
+            tracing::warn!(plugin = self.name, ?pause, "the plugin keeps failing and is left alone");
+        }
+    }
 }
 
 /// Lines that one instance may log in a second.
@@ -126,7 +140,7 @@ impl State {
         Self {
             identity: identity.clone(),
             limits,
-            limiter: Limiter::new(limits),
+            limiter: Limiter::new(limits, identity.budget.clone()),
             callouts: Callouts::default(),
             can_wait: false,
             stage: Stage::Idle,

@@ -17,6 +17,7 @@ pub struct Stats {
     instances: AtomicUsize,
     instances_made: AtomicU64,
     memory_bytes: AtomicUsize,
+    memory_bytes_peak: AtomicUsize,
     log_lines_dropped: AtomicU64,
     series_overflows: AtomicU64,
     samples_dropped: AtomicUsize,
@@ -39,23 +40,49 @@ pub(crate) struct Tally([PhaseTally; Phase::ALL.len()]);
 struct PhaseTally {
     calls: AtomicU64,
     nanoseconds: AtomicU64,
+    denials: AtomicU64,
+    /// Of those calls whose time on the processor was measured.
+    sampled_nanoseconds: AtomicU64,
+    processor_nanoseconds: AtomicU64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Sum {
     calls: u64,
     nanoseconds: u64,
+    denials: u64,
+    sampled_nanoseconds: u64,
+    processor_nanoseconds: u64,
 }
+
+/// The time on the processor is measured of one call in so many: asking for it costs as much as a short call.
+const SAMPLED: u64 = 64;
 
 impl Tally {
     /// Counts one call. Only the worker whose tally this is may: a sum is read and written in two steps.
-    pub(crate) fn called(&self, phase: Phase, time: Duration) {
+    ///
+    /// With its time on the processor, where that was measured.
+    pub(crate) fn called(&self, phase: Phase, time: Duration, processor: Option<Duration>) {
         let Some(tally) = self.0.get(phase.index()) else { return };
-        let add = |cell: &AtomicU64, more: u64| {
-            cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-        };
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         add(&tally.calls, 1);
-        add(&tally.nanoseconds, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        add(&tally.nanoseconds, nanoseconds(time));
+        if let Some(processor) = processor {
+            add(&tally.sampled_nanoseconds, nanoseconds(time));
+            add(&tally.processor_nanoseconds, nanoseconds(processor));
+        }
+    }
+
+    /// Whether the time on the processor of the next call is to be measured.
+    pub(crate) fn samples(&self, phase: Phase) -> bool {
+        self.0.get(phase.index()).is_some_and(|tally| tally.calls.load(Ordering::Relaxed).is_multiple_of(SAMPLED))
+    }
+
+    /// Counts a decision that ends an exchange, or a connection.
+    pub(crate) fn denied(&self, phase: Phase) {
+        if let Some(tally) = self.0.get(phase.index()) {
+            add(&tally.denials, 1);
+        }
     }
 
     fn sum(&self, phase: usize) -> Sum {
@@ -63,14 +90,32 @@ impl Tally {
         tally.map_or(Sum::default(), |tally| Sum {
             calls: tally.calls.load(Ordering::Relaxed),
             nanoseconds: tally.nanoseconds.load(Ordering::Relaxed),
+            denials: tally.denials.load(Ordering::Relaxed),
+            sampled_nanoseconds: tally.sampled_nanoseconds.load(Ordering::Relaxed),
+            processor_nanoseconds: tally.processor_nanoseconds.load(Ordering::Relaxed),
         })
     }
 }
 
+/// One worker alone writes.
+fn add(cell: &AtomicU64, more: u64) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
 impl Sum {
+    /// As large a share of the time as it was in the calls that were measured.
+    fn processor_time(&self) -> Duration {
+        let (time, part) = (u128::from(self.nanoseconds), u128::from(self.processor_nanoseconds));
+        let share = (time * part).checked_div(u128::from(self.sampled_nanoseconds)).unwrap_or_default();
+        Duration::from_nanos(u64::try_from(share.min(time)).unwrap_or(u64::MAX))
+    }
+
     fn add(&mut self, more: Self) {
         self.calls = self.calls.wrapping_add(more.calls);
         self.nanoseconds = self.nanoseconds.wrapping_add(more.nanoseconds);
+        self.denials = self.denials.wrapping_add(more.denials);
+        self.sampled_nanoseconds = self.sampled_nanoseconds.wrapping_add(more.sampled_nanoseconds);
+        self.processor_nanoseconds = self.processor_nanoseconds.wrapping_add(more.processor_nanoseconds);
     }
 }
 
@@ -140,6 +185,10 @@ pub struct PhaseFigures {
     pub calls: u64,
     /// Time spent in them, on the wall.
     pub time: Duration,
+    /// Of that, what the processor was at work for: measured of one call in 64.
+    pub processor_time: Duration,
+    /// Decisions that ended an exchange or a connection: replies, closes, refusals.
+    pub denials: u64,
     /// Calls that failed, by kind, in the order of [`FailureKind::ALL`].
     pub failures: [u64; FailureKind::ALL.len()],
 }
@@ -156,6 +205,8 @@ impl Stats {
             phase,
             calls: sum.calls,
             time: Duration::from_nanos(sum.nanoseconds),
+            processor_time: sum.processor_time(),
+            denials: sum.denials,
             failures: std::array::from_fn(|kind| {
                 failures.and_then(|kinds| kinds.get(kind)).map_or(0, |count| count.load(Ordering::Relaxed))
             }),
@@ -192,6 +243,12 @@ impl Stats {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most that this ever was.
+    #[must_use]
+    pub fn memory_bytes_peak(&self) -> usize {
+        self.memory_bytes_peak.load(Ordering::Relaxed)
     }
 
     /// Log lines that were beyond the plugin's allowance.
@@ -259,7 +316,9 @@ impl Stats {
     /// Keeps the sum over instances: one of them changed from the one figure to the other.
     pub(crate) fn memory_changed(&self, from: usize, to: usize) {
         if to >= from {
-            self.memory_bytes.fetch_add(to - from, Ordering::Relaxed);
+            let more = to - from;
+            let all = self.memory_bytes.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+            self.memory_bytes_peak.fetch_max(all, Ordering::Relaxed);
         } else {
             self.memory_bytes.fetch_sub(from - to, Ordering::Relaxed);
         }
@@ -274,14 +333,19 @@ mod tests {
     fn what_a_worker_counted_stays_when_it_is_gone() {
         let stats = Stats::default();
         let (one, two) = (stats.tally(), stats.tally());
-        one.called(Phase::Request, Duration::from_nanos(30));
-        two.called(Phase::Request, Duration::from_nanos(12));
+        one.called(Phase::Request, Duration::from_nanos(30), Some(Duration::from_nanos(15)));
+        two.called(Phase::Request, Duration::from_nanos(12), None);
         check(&stats, 2, 42);
         stats.retire(&one);
         check(&stats, 2, 42);
-        two.called(Phase::Request, Duration::from_nanos(8));
+        two.called(Phase::Request, Duration::from_nanos(8), None);
         stats.retire(&two);
         check(&stats, 3, 50);
+        assert_eq!(
+            stats.phase(Phase::Request).processor_time,
+            Duration::from_nanos(25),
+            "half, as in what was measured"
+        );
     }
 
     fn check(stats: &Stats, calls: u64, nanoseconds: u64) {

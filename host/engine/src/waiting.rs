@@ -43,6 +43,11 @@ struct UnderWay {
 }
 
 impl Waiting {
+    /// Whether no exchange waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// Keeps what an exchange waits for, if it does.
     pub(crate) fn put(&self, exchange: ExchangeId, wait: Option<Wait>) {
         if let Some(wait) = wait {

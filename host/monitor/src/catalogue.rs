@@ -67,6 +67,16 @@ pub(crate) const PLUGIN_FAILURES_TOTAL: HostMetric =
     counter("palisade_plugin_failures_total", "Calls into plugins that failed.");
 pub(crate) const PLUGIN_MEMORY_BYTES: HostMetric =
     gauge("palisade_plugin_memory_bytes", "Linear memory of a plugin's instances.");
+pub(crate) const PLUGIN_PROCESSOR_NANOSECONDS_TOTAL: HostMetric = counter(
+    "palisade_plugin_processor_nanoseconds_total",
+    "Of the time spent in calls into plugins, what the processor was at work for; measured of one call in 64.",
+);
+pub(crate) const PLUGIN_DENIALS_TOTAL: HostMetric =
+    counter("palisade_plugin_denials_total", "Replies, closes and refusals that plugins decided.");
+pub(crate) const PLUGIN_MEMORY_PEAK_BYTES: HostMetric =
+    gauge("palisade_plugin_memory_peak_bytes", "The most linear memory that a plugin's instances ever had.");
+pub(crate) const PLUGIN_BACKED_OFF: HostMetric =
+    gauge("palisade_plugin_backed_off", "1 while a plugin that keeps failing is left alone.");
 pub(crate) const PLUGIN_INSTANCES: HostMetric = gauge("palisade_plugin_instances", "Live instances of a plugin.");
 pub(crate) const PLUGIN_LEASES: HostMetric = gauge("palisade_plugin_leases", "Exchanges that hold a plugin.");
 pub(crate) const PLUGIN_SHADOW_TOTAL: HostMetric =
@@ -110,6 +120,10 @@ pub(crate) const ALL: &[HostMetric] = &[
     PLUGIN_MEMORY_BYTES,
     PLUGIN_INSTANCES,
     PLUGIN_LEASES,
+    PLUGIN_PROCESSOR_NANOSECONDS_TOTAL,
+    PLUGIN_DENIALS_TOTAL,
+    PLUGIN_MEMORY_PEAK_BYTES,
+    PLUGIN_BACKED_OFF,
     PLUGIN_SHADOW_TOTAL,
     PLUGIN_SHADOW_DISAGREEMENTS_TOTAL,
     SHARED_KEYS,

@@ -13,6 +13,10 @@ pub struct PluginFigures {
     pub failures: Vec<FailureFigures>,
     /// Linear memory of all its instances, in bytes.
     pub memory_bytes: u64,
+    /// The most that this ever was.
+    pub memory_bytes_peak: u64,
+    /// Whether it keeps failing and is left alone.
+    pub is_backed_off: bool,
     /// Its live instances.
     pub instances: u64,
     /// The exchanges that hold it.
@@ -28,6 +32,10 @@ pub struct PhaseFigures {
     pub calls: u64,
     /// How long they took, in nanoseconds.
     pub nanoseconds: u64,
+    /// Of that, what the processor was at work for.
+    pub processor_nanoseconds: u64,
+    /// Decisions that ended an exchange or a connection.
+    pub denials: u64,
 }
 
 /// The failures of one kind since the host started.
@@ -48,12 +56,17 @@ impl PluginFigures {
             let labels = [plugin, ("phase", phase.phase)];
             registry.counter(&catalogue::PLUGIN_CALLS_TOTAL, &labels).absolute(phase.calls);
             registry.counter(&catalogue::PLUGIN_CALL_NANOSECONDS_TOTAL, &labels).absolute(phase.nanoseconds);
+            let processor = registry.counter(&catalogue::PLUGIN_PROCESSOR_NANOSECONDS_TOTAL, &labels);
+            processor.absolute(phase.processor_nanoseconds);
+            registry.counter(&catalogue::PLUGIN_DENIALS_TOTAL, &labels).absolute(phase.denials);
         }
         for failure in &self.failures {
             let labels = [plugin, ("phase", failure.phase), ("reason", failure.reason)];
             registry.counter(&catalogue::PLUGIN_FAILURES_TOTAL, &labels).absolute(failure.count);
         }
         registry.gauge(&catalogue::PLUGIN_MEMORY_BYTES, &[plugin]).set(level(self.memory_bytes));
+        registry.gauge(&catalogue::PLUGIN_MEMORY_PEAK_BYTES, &[plugin]).set(level(self.memory_bytes_peak));
+        registry.gauge(&catalogue::PLUGIN_BACKED_OFF, &[plugin]).set(level(self.is_backed_off.into()));
         registry.gauge(&catalogue::PLUGIN_INSTANCES, &[plugin]).set(level(self.instances));
         registry.gauge(&catalogue::PLUGIN_LEASES, &[plugin]).set(level(self.leases));
     }

@@ -93,6 +93,12 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
     for problem in state.last().outcome.problems {
         lines.push_str(&format!("degraded: {}\n", problem.lines().next().unwrap_or_default()));
     }
+    for plugin in state.served().plugins.running().filter(|plugin| plugin.is_backed_off()) {
+        lines.push_str(&format!(
+            "degraded: plugin {:?} keeps failing and is left alone for a while\n",
+            plugin.config().name
+        ));
+    }
     reply(StatusCode::OK, TEXT, lines)
 }
 

@@ -20,6 +20,7 @@ impl Fixed {
             ("workers", workers),
             ("cache_dir", cache_dir),
             ("engine.stack", format!("{} bytes", config.engine.stack_bytes)),
+            ("engine.memory", format!("{} bytes", config.engine.memory_bytes)),
             ("log.level", format!("{:?}", config.log.level).to_lowercase()),
             ("log.format", format!("{:?}", config.log.format).to_lowercase()),
         ];
