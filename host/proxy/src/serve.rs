@@ -99,7 +99,7 @@ pub(crate) async fn serve(
     if version == Version::HTTP_10 {
         client.activity.ends_by_closing();
     }
-    let (body, upload) = RequestBody::new(incoming, record.active().body(), &site.config.limits);
+    let (body, upload) = RequestBody::new((version, incoming), record.active().body(), &site.config.limits);
     let arrived = match hygiene::request(parts, &site.config.limits) {
         Ok(arrived) => arrived,
         Err(error) => {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use palisade_config::ListenerLimits;
@@ -36,6 +37,7 @@ struct UploadBody {
     activity: BodyActivity,
     upload: Rc<Upload>,
     bytes_max: u64,
+    version: Version,
 }
 
 /// Where the body of a request comes from.
@@ -151,11 +153,15 @@ impl Upload {
 }
 
 impl RequestBody {
-    pub(crate) fn new(incoming: Incoming, activity: BodyActivity, limits: &ListenerLimits) -> (Self, Rc<Upload>) {
+    pub(crate) fn new(
+        (version, incoming): (Version, Incoming),
+        activity: BodyActivity,
+        limits: &ListenerLimits,
+    ) -> (Self, Rc<Upload>) {
         let upload = Upload::new(limits.body_timeout, incoming.is_end_stream());
         let incoming = (!incoming.is_end_stream()).then_some(Origin::Client(incoming));
         let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
-        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max };
+        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version };
         (Self { filtered: None, upload: body }, upload)
     }
 
@@ -164,7 +170,8 @@ impl RequestBody {
         let upload = Upload::new(NO_CLIENT, true);
         let incoming = (!bytes.is_empty()).then_some(Origin::Plugin(bytes));
         let activity = Activity::new().exchange().body();
-        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max: u64::MAX };
+        let (version, bytes_max) = (Version::HTTP_11, u64::MAX);
+        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version };
         (Self { filtered: None, upload: body }, upload)
     }
 
@@ -198,9 +205,9 @@ impl RequestBody {
 
     /// The same body once more, where it has no bytes.
     pub(crate) fn again(&self) -> Option<Self> {
-        let UploadBody { incoming: None, activity, upload, bytes_max } = &self.upload else { return None };
+        let UploadBody { incoming: None, activity, upload, bytes_max, version } = &self.upload else { return None };
         let (activity, upload) = (activity.another(), upload.clone());
-        let upload = UploadBody { incoming: None, activity, upload, bytes_max: *bytes_max };
+        let upload = UploadBody { incoming: None, activity, upload, bytes_max: *bytes_max, version: *version };
         Some(Self { filtered: None, upload })
     }
 }
@@ -288,6 +295,11 @@ impl Source for UploadBody {
             Some(Err(error)) => {
                 self.upload.broken.set(Some(Broken::of(&error)));
                 Some(Err(error.into()))
+            }
+            // A stream can be reset without an error, which is no end (RFC 9113, section 8.1).
+            None if self.version == Version::HTTP_2 && !incoming.is_end_stream() => {
+                self.upload.broken.set(Some(Broken::Cut));
+                Some(Err("reset before its end".into()))
             }
             None => {
                 self.upload.ended.set(true);
