@@ -122,7 +122,7 @@ pub enum UpstreamFault {
     Connect,
     /// No connection could be made in time.
     ConnectTimeout,
-    /// The TLS handshake failed, or its certificate is not one that we trust.
+    /// The TLS handshake failed, its certificate is not one that we trust, or it does not agree to what is to be spoken.
     Handshake,
     /// It closed the connection before the answer's head.
     Reset,

@@ -15,6 +15,7 @@ use super::filtered::{BrokenOff, Filtered, Source};
 use super::patience::Patience;
 use super::{Error, Upload};
 use crate::activity::BodyActivity;
+use crate::hygiene;
 use crate::record::Record;
 use crate::upstream::Connection;
 
@@ -213,10 +214,25 @@ impl Download {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.patience.renew();
-            return Poll::Ready(frame.map(|frame| frame.map_err(Error::from)));
+            return Poll::Ready(self.came(frame));
         }
         ready!(self.patience.poll(context));
+        self.connection.distrust();
         let error = io::Error::new(io::ErrorKind::TimedOut, "no progress in time");
         Poll::Ready(Some(Err(error.into())))
+    }
+
+    fn came(&self, frame: Option<Result<Frame<Bytes>, hyper::Error>>) -> Option<Result<Frame<Bytes>, Error>> {
+        match frame {
+            None if self.connection.is_cut_short(&self.incoming) => Some(Err("reset before its end".into())),
+            None => None,
+            Some(Err(error)) => Some(Err(error.into())),
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    hygiene::trailers(trailers);
+                }
+                Some(Ok(frame))
+            }
+        }
     }
 }

@@ -5,8 +5,10 @@ mod hop;
 mod request;
 mod response;
 mod upgrade;
+mod wire;
 
 pub(crate) use forwarded::{Trust, client_of, forward};
-pub(crate) use request::{for_upstream, request};
+pub(crate) use request::request;
 pub(crate) use response::response;
 pub(crate) use upgrade::{chosen as chosen_upgrade, set as set_upgrade};
+pub(crate) use wire::{over_http1, over_http2, trailers};

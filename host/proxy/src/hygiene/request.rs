@@ -41,16 +41,25 @@ pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> R
     // Answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1).
     headers.remove(header::EXPECT);
     hop::strip(&mut headers);
+    if version == Version::HTTP_2 {
+        join_cookies(&mut headers);
+    }
     // The body's own length frames it again; a number that was only copied could lie.
     headers.remove(header::CONTENT_LENGTH);
     Ok(Arrived { head: RequestHead { method, target, authority, headers }, takes_trailers, upgrade })
 }
 
-/// Sets what belongs to the hop towards an HTTP/1.1 endpoint.
-pub(crate) fn for_upstream(headers: &mut HeaderMap, takes_trailers: bool) {
-    if takes_trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+/// One field of cookies where HTTP/2 has split it: whoever does not speak HTTP/2 knows one only (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pairs = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(_)) = (pairs.next(), pairs.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for pair in headers.get_all(header::COOKIE).iter().skip(1) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(pair.as_bytes());
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, joined);
     }
 }
 
@@ -170,5 +179,17 @@ mod tests {
         assert!(arrived.takes_trailers);
         assert_eq!(arrived.head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-stays"]);
         assert_eq!(arrived.head.authority_bytes(), b"a");
+    }
+
+    #[test]
+    fn cookies_that_http_2_has_split_are_one_field_again() {
+        for (version, expected) in [(Version::HTTP_2, &["a=1; b=2; c=3"][..]), (Version::HTTP_11, &["a=1", "b=2; c=3"])]
+        {
+            let request = Request::builder().uri("https://a/").version(version).header("host", "a");
+            let request = request.header("cookie", "a=1").header("cookie", "b=2; c=3").body(()).expect("a request");
+            let arrived = super::request(request.into_parts().0, &ListenerLimits::default()).expect("a good request");
+            let cookies = arrived.head.headers.get_all("cookie").iter().collect::<Vec<_>>();
+            assert_eq!(cookies, expected, "{version:?}");
+        }
     }
 }

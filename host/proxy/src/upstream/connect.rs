@@ -1,57 +1,112 @@
-//! A new connection to an endpoint: TCP, TLS where it is wanted, HTTP/1.1.
+//! A new connection to an endpoint: TCP, TLS where it is wanted, and the protocol that is spoken within.
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
+use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use palisade_config::UpstreamProtocol;
 use palisade_contract::UpstreamFault;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::error::RequestError;
-use crate::upstream::pool::{OpenConnection, Up};
+use crate::upstream::pool::{OpenConnection, Purpose, Up};
+use crate::upstream::shared::Shared;
 use crate::upstream::{Connection, Pool};
 
 /// The largest head of an endpoint's answer, in bytes and in fields.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 200;
 
-/// Connects within the upstream's limits.
+/// What went wrong, and what the client is told.
+type Failed = (UpstreamFault, RequestError);
+
+/// Connects within the upstream's limits, or finds room on a connection that somebody else has just made.
 ///
 /// # Errors
 /// What the client is answered with; already counted as the endpoint's failure.
-pub(crate) async fn connect(pool: &Rc<Pool>) -> Result<Connection, RequestError> {
-    let Some(open) = pool.open() else {
-        pool.monitor.failed(UpstreamFault::Limit);
-        return Err(RequestError::TooManyConnections);
-    };
+pub(crate) async fn connect(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, RequestError> {
     let limit = pool.upstream.config.connect_timeout;
-    let connected = tokio::time::timeout(limit, establish(pool, open)).await;
-    let (fault, error) = match connected {
-        Ok(Ok(connection)) => return Ok(connection),
-        Ok(Err((fault, error))) => (fault, RequestError::Connection(error.to_string())),
-        Err(_) => (UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout),
-    };
-    pool.endpoint.failed();
-    pool.monitor.failed(fault);
-    Err(error)
-}
-
-async fn establish(pool: &Rc<Pool>, open: OpenConnection) -> Result<Connection, (UpstreamFault, io::Error)> {
-    let connect = |error| (UpstreamFault::Connect, error);
-    let stream = TcpStream::connect(pool.endpoint.address).await.map_err(connect)?;
-    stream.set_nodelay(true).map_err(connect)?;
-    match &pool.upstream.tls {
-        None => speak(pool, stream, open).await,
-        Some(tls) => {
-            let stream = tls.connect(stream).await.map_err(|error| (UpstreamFault::Handshake, error))?;
-            speak(pool, stream, open).await
+    let connected = tokio::time::timeout(limit, in_turn(pool, purpose)).await;
+    let connected = connected.unwrap_or_else(|_| Err((UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout)));
+    connected.map_err(|(fault, error)| {
+        // Having enough is not a failure of the endpoint.
+        if fault != UpstreamFault::Limit {
+            pool.endpoint.failed();
         }
-    }
+        pool.monitor.failed(fault);
+        error
+    })
 }
 
-async fn speak<S>(pool: &Rc<Pool>, stream: S, open: OpenConnection) -> Result<Connection, (UpstreamFault, io::Error)>
+/// Where connections are shared they are made one after the other: each may be enough for all who wait.
+async fn in_turn(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, Failed> {
+    let Some(turn) = pool.turn(purpose) else { return establish(pool, purpose).await };
+    let mine = turn.acquire().await;
+    if let Some(connection) = pool.take(purpose) {
+        return Ok(connection);
+    }
+    if pool.turn(purpose).is_none() {
+        // The one before has found that none is shared.
+        drop(mine);
+    }
+    establish(pool, purpose).await
+}
+
+async fn establish(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, Failed> {
+    let Some(open) = pool.open() else { return Err((UpstreamFault::Limit, RequestError::TooManyConnections)) };
+    let failed = |fault| move |error: io::Error| (fault, RequestError::Connection(error.to_string()));
+    let stream = tcp(pool).await.map_err(failed(UpstreamFault::Connect))?;
+    let Some(tls) = &pool.upstream.tls else {
+        return match pool.upstream.config.protocol {
+            UpstreamProtocol::Http2 => http2((pool, open), stream, Scheme::HTTP).await,
+            // What is agreed on within TLS is not agreed on without it.
+            UpstreamProtocol::Http1 | UpstreamProtocol::Auto => http1((pool, open), stream).await,
+        }
+        .map_err(failed(UpstreamFault::Protocol));
+    };
+    let stream = tls.connect(stream, purpose).await.map_err(failed(UpstreamFault::Handshake))?;
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if purpose == Purpose::Exchange {
+        pool.speaks_http2(is_http2);
+    }
+    match (is_http2, pool.upstream.config.protocol) {
+        (true, _) => http2((pool, open), stream, Scheme::HTTPS).await,
+        (false, UpstreamProtocol::Http1 | UpstreamProtocol::Auto) => http1((pool, open), stream).await,
+        (false, UpstreamProtocol::Http2) => return Err(failed(UpstreamFault::Handshake)(io::Error::other(NO_HTTP2))),
+    }
+    .map_err(failed(UpstreamFault::Protocol))
+}
+
+const NO_HTTP2: &str = "the endpoint has not agreed to speak HTTP/2 (ALPN \"h2\")";
+
+async fn tcp(pool: &Pool) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(pool.endpoint.address).await?;
+    stream.set_nodelay(true)?;
+    // A stream may be silent for as long as its route allows, and its endpoint's machine be gone meanwhile. HTTP/2 has a ping of
+    // its own, which gRPC servers take for abuse when it comes as often as this.
+    SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4))?;
+    Ok(stream)
+}
+
+/// After which the kernel asks whether the other machine is still there.
+const SILENCE: Duration = Duration::from_secs(60);
+
+async fn http2<S>((pool, open): (&Rc<Pool>, OpenConnection), stream: S, scheme: Scheme) -> io::Result<Connection>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let up = Up::new(open);
+    let shared = Shared::begin(stream, &up, scheme, (pool.streams(), pool.upstream.config.streams)).await;
+    let shared = shared.map_err(io::Error::other)?;
+    pool.lend_shared(shared).ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+}
+
+async fn http1<S>((pool, open): (&Rc<Pool>, OpenConnection), stream: S) -> io::Result<Connection>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -60,7 +115,7 @@ where
         .max_buf_size(HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| (UpstreamFault::Protocol, io::Error::other(error)))?;
+        .map_err(io::Error::other)?;
     let up = Up::new(open);
     // Ends when the endpoint closes or grants an upgrade, when an idle sender is dropped, and with an exchange that does
     // not give it back.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderValue};
-use http::{Request, Uri, Version};
+use http::{Request, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use palisade_contract::{Callout, Fetch, FetchError, Fetching, Outcome, Reply};
@@ -15,6 +15,7 @@ use crate::error::RequestError;
 use crate::hygiene;
 use crate::upstream::connect::connect;
 use crate::upstream::pick::pick;
+use crate::upstream::pool::Purpose;
 use crate::upstream::{Connection, Pools};
 
 /// The upstreams of one worker, as they are now.
@@ -46,21 +47,20 @@ impl Fetch for Upstreams {
 async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> {
     let body_bytes_max = callout.body_bytes_max;
     let failed = |error: RequestError| error_of(pools, &error);
-    let (connection, is_used) = connection(pools).await.map_err(failed)?;
+    let connection = connection(pools).await.map_err(failed)?;
     let (body, upload) = RequestBody::whole(callout.body.clone());
     let request = request(callout, &connection, body);
-    let (response, connection) = pools.ask(connection, is_used, request, &upload).await.map_err(failed)?;
+    let (response, connection) = pools.ask((connection, Purpose::Exchange), request, &upload).await.map_err(failed)?;
     let (parts, incoming) = response.into_parts();
     let head = hygiene::response(parts, None).map_err(failed)?;
-    let body = whole(incoming, body_bytes_max).await?;
+    let body = whole(incoming, &connection, body_bytes_max).await?;
     // What was not read to its end is closed with the connection.
     connection.release(&upload);
     Ok(Reply { status: head.status, headers: head.headers, body })
 }
 
-/// A connection to the endpoint that the host finds best, or to another one where none can be made; and whether it was used
-/// before.
-async fn connection(pools: &Pools) -> Result<(Connection, bool), RequestError> {
+/// A connection to the endpoint that the host finds best, or to another one where none can be made.
+async fn connection(pools: &Pools) -> Result<Connection, RequestError> {
     let mut tried: Vec<usize> = Vec::new();
     loop {
         let candidates: Vec<_> = pools
@@ -75,11 +75,11 @@ async fn connection(pools: &Pools) -> Result<(Connection, bool), RequestError> {
             .collect();
         let index = pick(&candidates, &pools.random).ok_or(RequestError::NoEndpoint)?;
         let pool = pools.pools.get(index).ok_or(RequestError::NoEndpoint)?;
-        if let Some(connection) = pool.take() {
-            return Ok((connection, true));
+        if let Some(connection) = pool.take(Purpose::Exchange) {
+            return Ok(connection);
         }
-        match connect(pool).await {
-            Ok(connection) => return Ok((connection, false)),
+        match connect(pool, Purpose::Exchange).await {
+            Ok(connection) => return Ok(connection),
             Err(error) if tried.len() + 1 >= ATTEMPTS.min(pools.pools.len()) => return Err(error),
             Err(_) => tried.push(index),
         }
@@ -94,7 +94,6 @@ fn request(callout: Callout, connection: &Connection, body: RequestBody) -> Requ
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from(target);
-    *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     let address = || HeaderValue::from_str(&connection.pool().endpoint.address.to_string()).ok();
     if let Some(host) = authority.or_else(address) {
@@ -103,7 +102,7 @@ fn request(callout: Callout, connection: &Connection, body: RequestBody) -> Requ
     request
 }
 
-async fn whole(mut incoming: Incoming, bytes_max: usize) -> Result<Bytes, FetchError> {
+async fn whole(mut incoming: Incoming, connection: &Connection, bytes_max: usize) -> Result<Bytes, FetchError> {
     let mut body = BytesMut::new();
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|error| FetchError::Broken(error.to_string()))?;
@@ -112,6 +111,9 @@ async fn whole(mut incoming: Incoming, bytes_max: usize) -> Result<Bytes, FetchE
             return Err(FetchError::TooLarge(bytes_max));
         }
         body.extend_from_slice(&data);
+    }
+    if connection.is_cut_short(&incoming) {
+        return Err(FetchError::Broken("the stream was reset within the body".into()));
     }
     Ok(body.freeze())
 }

@@ -4,17 +4,22 @@
 //! them without a lock.
 
 mod connect;
+mod connection;
 mod endpoint;
 mod fetch;
 mod pick;
 mod pool;
 mod send;
+mod sender;
+mod shared;
 mod tls;
+mod unanswered;
 
+pub(crate) use connection::Connection;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
 pub(crate) use pick::Random;
-pub(crate) use pool::{Connection, Pool};
+pub(crate) use pool::Pool;
 pub(crate) use send::{Answer, Asked, Late, Switched, within};
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
@@ -24,6 +29,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use palisade_config::UpstreamProtocol;
 use palisade_contract::{Candidate, Monitor, Name, Names};
 
 /// A group of endpoints, shared by all workers.
@@ -49,7 +55,8 @@ impl Upstream {
         names: &Names,
         version: u64,
     ) -> Result<Arc<Self>, UpstreamTlsError> {
-        let tls = config.tls.as_ref().map(|tls| tls::Tls::new(&config.name, tls)).transpose()?;
+        let tls = config.tls.as_ref();
+        let tls = tls.map(|tls| tls::Tls::new(&config.name, tls, config.protocol)).transpose()?;
         let files = |tls: &Option<tls::Tls>| tls.as_ref().map(tls::Tls::files);
         let same = |before: &&Arc<Self>| before.config == *config && files(&before.tls) == files(&tls);
         if let Some(before) = before.filter(same) {
@@ -71,6 +78,11 @@ impl Upstream {
             config: config.clone(),
             version,
         }))
+    }
+
+    /// Whether a connection to it can become a tunnel: no two speak HTTP/2 with each other then (RFC 9113, section 8.6).
+    fn takes_upgrades(&self) -> bool {
+        self.config.protocol != UpstreamProtocol::Http2
     }
 }
 

@@ -1,16 +1,29 @@
-//! One worker's connections to one endpoint: taken, used for one request at a time, returned.
+//! One worker's connections to one endpoint: taken, used, returned. Over HTTP/1.1 by one exchange at a time, over HTTP/2 by
+//! as many as the upstream and the endpoint allow.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use hyper::client::conn::http1::SendRequest;
-use palisade_contract::{EndpointMonitor, UpstreamFault};
+use palisade_config::UpstreamProtocol;
+use palisade_contract::EndpointMonitor;
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::body::{RequestBody, Upload};
-use crate::upstream::{Endpoint, Upstream};
+use crate::body::RequestBody;
+use crate::upstream::sender::Sender;
+use crate::upstream::shared::Shared;
+use crate::upstream::{Connection, Endpoint, Upstream};
+
+/// What a connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Exchange,
+    /// The connection may become a tunnel: HTTP/1.1 alone (RFC 9113, section 8.6).
+    Upgrade,
+}
 
 /// One worker's connections to one endpoint.
 #[derive(Debug)]
@@ -20,6 +33,14 @@ pub(crate) struct Pool {
     pub(crate) monitor: Arc<dyn EndpointMonitor>,
     /// Last used last, which is taken first: what is not needed grows old.
     idle: RefCell<Vec<Idle>>,
+    /// Those over HTTP/2, in use or not. The first that has room is taken: what is not needed grows old.
+    shared: RefCell<Vec<Rc<Shared>>>,
+    /// Whether the next connection is expected to be one over HTTP/2.
+    expects_http2: Cell<bool>,
+    /// Streams that the endpoint took at a time when it was asked last.
+    streams_known: Cell<usize>,
+    /// Of whoever makes a connection that others wait for, to share it.
+    turn: Semaphore,
     open: Cell<usize>,
     /// Its upstream is gone from the configuration, and it takes no connection back. An idle connection would keep the
     /// pool, and the pool the connection.
@@ -45,29 +66,80 @@ impl Pool {
             upstream: upstream.clone(),
             monitor,
             idle: RefCell::default(),
+            shared: RefCell::default(),
+            expects_http2: Cell::new(upstream.config.protocol != UpstreamProtocol::Http1),
+            streams_known: Cell::new(STREAMS_UNKNOWN),
+            turn: Semaphore::new(1),
             open: Cell::new(0),
             retired: Cell::new(false),
         })
     }
 
-    /// The connection that was used last, if one is still good.
-    pub(crate) fn take(self: &Rc<Self>) -> Option<Connection> {
+    /// A connection that has room for one more exchange and is still good.
+    pub(crate) fn take(self: &Rc<Self>, purpose: Purpose) -> Option<Connection> {
+        match purpose {
+            Purpose::Exchange => self.take_stream().or_else(|| self.take_idle()),
+            Purpose::Upgrade => self.take_idle(),
+        }
+    }
+
+    fn take_idle(self: &Rc<Self>) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { sender, task, up, since }) = idle.pop() {
             if let Some(up) = up.upgrade()
                 && !sender.is_closed()
                 && since.elapsed() < self.upstream.config.idle_timeout
             {
-                return Some(self.lend(sender, task, up));
+                return Some(Connection::new(self, Sender::Http1(sender, task), up).used());
             }
         }
         None
     }
 
-    /// A connection in use, new or taken, and the task that moves its bytes.
+    fn take_stream(self: &Rc<Self>) -> Option<Connection> {
+        let shared = self.shared.borrow();
+        let (stream, up) = shared.iter().filter(|shared| self.has_room(shared)).find_map(Shared::stream)?;
+        Some(Connection::new(self, Sender::Http2(stream), up).used())
+    }
+
+    fn has_room(&self, shared: &Shared) -> bool {
+        let Some(allowed) = shared.allowed().filter(|_| self.is_fresh(shared)) else { return false };
+        self.streams_known.set(allowed);
+        shared.streams() < allowed.min(self.upstream.config.streams)
+    }
+
+    fn is_fresh(&self, shared: &Shared) -> bool {
+        let timeout = self.upstream.config.idle_timeout;
+        shared.is_good() && shared.unused_since().is_none_or(|since| since.elapsed() < timeout)
+    }
+
+    /// A new connection over HTTP/1.1, in use.
     pub(crate) fn lend(self: &Rc<Self>, sender: SendRequest<RequestBody>, task: AbortHandle, up: Rc<Up>) -> Connection {
-        self.endpoint.request_begins();
-        Connection { sender: Some(sender), task, up, pool: self.clone() }
+        Connection::new(self, Sender::Http1(sender, task), up)
+    }
+
+    /// A new connection over HTTP/2, in use, and there for others. None where it is gone already.
+    pub(crate) fn lend_shared(self: &Rc<Self>, shared: Rc<Shared>) -> Option<Connection> {
+        let (stream, up) = shared.stream()?;
+        if !self.retired.get() {
+            self.shared.borrow_mut().push(shared);
+        }
+        Some(Connection::new(self, Sender::Http2(stream), up))
+    }
+
+    /// The turn to make a connection, where others who want one are better served by waiting for it.
+    pub(crate) fn turn(&self, purpose: Purpose) -> Option<&Semaphore> {
+        (purpose == Purpose::Exchange && self.expects_http2.get()).then_some(&self.turn)
+    }
+
+    /// What a connection turned out to speak.
+    pub(crate) fn speaks_http2(&self, speaks: bool) {
+        self.expects_http2.set(speaks);
+    }
+
+    /// How many streams a new connection is taken to allow until the endpoint has said it.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams_known.get().clamp(1, self.upstream.config.streams)
     }
 
     /// Counts one more connection for as long as the guard lives; none where there are as many as there may be.
@@ -83,11 +155,31 @@ impl Pool {
     pub(crate) fn retire(&self) {
         self.retired.set(true);
         self.idle.borrow_mut().clear();
+        self.shared.borrow_mut().clear();
     }
 
     pub(crate) fn sweep(&self) {
         let timeout = self.upstream.config.idle_timeout;
         self.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < timeout);
+        self.shared.borrow_mut().retain(|shared| self.is_fresh(shared));
+    }
+
+    /// Closes unused connections over HTTP/2 beyond those that are kept.
+    pub(super) fn tidy(&self) {
+        let mut kept = 0;
+        self.shared.borrow_mut().retain(|shared| {
+            kept += usize::from(shared.unused_since().is_some());
+            shared.unused_since().is_none() || kept <= self.upstream.config.idle_connections
+        });
+    }
+
+    /// Takes back a connection over HTTP/1.1, where it may be used again.
+    pub(super) fn keep(&self, sender: SendRequest<RequestBody>, task: AbortHandle, up: &Rc<Up>) {
+        let mut idle = self.idle.borrow_mut();
+        let has_room = idle.len() < self.upstream.config.idle_connections;
+        if has_room && !self.retired.get() && !sender.is_closed() {
+            idle.push(Idle { sender, task, up: Rc::downgrade(up), since: Instant::now() });
+        }
     }
 }
 
@@ -119,54 +211,5 @@ impl Drop for OpenConnection {
     }
 }
 
-/// A connection lent to one exchange. Dropping it closes it: whatever was under way on it is cancelled.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    sender: Option<SendRequest<RequestBody>>,
-    task: AbortHandle,
-    up: Rc<Up>,
-    pool: Rc<Pool>,
-}
-
-impl Connection {
-    /// What sends a request on it.
-    pub(crate) fn sender(&mut self) -> Option<&mut SendRequest<RequestBody>> {
-        self.sender.as_mut()
-    }
-
-    pub(crate) fn pool(&self) -> &Rc<Pool> {
-        &self.pool
-    }
-
-    /// Its exchange has ended well. It can be used again, unless the request's body was never sent to its end.
-    pub(crate) fn release(mut self, upload: &Upload) {
-        if !upload.is_ended() {
-            return;
-        }
-        let Some(sender) = self.sender.take() else { return };
-        if self.pool.retired.get() {
-            return;
-        }
-        let mut idle = self.pool.idle.borrow_mut();
-        if !sender.is_closed() && idle.len() < self.pool.upstream.config.idle_connections {
-            let up = Rc::downgrade(&self.up);
-            idle.push(Idle { sender, task: self.task.clone(), up, since: Instant::now() });
-        }
-    }
-
-    /// Its endpoint failed while it was used.
-    pub(crate) fn failed(&self, why: UpstreamFault) {
-        self.pool.endpoint.failed();
-        self.pool.monitor.failed(why);
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        if self.sender.is_some() {
-            // Not given back: without this, a request's body would go on being sent to nobody's use.
-            self.task.abort();
-        }
-        self.pool.endpoint.request_ends();
-    }
-}
+/// What RFC 9113, section 6.5.2, says that an endpoint should allow at least.
+const STREAMS_UNKNOWN: usize = 100;

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use hyper::upgrade::OnUpgrade;
 use palisade_contract::{Exchange, Outcome, Pick, PickRequest, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
@@ -18,6 +17,7 @@ use crate::hygiene;
 use crate::record::Record;
 use crate::upstream::connect::connect;
 use crate::upstream::pick::pick;
+use crate::upstream::pool::Purpose;
 use crate::upstream::{Connection, Pools};
 
 /// Endpoints that one request may be sent to when no connection can be made: nothing of it was sent then.
@@ -58,11 +58,13 @@ impl Pools {
         body: RequestBody,
         upload: &Rc<Upload>,
     ) -> Result<Answer, RequestError> {
-        let (connection, is_used) = self.connection(&mut asked).await?;
+        asked.upgrade = asked.upgrade.filter(|_| self.upstream.takes_upgrades());
         let upgrade = asked.upgrade.clone();
+        let purpose = if upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
+        let connection = self.connection(&mut asked, purpose).await?;
         let request = asked.into_request(connection.pool().endpoint.address, body);
         let asked_at = Instant::now();
-        let (response, connection) = self.ask(connection, is_used, request, upload).await?;
+        let (response, connection) = self.ask((connection, purpose), request, upload).await?;
         let (mut parts, incoming) = response.into_parts();
         let stream = parts.extensions.remove::<OnUpgrade>();
         let head =
@@ -74,8 +76,8 @@ impl Pools {
         Ok(Answer { head, incoming, connection, switched })
     }
 
-    /// A connection to the chosen endpoint, or to another one where none can be made; and whether it was used before.
-    async fn connection(&self, asked: &mut Asked<'_>) -> Result<(Connection, bool), RequestError> {
+    /// A connection to the chosen endpoint, or to another one where none can be made.
+    async fn connection(&self, asked: &mut Asked<'_>, purpose: Purpose) -> Result<Connection, RequestError> {
         let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
         loop {
             let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
@@ -84,11 +86,11 @@ impl Pools {
             asked.exchange.upstream = self.upstream.name;
             asked.exchange.endpoint = pool.endpoint.name;
             asked.record.endpoint(self.upstream.name, pool.endpoint.name);
-            if let Some(connection) = pool.take() {
-                return Ok((connection, true));
+            if let Some(connection) = pool.take(purpose) {
+                return Ok(connection);
             }
-            match connect(pool).await {
-                Ok(connection) => return Ok((connection, false)),
+            match connect(pool, purpose).await {
+                Ok(connection) => return Ok(connection),
                 Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.pools.len() => return Err(error),
                 Err(RequestError::ConnectTimeout) => outcomes.push((index, Outcome::TimedOut)),
                 Err(_) => outcomes.push((index, Outcome::ConnectFailed)),
@@ -131,45 +133,53 @@ impl Pools {
         chosen
     }
 
-    /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on a
-    /// new one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm.
+    /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on another
+    /// one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm. So does one that the endpoint
+    /// says it has not looked at.
     pub(super) async fn ask(
         &self,
-        mut connection: Connection,
-        mut is_used: bool,
+        (mut connection, purpose): (Connection, Purpose),
         mut request: Request<RequestBody>,
         upload: &Upload,
     ) -> Result<(Response<Incoming>, Connection), RequestError> {
+        let mut is_first = true;
         loop {
             connection.pool().monitor.asked();
-            let spare = if is_used { repeated(&request) } else { None };
-            let Some(sender) = connection.sender() else { return Err(RequestError::NoEndpoint) };
-            let answer = within(self.upstream.config.response_timeout, upload, ask_once(sender, request)).await;
-            let failed = match answer {
+            let spare = if is_first { spare(&request, &connection) } else { None };
+            let is_used = is_first && connection.is_used();
+            let answer = within(self.upstream.config.response_timeout, upload, connection.send(request)).await;
+            let (fault, error) = match answer {
                 Ok(Ok(response)) => return Ok((response, connection)),
                 Ok(Err(unanswered)) => match unanswered.once_more(is_used, spare) {
                     Ok(again) => {
                         request = again;
-                        connection = connect(&connection.pool().clone()).await?;
-                        is_used = false;
+                        is_first = false;
+                        let pool = connection.pool().clone();
+                        drop(connection);
+                        connection = connect(&pool, purpose).await?;
                         continue;
                     }
                     Err(unanswered) => unanswered.decided(upload),
                 },
-                Err(Late::Endpoint) => (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout),
+                Err(Late::Endpoint) => {
+                    connection.distrust();
+                    (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout)
+                }
                 Err(Late::Client) => (None, RequestError::BodyTimeout),
             };
-            if let (Some(fault), _) = failed {
+            if let Some(fault) = fault {
                 connection.failed(fault);
             }
-            return Err(failed.1);
+            return Err(error);
         }
     }
 }
 
-/// The same request, where it has no body and a method that may be repeated (RFC 9110, section 9.2.2).
-fn repeated(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    if !request.method().is_idempotent() {
+/// The same request, where it has no body and there may be a reason to repeat it: a method that allows it (RFC 9110, section
+/// 9.2.2) on a connection that may be closed by now, or an endpoint that can say that it did nothing with it.
+fn spare(request: &Request<RequestBody>, connection: &Connection) -> Option<Request<RequestBody>> {
+    let may_be_closed = connection.is_used() && request.method().is_idempotent();
+    if !may_be_closed && !connection.is_shared() {
         return None;
     }
     let mut again = Request::new(request.body().again()?);
@@ -181,20 +191,22 @@ fn repeated(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
 }
 
 impl Asked<'_> {
-    /// The request as the endpoint gets it. The head's fields move into it, unless the chain reads them again.
+    /// The request as the endpoint gets it, but for what is different from protocol to protocol. The head's fields move into
+    /// it, unless the chain reads them again.
     fn into_request(self, endpoint: std::net::SocketAddr, body: RequestBody) -> Request<RequestBody> {
         let keeps = self.record.lease().is_some_and(|lease| lease.chain().keeps_request());
         let head = &mut self.exchange.request;
         let mut headers = if keeps { head.headers.clone() } else { std::mem::take(&mut head.headers) };
         headers.insert(header::HOST, host(head.authority.as_ref(), endpoint));
-        hygiene::for_upstream(&mut headers, self.takes_trailers);
+        if self.takes_trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
         if let Some(protocol) = &self.upgrade {
-            hygiene::set_upgrade(&mut headers, protocol);
+            headers.insert(header::UPGRADE, protocol.clone());
         }
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = Uri::from(head.target.clone());
-        *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
         request
     }
@@ -204,64 +216,6 @@ impl Asked<'_> {
 fn host(authority: Option<&HeaderValue>, endpoint: std::net::SocketAddr) -> HeaderValue {
     let of_endpoint = || HeaderValue::from_str(&endpoint.to_string()).unwrap_or(HeaderValue::from_static(""));
     authority.cloned().unwrap_or_else(of_endpoint)
-}
-
-/// A request that got no answer.
-struct Unanswered {
-    error: hyper::Error,
-    /// The request, where nothing of it was sent.
-    unsent: Option<Box<Request<RequestBody>>>,
-}
-
-impl Unanswered {
-    /// What to send on a new connection, if anything: an endpoint may close a connection that it has no use for at any
-    /// time, and the request can be on its way then.
-    fn once_more(self, is_used: bool, spare: Option<Request<RequestBody>>) -> Result<Request<RequestBody>, Self> {
-        match (self, spare) {
-            (Self { unsent: Some(unsent), .. }, _) if is_used => Ok(*unsent),
-            (Self { error, unsent: None }, Some(spare)) if !error.is_parse() => Ok(spare),
-            (unanswered, _) => Err(unanswered),
-        }
-    }
-
-    /// What the client is told, and what the endpoint did wrong, if it was the endpoint.
-    fn decided(&self, upload: &Upload) -> (Option<UpstreamFault>, RequestError) {
-        if let Some(fault) = upload.fault() {
-            return (None, fault);
-        }
-        if upload.is_stopped() {
-            // Not the endpoint's doing either, and not what the client is told.
-            return (None, RequestError::Body);
-        }
-        if self.error.is_parse() {
-            return (Some(UpstreamFault::Protocol), RequestError::Answer(chain_of(&self.error)));
-        }
-        (Some(UpstreamFault::Reset), RequestError::Reset(chain_of(&self.error)))
-    }
-}
-
-/// An error with its causes, in one line.
-fn chain_of(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
-}
-
-async fn ask_once(
-    sender: &mut SendRequest<RequestBody>,
-    request: Request<RequestBody>,
-) -> Result<Response<Incoming>, Unanswered> {
-    if let Err(error) = sender.ready().await {
-        return Err(Unanswered { error, unsent: Some(Box::new(request)) });
-    }
-    sender
-        .try_send_request(request)
-        .await
-        .map_err(|mut failed| Unanswered { unsent: failed.take_message().map(Box::new), error: failed.into_error() })
 }
 
 /// Who kept an exchange waiting for too long.

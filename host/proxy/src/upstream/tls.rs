@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use palisade_config::UpstreamTls;
+use palisade_config::{UpstreamProtocol, UpstreamTls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem};
 use rustls::{ClientConfig, RootCertStore};
@@ -14,11 +14,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::fingerprint::Fingerprint;
 use crate::tls::{CertificateError, identity, pieces, provider};
+use crate::upstream::pool::Purpose;
 
 /// How an upstream's endpoints are connected to.
 #[derive(Clone)]
 pub(crate) struct Tls {
     connector: TlsConnector,
+    /// Offers HTTP/1.1 alone, whatever else is spoken.
+    for_upgrades: TlsConnector,
     name: ServerName<'static>,
     files: Fingerprint,
 }
@@ -67,12 +70,16 @@ pub enum UpstreamTlsReason {
 impl Tls {
     /// # Errors
     /// Files cannot be read, or what is in them cannot be used.
-    pub(crate) fn new(upstream: &str, config: &UpstreamTls) -> Result<Self, UpstreamTlsError> {
-        Self::build(config)
+    pub(crate) fn new(
+        upstream: &str,
+        config: &UpstreamTls,
+        protocol: UpstreamProtocol,
+    ) -> Result<Self, UpstreamTlsError> {
+        Self::build(config, protocol)
             .map_err(|reason| UpstreamTlsError { upstream: upstream.to_owned(), reason: Box::new(reason) })
     }
 
-    fn build(config: &UpstreamTls) -> Result<Self, UpstreamTlsReason> {
+    fn build(config: &UpstreamTls, protocol: UpstreamProtocol) -> Result<Self, UpstreamTlsReason> {
         let name = ServerName::try_from(config.server_name.clone())?;
         let (roots, identity) = (roots(config)?, config.certificate.as_ref().map(identity).transpose()?);
         let root_pieces = roots.roots.iter().flat_map(|root| [root.subject.as_ref(), &root.subject_public_key_info]);
@@ -84,8 +91,14 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         };
-        client.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { connector: TlsConnector::from(Arc::new(client)), name, files })
+        client.alpn_protocols = vec![HTTP1.to_vec()];
+        let for_upgrades = TlsConnector::from(Arc::new(client.clone()));
+        client.alpn_protocols = match protocol {
+            UpstreamProtocol::Http1 => vec![HTTP1.to_vec()],
+            UpstreamProtocol::Http2 => vec![HTTP2.to_vec()],
+            UpstreamProtocol::Auto => vec![HTTP2.to_vec(), HTTP1.to_vec()],
+        };
+        Ok(Self { connector: TlsConnector::from(Arc::new(client)), for_upgrades, name, files })
     }
 
     /// What its files held.
@@ -95,10 +108,18 @@ impl Tls {
 
     /// # Errors
     /// The handshake failed, or the endpoint's certificate is not one that we trust for this name.
-    pub(crate) async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.connector.connect(self.name.clone(), stream).await
+    pub(crate) async fn connect(&self, stream: TcpStream, purpose: Purpose) -> io::Result<TlsStream<TcpStream>> {
+        let connector = match purpose {
+            Purpose::Exchange => &self.connector,
+            Purpose::Upgrade => &self.for_upgrades,
+        };
+        connector.connect(self.name.clone(), stream).await
     }
 }
+
+/// What ALPN calls them (RFC 7301, section 6).
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 fn roots(config: &UpstreamTls) -> Result<RootCertStore, UpstreamTlsReason> {
     let mut roots = RootCertStore::empty();

@@ -1,0 +1,99 @@
+//! A request that got no answer: whether it may go out once more, and what the client is told if not.
+
+use std::error::Error;
+
+use http::Request;
+use hyper::client::conn::TrySendError;
+use palisade_contract::UpstreamFault;
+
+use crate::body::{RequestBody, Upload};
+use crate::error::RequestError;
+
+/// A request that got no answer.
+pub(crate) struct Unanswered {
+    error: hyper::Error,
+    /// The request, where nothing of it was sent.
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl From<TrySendError<Request<RequestBody>>> for Unanswered {
+    fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
+        Self { unsent: failed.take_message().map(Box::new), error: failed.into_error() }
+    }
+}
+
+impl Unanswered {
+    /// Nothing of it was sent.
+    pub(crate) fn unsent(error: hyper::Error, request: Request<RequestBody>) -> Self {
+        Self { error, unsent: Some(Box::new(request)) }
+    }
+
+    /// It was sent, and there is nothing to send again.
+    pub(crate) fn sent(error: hyper::Error) -> Self {
+        Self { error, unsent: None }
+    }
+
+    /// What to send on another connection, if anything: an endpoint may close a connection that it has no use for at any time,
+    /// and the request can be on its way then. `spare` is the same request, if it can be sent again at all.
+    ///
+    /// # Errors
+    /// Nothing: this is the answer.
+    pub(crate) fn once_more(
+        self,
+        is_used: bool,
+        spare: Option<Request<RequestBody>>,
+    ) -> Result<Request<RequestBody>, Self> {
+        let (is_unprocessed, is_broken) = (self.is_unprocessed(), self.is_broken());
+        match (self, spare) {
+            (Self { unsent: Some(unsent), .. }, _) if is_used => Ok(*unsent),
+            (Self { unsent: None, .. }, Some(spare)) if is_unprocessed => Ok(spare),
+            (Self { unsent: None, .. }, Some(spare)) if is_used && is_broken && spare.method().is_idempotent() => {
+                Ok(spare)
+            }
+            (unanswered, _) => Err(unanswered),
+        }
+    }
+
+    /// What the client is told, and what the endpoint did wrong, if it was the endpoint.
+    pub(crate) fn decided(&self, upload: &Upload) -> (Option<UpstreamFault>, RequestError) {
+        if let Some(fault) = upload.fault() {
+            return (None, fault);
+        }
+        if upload.is_stopped() {
+            // Not the endpoint's doing either, and not what the client is told.
+            return (None, RequestError::Body);
+        }
+        if self.error.is_parse() || self.h2().is_some_and(h2::Error::is_library) {
+            return (Some(UpstreamFault::Protocol), RequestError::Answer(chain_of(&self.error)));
+        }
+        (Some(UpstreamFault::Reset), RequestError::Reset(chain_of(&self.error)))
+    }
+
+    /// The endpoint says that it did nothing with it: it refused the stream, or goes away and took none as late as this one
+    /// (RFC 9113, section 8.7).
+    fn is_unprocessed(&self) -> bool {
+        let refuses = |error: &h2::Error| error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        self.h2().is_some_and(|error| error.is_remote() && refuses(error))
+    }
+
+    /// The connection ended, which need not be about this request. What is about it is a reset of its stream, or an answer
+    /// that is none.
+    fn is_broken(&self) -> bool {
+        !self.error.is_parse() && !self.h2().is_some_and(|error| error.is_reset() || error.is_library())
+    }
+
+    fn h2(&self) -> Option<&h2::Error> {
+        self.error.source().and_then(|source| source.downcast_ref())
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain_of(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
