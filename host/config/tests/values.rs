@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
-    Action, Admin, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine, HostPattern,
-    HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, Plugin,
-    PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol,
-    UpstreamTls,
+    Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine,
+    HostPattern, HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel,
+    OnError, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream,
+    UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 

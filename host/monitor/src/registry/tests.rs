@@ -159,9 +159,17 @@ fn plugins_figures_replace_each_other() {
     let registry = registry();
     let figures = |calls, instances| PluginFigures {
         plugin: "fire".into(),
-        phases: vec![PhaseFigures { phase: "request-filter", calls, nanoseconds: calls * 300 }],
+        phases: vec![PhaseFigures {
+            phase: "request-filter",
+            calls,
+            nanoseconds: calls * 300,
+            processor_nanoseconds: calls * 200,
+            denials: calls / 5,
+        }],
         failures: vec![FailureFigures { phase: "request-filter", reason: "trap", count: 2 }],
         memory_bytes: 1 << 20,
+        memory_bytes_peak: 1 << 21,
+        is_backed_off: true,
         instances,
         leases: 1,
     };
@@ -175,6 +183,10 @@ fn plugins_figures_replace_each_other() {
                 (r#"palisade_plugin_instances{plugin="fire"}"#, instances),
                 (r#"palisade_plugin_memory_bytes{plugin="fire"}"#, rest * f64::from(1 << 20)),
                 (r#"palisade_plugin_leases{plugin="fire"}"#, rest),
+                (r#"palisade_plugin_processor_nanoseconds_total{plugin="fire",phase="request-filter"}"#, calls * 200.0),
+                (r#"palisade_plugin_denials_total{plugin="fire",phase="request-filter"}"#, calls / 5.0),
+                (r#"palisade_plugin_memory_peak_bytes{plugin="fire"}"#, rest * f64::from(1 << 21)),
+                (r#"palisade_plugin_backed_off{plugin="fire"}"#, rest),
             ],
         );
     };
