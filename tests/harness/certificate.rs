@@ -53,8 +53,8 @@ pub(crate) fn client(alpn: &[&str]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// A server that shows our certificate.
-pub(crate) fn server() -> Arc<ServerConfig> {
+/// A server that shows our certificate and speaks these protocols.
+pub(crate) fn server(alpn: &[&str]) -> Arc<ServerConfig> {
     let chain = CertificateDer::from_pem_slice(certificate().chain.as_bytes()).expect("PEM");
     let key = PrivateKeyDer::from_pem_slice(certificate().key.as_bytes()).expect("PEM");
     let config = ServerConfig::builder_with_provider(provider())
@@ -62,7 +62,9 @@ pub(crate) fn server() -> Arc<ServerConfig> {
         .expect("versions")
         .with_no_client_auth()
         .with_single_cert(vec![chain], key);
-    Arc::new(config.expect("a server's configuration"))
+    let mut config = config.expect("a server's configuration");
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

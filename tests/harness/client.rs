@@ -134,6 +134,33 @@ impl Dial {
     }
 }
 
+impl Dial {
+    /// A connection within TLS, on which nothing has been said yet.
+    ///
+    /// # Errors
+    /// The host closes before that.
+    pub async fn stream(self) -> Result<tokio_rustls::client::TlsStream<TcpStream>, ClientError> {
+        self.tls().await
+    }
+
+    /// Connects, for bodies of any kind. The connection ends with the last sender and its streams.
+    ///
+    /// # Errors
+    /// The host closes before HTTP/2 is spoken.
+    pub async fn http2<B>(self) -> Result<http2::SendRequest<B>, ClientError>
+    where
+        B: http_body::Body + Send + Unpin + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stream = TokioIo::new(self.tls().await?);
+        let handshake = http2::Builder::new(TokioExecutor::new()).handshake(stream);
+        let (sender, connection) = handshake.await.map_err(no_answer)?;
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(sender)
+    }
+}
+
 async fn client<S>(stream: S, dial: &Dial) -> Result<Client, ClientError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

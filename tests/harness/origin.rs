@@ -6,7 +6,7 @@
 //! | `/cut/N`, `/cut-chunked/N` | N bytes of twice as many, then the connection breaks |
 //! | `/status/N` | that status, no body |
 //! | `/trailers` | a chunked body and the trailer `x-sum: 42` |
-//! | `/stream` | the request's body as it comes |
+//! | `/stream` | the request's body as it comes, and its trailers |
 //! | `/hold` | nothing until [`Origin::release`] |
 //! | `/hold-body/N` | N bytes of twice as many, the rest after [`Origin::release`] |
 //! | any other | 200 with the request as JSON: `method`, `target`, `headers`, `body_bytes`, `body_sha256` |
@@ -56,10 +56,32 @@ impl Origin {
         Self::start(None, Box::new(by_path))
     }
 
+    /// As [`Origin::echo`], over HTTP/2 from the first byte, with so many streams at a time on a connection.
+    #[must_use]
+    pub fn echo_over_http2(streams: u32) -> Self {
+        Self::serving(Box::new(by_path), move |stream, shared| serve::serve_http2(stream, shared, streams))
+    }
+
+    /// As [`Origin::echo`], over TLS, with what of these protocols is agreed on: the first that the client offers, too.
+    #[must_use]
+    pub fn echo_by_alpn(protocols: &[&str]) -> Self {
+        let tls = TlsAcceptor::from(certificate::server(protocols));
+        Self::serving(Box::new(by_path), move |stream, shared| {
+            let tls = tls.clone();
+            async move {
+                let Ok(stream) = tls.accept(stream).await else { return };
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => serve::serve_http2(stream, shared, STREAMS).await,
+                    _ => serve::serve(stream, shared).await,
+                }
+            }
+        })
+    }
+
     /// As [`Origin::echo`], over TLS: for `www.example.test`, signed by the authority whose file is `ca.pem`.
     #[must_use]
     pub fn echo_over_tls() -> Self {
-        Self::start(Some(TlsAcceptor::from(certificate::server())), Box::new(by_path))
+        Self::start(Some(TlsAcceptor::from(certificate::server(&[]))), Box::new(by_path))
     }
 
     /// Answers as it is told, once the whole request is there.
@@ -179,6 +201,9 @@ impl Shared {
         let _ = self.released.subscribe().wait_for(|released| *released).await;
     }
 }
+
+/// As many as nobody reaches.
+const STREAMS: u32 = 250;
 
 /// All origins live beside the tests' own runtimes, so that a test that computes does not stop them.
 fn runtime() -> &'static Runtime {

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -64,6 +65,20 @@ pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: A
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
+/// Over HTTP/2, with so many streams at a time.
+pub(super) async fn serve_http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Arc<Shared>,
+    streams: u32,
+) {
+    let service = service_fn(|request| {
+        let shared = shared.clone();
+        async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+    });
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let _ = builder.max_concurrent_streams(streams).serve_connection(TokioIo::new(stream), service).await;
+}
+
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let mut seen = Seen::of(&parts);
@@ -94,6 +109,13 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bo
             body
         }
     };
+    if parts.method == Method::HEAD && parts.version == Version::HTTP_2 {
+        // Over HTTP/1.1 hyper knows that there is none.
+        let length = http_body::Body::size_hint(&body).exact();
+        let mut response = response(&answer, Body::empty());
+        response.headers_mut().extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from(length))));
+        return response;
+    }
     response(&answer, body)
 }
 
@@ -116,7 +138,13 @@ async fn read(mut body: Incoming, seen: &mut Seen) -> hyper::Result<()> {
 async fn echo(mut body: Incoming, feed: Feed) {
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return feed.cut().await };
-        let Ok(data) = frame.into_data() else { return };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => {
+                feed.trailers(frame.into_trailers().unwrap_or_default()).await;
+                return;
+            }
+        };
         if !feed.send(data).await {
             return;
         }
