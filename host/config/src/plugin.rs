@@ -108,7 +108,7 @@ impl Granted {
             };
             let Some(capability) = capability else { continue };
             if granted.grants.contains(&capability) {
-                element.refuse::<()>(format!("{} is granted already", capability.name()));
+                element.refuse::<()>(format!("{:?} is granted already", capability.name()));
             }
             granted.grants.push(capability);
             granted.fetch.extend(fetch);
@@ -133,7 +133,7 @@ fn fetched(element: &Value<'_>, upstreams: &References<'_>) -> Vec<String> {
     let read = |value: Value<'_>| {
         let names = value.list(FETCHED)?;
         if names.is_empty() {
-            return value.is_not(FETCHED);
+            return value.refuse(format!("names no upstream: expected {}", FETCHED.expected));
         }
         let found = names.iter().filter(|name| upstreams.find(name).is_some());
         Some(found.filter_map(|name| name.raw().as_str().map(str::to_owned)).collect())

@@ -32,6 +32,7 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("## `[engine]`", "engine.zzzzzzzz = 1", &[]);
     check("## `[plugin.NAME]`", "plugin.a.zzzzzzzz = 1", &[]);
     check("### `shared` of a plugin", "plugin.a.shared.zzzzzzzz = 1", &[]);
+    check("### `backoff` of a plugin", "plugin.a.backoff.zzzzzzzz = 1", &[]);
     check("### `limits` of a plugin", "plugin.a.limits.zzzzzzzz = 1", &[]);
     check("## `[upstream.NAME]`", "upstream.a.zzzzzzzz = 1", &[]);
     check("### An endpoint as a table", "upstream.a.endpoints = [{ zzzzzzzz = 1 }]", &[]);

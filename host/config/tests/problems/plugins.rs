@@ -110,10 +110,11 @@ fn requests_are_granted_to_upstreams_that_there_are() {
         &plugin("grant = [\"fetch\", { fetch = [\"wep\"] }, { fetch = [] }, { fetch = [\"web\"], all = true }]"),
         &[
             "4:10: plugin.edge.grant[0]: \"fetch\" needs upstreams: expected { fetch = [\"NAME\"] }",
-            "4:31: plugin.edge.grant[1].fetch[0]: no upstream is called \"wep\": did you mean \"web\"?",
-            "4:51: plugin.edge.grant[2].fetch: is not a list of upstreams: expected their names, such as [\"auth\"]",
-            "4:57: plugin.edge.grant[2]: fetch is granted already",
-            "4:77: plugin.edge.grant[3].all: is not a key of a grant: expected fetch",
+            "4:30: plugin.edge.grant[1].fetch[0]: no upstream is called \"wep\": did you mean \"web\"?",
+            "4:40: plugin.edge.grant[2]: \"fetch\" is granted already",
+            "4:50: plugin.edge.grant[2].fetch: names no upstream: expected their names, such as [\"auth\"]",
+            "4:56: plugin.edge.grant[3]: \"fetch\" is granted already",
+            "4:75: plugin.edge.grant[3].all: is not a key of a grant: expected fetch",
         ],
     );
 }
@@ -133,7 +134,7 @@ fn a_plugins_limits_have_bounds() {
             "4:116: plugin.edge.limits.instances: 0 is out of range: expected 1 to 1000",
             "4:128: plugin.edge.limits.series: 0 is out of range: expected 1 to 1000000",
             "4:143: plugin.edge.limits.exchanges: 0 is out of range: expected 1 to 100000",
-            "4:153: plugin.edge.limits.body: 1 is out of range: expected 1 KiB to 1 GiB",
+            "4:153: plugin.edge.limits.body: 1 is out of range: expected 1024 to 1073741824",
             "4:165: plugin.edge.limits.bodies: \"17 GiB\" is out of range: expected 1 KiB to 16 GiB",
             "4:175: plugin.edge.limits.fuel: is not a key of a plugin's limits: expected memory, deadline, \
              configure_deadline, table_elements, instances, series, exchanges, body, fetches, fetch_body, fetch_timeout or bodies",

@@ -117,7 +117,9 @@ impl<'a> Lines<'a> {
         let Some((line, _, length)) = fields.iter().find(|(_, name, _)| *name == header::CONTENT_LENGTH) else {
             return Ok(Bytes::copy_from_slice(self.rest));
         };
-        let announced = length.to_str().ok().and_then(|length| length.parse::<usize>().ok());
+        // Digits alone (RFC 9110, section 8.6): `parse` would take a sign.
+        let digits = length.to_str().ok().filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));
+        let announced = digits.and_then(|length| length.parse::<usize>().ok());
         let announced = announced.ok_or_else(|| at(*line, format!("{length:?} is not a number of bytes")))?;
         // Editors end a file with a line's end that its author did not count.
         let (body, after) = self.rest.split_at_checked(announced).unwrap_or((&[], b"short"));
@@ -174,7 +176,7 @@ mod tests {
         check("POST / HTTP/1.1\nhost: x\n\nbody\n", "POST x / body\\n");
         check("POST / HTTP/1.1\nhost: x\ncontent-length: 4\n\nbody\n", "POST x / body");
         check("GET http://y/a HTTP/1.1\nhost: x\n\n", "GET y /a");
-        check("", "line 1: \"\": invalid token: expected such as \"GET / HTTP/1.1\"");
+        check("", "line 1: \"\": is not the line of a request: expected such as \"GET / HTTP/1.1\"");
         check("GET / HTTP/2\nhost: x", "line 1: \"GET / HTTP/2\": invalid HTTP version");
         check("GET /\nhost: x", "line 1: \"GET /\": invalid");
         check("GET / HTTP/1.1\nhost: x\nno colon\n", "line 3: \"no colon\": invalid header name");
@@ -226,7 +228,9 @@ mod tests {
         let found = match response(text.as_bytes()) {
             Err(error) => error.to_string(),
             Ok(Message { head, body }) => {
-                let names = head.headers.keys().map(|name| format!(" {name}")).collect::<String>();
+                let mut names: Vec<&str> = head.headers.keys().map(http::HeaderName::as_str).collect();
+                names.sort_unstable();
+                let names: String = names.iter().map(|name| format!(" {name}")).collect();
                 format!("{}{names}: {}", head.status.as_u16(), body.escape_ascii())
             }
         };
