@@ -1,6 +1,6 @@
 //! What all plugins have together, what becomes of one that keeps failing, and of an instance that is of no use.
 
-use harness::{Http, Origin, Running, Site, eventually};
+use harness::{Answer, Http, Origin, Running, Site, eventually};
 use serde_json::json;
 
 /// A site whose plugin `a` panics over `/panic` and lets `/plain` pass.
@@ -40,6 +40,28 @@ async fn a_plugin_that_keeps_failing_is_left_alone_and_comes_back_by_itself() {
         assert_eq!(status(&site, "/plain").await, 200);
         assert_eq!(site.admin().metrics().await.sum("palisade_plugin_backed_off", &[("plugin", "a")]), 0.0);
     }
+}
+
+#[tokio::test]
+async fn what_was_begun_goes_on_while_the_plugin_is_left_alone() {
+    let auth = Origin::answering(|_| Answer::body("yes").held());
+    let site = panicking(3)
+        .set("plugin.a.settings.upstream", "auth")
+        .set("plugin.a.grant", json!(["metrics", { "fetch": ["auth"] }]))
+        .set("plugin.a.isolation", "request")
+        .set("plugin.a.backoff.first", "2s")
+        .set("upstream.auth.endpoints", json!([auth.address().to_string()]))
+        .start()
+        .await;
+    let mut client = site.connect(Http::H2).await;
+    let waiting = tokio::spawn(async move { client.get("/").await.status });
+    eventually("it waits", async || auth.seen().len() == 1).await;
+    for _ in 0..3 {
+        assert_eq!(status(&site, "/panic").await, 503);
+    }
+    assert_eq!(status(&site, "/plain").await, 503, "nothing new is begun");
+    auth.release();
+    assert_eq!(waiting.await.expect("it ends"), 200);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ impl Body {
             let gone = Failure::Unavailable("the instance that knew the beginning of the body is gone".into());
             return Err(self.slot.failed(self.side.phase(), gone));
         }
-        self.slot.with_exchange(self.side.phase(), exchange, |instance| {
+        self.slot.go_on(self.side.phase(), exchange, |instance| {
             let Some((on_piece, _)) = self.functions(instance) else { return Ok(Verdict::PassRest) };
             instance.store.data_mut().piece = Some(PieceAtHand {
                 edits: piece.edits,
@@ -182,7 +182,7 @@ impl Drop for Body {
         if self.is_over || !self.is_known() {
             return;
         }
-        let told = self.slot.call(self.side.phase(), Some(self.exchange), |instance| {
+        let told = self.slot.run(self.side.phase(), Some(self.exchange), |instance| {
             let Some((_, on_left)) = self.functions(instance) else { return Ok(()) };
             instance.call(self.side.phase(), on_left, (self.exchange.0,))
         });

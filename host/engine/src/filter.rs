@@ -89,12 +89,28 @@ impl Slot {
         exchange: Option<ExchangeId>,
         call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
+        self.admitted(phase)?;
+        self.run(phase, exchange, call)
+    }
+
+    /// Whether something new may be begun with the plugin.
+    fn admitted(&self, phase: Phase) -> Result<(), Failure> {
+        let Identity { services, backoff, .. } = self.plugin.identity.as_ref();
+        backoff.admits(services.clock.now()).map_err(|left| {
+            let left = format!("it keeps failing and is left alone for {} ms more", left.as_millis());
+            self.failed(phase, Failure::Unavailable(left))
+        })
+    }
+
+    /// As [`Slot::call`], for what an instance has begun: a plugin that is left alone meanwhile still ends it.
+    pub(crate) fn run<R>(
+        &self,
+        phase: Phase,
+        exchange: Option<ExchangeId>,
+        call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
         let Identity { services, backoff, .. } = self.plugin.identity.as_ref();
         let began = services.clock.now();
-        if let Err(left) = backoff.admits(began) {
-            let left = format!("it keeps failing and is left alone for {} ms more", left.as_millis());
-            return Err(self.failed(phase, Failure::Unavailable(left)));
-        }
         let processor = self.tally.samples(phase).then(ThreadTime::try_now).and_then(Result::ok);
         let result = self.instances.take(exchange, began).and_then(|mut instance| {
             let result = call(&mut instance);
@@ -173,7 +189,18 @@ impl Slot {
         exchange: &mut Box<Exchange>,
         call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        self.call(phase, Some(exchange.id), |instance| {
+        self.admitted(phase)?;
+        self.go_on(phase, exchange, call)
+    }
+
+    /// As [`Slot::with_exchange`], for what an instance has begun.
+    pub(crate) fn go_on<R>(
+        &self,
+        phase: Phase,
+        exchange: &mut Box<Exchange>,
+        call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        self.run(phase, Some(exchange.id), |instance| {
             mem::swap(exchange, &mut instance.store.data_mut().exchange);
             let result = call(instance);
             let state = instance.store.data_mut();
@@ -311,7 +338,7 @@ impl Filter for Slot {
         if let Some(wait) = self.waiting.forget(exchange)
             && self.has_instance(exchange, wait.instance())
         {
-            let told = self.call(Phase::Request, Some(exchange), |instance| {
+            let told = self.run(Phase::Request, Some(exchange), |instance| {
                 wait.forgotten(instance);
                 let Some(RequestFunctions::Async { on_left, .. }) = instance.request else { return Ok(()) };
                 instance.call(Phase::Request, on_left, (exchange.0,))

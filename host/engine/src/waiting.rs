@@ -82,7 +82,7 @@ impl Waiting {
                 return Poll::Pending;
             }
             let mut next = None;
-            let flow = slot.with_exchange(phase, exchange, |instance| {
+            let flow = slot.go_on(phase, exchange, |instance| {
                 let Some(RequestFunctions::Async { resume, .. }) = instance.request else { return Ok(Flow::Proceed) };
                 let Wait { before, requests, .. } = wait;
                 let state = instance.store.data_mut();
