@@ -47,9 +47,10 @@ impl Loader {
         let (files, from_cache, compiled) = (library.files.len(), found - counts.0, compiled - counts.1);
         if from_cache + compiled > 0 {
             tracing::info!(files, compiled, from_cache, "plugin files are read");
+            // What was read and compiled, and versions that are gone, leave much with the allocator.
+            crate::memory::give_back();
         }
         if compiled > 0 {
-            crate::memory::give_back();
             engine.tidy_cache();
         }
         Ok(Plugins::of(library, config, before))
