@@ -29,6 +29,11 @@ impl Backoff {
         Self { config, since: now, broken, pauses, until }
     }
 
+    /// Whether it was not left alone since its last good call, which is known without a look at the clock.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.until.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether the plugin may be called.
     ///
     /// # Errors

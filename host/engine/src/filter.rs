@@ -96,6 +96,9 @@ impl Slot {
     /// Whether something new may be begun with the plugin.
     fn admitted(&self, phase: Phase) -> Result<(), Failure> {
         let Identity { services, backoff, .. } = self.plugin.identity.as_ref();
+        if backoff.is_clear() {
+            return Ok(());
+        }
         backoff.admits(services.clock.now()).map_err(|left| {
             let left = format!("it keeps failing and is left alone for {} ms more", left.as_millis());
             self.failed(phase, Failure::Unavailable(left))
