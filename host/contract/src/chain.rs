@@ -15,7 +15,7 @@ use crate::shadow::{self, Opinion, Opinions, ShadowMonitor, Subject};
 use crate::stage::Stage;
 use crate::{
     Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Passage,
-    Phase, Pick, PickRequest, Reply, Side, Stopped, Wish,
+    Phase, Pick, PickRequest, Reply, Side, Stopped, Trace, Wish, trace,
 };
 
 /// The name of a plugin that decided something.
@@ -141,12 +141,22 @@ impl Chain {
     #[must_use]
     pub fn lease(self: &Rc<Self>, exchange: ExchangeId) -> Lease {
         self.leases.fetch_add(1, Ordering::Relaxed);
-        Lease { chain: self.clone(), exchange, reached: Cell::new(0) }
+        Lease { chain: self.clone(), exchange, reached: Cell::new(0), trace: None }
     }
 
     /// Makes every observer hand over what it has kept. To be called within 10 ms of what it was told.
     pub fn flush(&self) {
         self.observers.iter().for_each(|link| link.filter.flush());
+    }
+
+    /// Who was asked about the connection.
+    pub fn connection_filters(&self) -> impl Iterator<Item = &PluginName> {
+        self.connection.iter().map(|link| &link.name)
+    }
+
+    /// Who observes.
+    pub fn observers(&self) -> impl Iterator<Item = &PluginName> {
+        self.observers.iter().map(|link| &link.name)
     }
 
     /// Whether anyone observes.
@@ -163,9 +173,19 @@ pub struct Lease {
     exchange: ExchangeId,
     /// The position after the last filter that the request came to: responses pass only those before it.
     reached: Cell<usize>,
+    /// Where every call is written down, for an exchange that is to be explained.
+    trace: Option<Box<Trace>>,
 }
 
 impl Lease {
+    /// The same, with every call written down here.
+    #[must_use]
+    pub fn traced(self, trace: &Trace) -> Self {
+        let mut lease = self;
+        lease.trace = Some(Box::new(trace.clone()));
+        lease
+    }
+
     /// The chain it is of.
     #[must_use]
     pub fn chain(&self) -> &Rc<Chain> {
@@ -176,7 +196,7 @@ impl Lease {
     /// dropping the future gives up whatever it waits for, at the latest with the lease.
     pub async fn request(&self, exchange: &mut Box<Exchange>) -> Decision {
         let links = self.chain.request.iter().inspect(|link| self.reached.set(link.position + 1));
-        let decision = pass(Side::Request, links, exchange).await;
+        let decision = pass((Side::Request, self.trace.as_deref()), links, exchange).await;
         if matches!(decision, Decision::Proceed) {
             self.reached.set(usize::MAX);
         }
@@ -188,7 +208,7 @@ impl Lease {
     pub async fn response(&self, exchange: &mut Box<Exchange>) -> Decision {
         let reached = self.reached.get();
         let links = self.chain.response.iter().filter(|link| link.position < reached);
-        pass(Side::Response, links, exchange).await
+        pass((Side::Response, self.trace.as_deref()), links, exchange).await
     }
 
     /// Whether bodies of this side have a filter that the exchange came to.
@@ -212,7 +232,13 @@ impl Lease {
         let mut stages = Vec::new();
         let mut length = announced;
         for link in self.body_links(side) {
-            let (handling, filter) = match link.filter.clone().body(side, exchange, length) {
+            let watch = self.trace.as_ref().map(|trace| trace.watch(side, exchange));
+            let wish = link.filter.clone().body(side, exchange, length);
+            let trace = self.trace.as_ref().zip(watch).map(|(trace, watch)| {
+                let step = watch.ended((side.phase(), &link.name), trace::wish(&wish, link.on_error()), exchange);
+                trace.body(step)
+            });
+            let (handling, filter) = match wish {
                 Ok(Wish::Take(handling, filter)) => (handling, filter),
                 Ok(Wish::Skip) => continue,
                 Ok(Wish::Reply(reply)) => return Err(Stopped::Reply(Box::new(reply), link.name.clone())),
@@ -220,8 +246,9 @@ impl Lease {
                 Err(_) if link.on_error() == OnError::Open => continue,
                 Err(_) => return Err(Stopped::Failed(link.name.clone())),
             };
-            if let Some(stage) = Stage::new((&link.name, link.on_error() == OnError::Open), (handling, filter), length)?
-            {
+            let plugin = (&link.name, link.on_error() == OnError::Open);
+            if let Some(mut stage) = Stage::new(plugin, (handling, filter), length)? {
+                stage.trace(trace);
                 length = stage.length(length);
                 stages.push(stage);
             }
@@ -245,15 +272,20 @@ impl Lease {
         candidates: &[Candidate],
         host: impl FnOnce() -> Pick,
     ) -> Result<Pick, PluginName> {
-        let picked = match &self.chain.balancer {
+        let began = self.trace.as_ref().map(|_| trace::now());
+        let asked = self.chain.balancer.as_ref().map(|link| (link, link.filter.pick(exchange, request, candidates)));
+        let failure = asked.as_ref().and_then(|(_, pick)| pick.as_ref().err().cloned());
+        let picked = match asked {
             None => Ok(host()),
-            Some(link) => match link.filter.pick(exchange, request, candidates) {
-                Ok(pick) => Ok(pick),
-                // A choice can be made without the plugin, so only a policy that was written out refuses.
-                Err(_) if link.filter.on_error() == Some(OnError::Closed) => Err(link.name.clone()),
-                Err(_) => Ok(host()),
-            },
+            Some((_, Ok(pick))) => Ok(pick),
+            // A choice can be made without the plugin, so only a policy that was written out refuses.
+            Some((link, Err(_))) if link.filter.on_error() == Some(OnError::Closed) => Err(link.name.clone()),
+            Some((_, Err(_))) => Ok(host()),
         };
+        if let (Some(trace), Some(began)) = (&self.trace, began) {
+            let plugin = self.chain.balancer.as_ref().map(|link| &*link.name);
+            trace.pick((plugin, began), candidates, (failure.as_ref(), &picked));
+        }
         for link in &self.chain.shadow_balancers {
             let Some(monitor) = &link.shadow else { continue };
             let own = link.filter.pick(&mut exchange.clone(), request, candidates);
@@ -298,16 +330,31 @@ pub enum Decision {
 }
 
 /// Passes the exchange through these filters, until one decides otherwise; those in shadow are heard and not followed.
-async fn pass<'a>(side: Side, links: impl Iterator<Item = &'a Link>, exchange: &mut Box<Exchange>) -> Decision {
+async fn pass<'a>(
+    (side, trace): (Side, Option<&Trace>),
+    links: impl Iterator<Item = &'a Link>,
+    exchange: &mut Box<Exchange>,
+) -> Decision {
     let phase = side.head_phase();
     let mut opinions = Opinions::default();
     let mut decision = Decision::Proceed;
     for link in links {
+        let watch = trace.map(|trace| trace.watch(side, exchange));
         match &link.shadow {
-            Some(monitor) => opinions.add(monitor, phase, link.in_shadow(side, exchange), link.on_error()),
+            Some(monitor) => {
+                let opinion = link.in_shadow(side, exchange);
+                if let Some(watch) = watch {
+                    watch.ended_in_shadow((phase, &link.name), &opinion);
+                }
+                opinions.add(monitor, phase, opinion, link.on_error());
+            }
             None => {
                 let flow = link.asked(side, exchange);
-                decision = link.decided(link.settled(phase, exchange, flow).await);
+                let flow = link.settled(phase, exchange, flow).await;
+                if let Some(watch) = watch {
+                    watch.ended((phase, &link.name), trace::flow(&flow, link.on_error()), exchange);
+                }
+                decision = link.decided(flow);
             }
         }
         if !matches!(decision, Decision::Proceed) {

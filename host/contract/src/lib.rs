@@ -11,6 +11,7 @@ pub mod body;
 pub mod chain;
 pub mod clock;
 pub mod connection;
+pub mod difference;
 pub mod exchange;
 pub mod fetch;
 pub mod filter;
@@ -25,6 +26,7 @@ pub mod shared;
 mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trace;
 mod whole;
 
 pub use balance::{Candidate, Health, Outcome, Pick, PickRequest};
@@ -42,3 +44,4 @@ pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
 pub use shadow::{Disagreement, Opinion, ShadowMonitor};
 pub use shared::{Bounds, Namespace, NamespaceFigures, SharedError, SharedStore, Term};
+pub use trace::{BodyFigures, Trace, TraceStep};

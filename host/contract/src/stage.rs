@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use crate::body::PIECE_BYTES_MAX;
+use crate::trace::{self, BodyTrace};
 use crate::{BodyFilter, Edits, Exchange, Failure, Handling, Over, Piece, PluginName, Stopped, Verdict};
 
 /// One filter on a body's way.
@@ -19,6 +20,8 @@ pub(crate) struct Stage {
     effect: Effect,
     /// Something that went on is not as it came.
     is_changed: bool,
+    /// Where each piece is written down, for an exchange that is to be explained.
+    trace: Option<Box<BodyTrace>>,
 }
 
 #[derive(Debug)]
@@ -81,7 +84,12 @@ impl Stage {
             }
         };
         let (name, inbox) = (name.clone(), Inbox::default());
-        Ok(Some(Self { name, fails_open, mode, inbox, at_hand: None, effect, is_changed: false }))
+        Ok(Some(Self { name, fails_open, mode, inbox, at_hand: None, effect, is_changed: false, trace: None }))
+    }
+
+    /// Every piece is written down here.
+    pub(crate) fn trace(&mut self, trace: Option<BodyTrace>) {
+        self.trace = trace.map(Box::new);
     }
 
     /// Whether the head waits for this filter.
@@ -127,10 +135,14 @@ impl Stage {
             return Poll::Ready(Ok(Some((piece.bytes, piece.is_last))));
         };
         let original = piece.bytes.clone();
+        let began = self.trace.as_ref().map(|_| trace::now());
         let Poll::Ready(verdict) = filter.poll_piece(exchange, &mut piece, context) else {
             self.at_hand = Some(piece);
             return Poll::Pending;
         };
+        if let (Some(trace), Some(began)) = (&self.trace, began) {
+            trace.piece(began, (original.len(), piece.bytes.len()), verdict.as_ref().err());
+        }
         Poll::Ready(self.decided(verdict, piece, original).map(Some))
     }
 

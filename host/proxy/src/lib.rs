@@ -14,6 +14,7 @@ mod activity;
 mod body;
 mod client;
 mod error;
+mod explain;
 mod filtering;
 mod fingerprint;
 mod hygiene;
@@ -33,6 +34,7 @@ mod tunnel;
 mod upstream;
 mod worker;
 
+pub use explain::{EXPLAIN, Explanation, Explanations, Unexplained};
 pub use plan::{Parts, PlanError};
 pub use server::{Bound, Running, StartError};
 pub use tls::CertificateError;

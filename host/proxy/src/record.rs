@@ -10,6 +10,7 @@ use palisade_contract::{
 use tokio::time::Instant;
 
 use crate::activity::ActiveExchange;
+use crate::explain::{AtEnd, Explaining};
 use crate::site::Site;
 
 /// One exchange's record. Dropping it is the end of the exchange: it is counted, logged, and told to observers.
@@ -24,6 +25,7 @@ pub(crate) struct Record {
     target: String,
     plugin: Option<PluginName>,
     error: Option<String>,
+    explaining: Option<Box<Explaining>>,
 }
 
 impl Record {
@@ -57,11 +59,28 @@ impl Record {
             target: String::new(),
             plugin: None,
             error: None,
+            explaining: None,
+        }
+    }
+
+    /// Somebody wants to know what this exchange meets.
+    pub(crate) fn explain(&mut self, explaining: Option<Box<Explaining>>) {
+        self.explaining = explaining;
+    }
+
+    /// Something that the host did, for whoever wants to know.
+    pub(crate) fn host_did(&self, stage: &'static str, time: Option<Duration>, what: impl FnOnce() -> String) {
+        if let Some(explaining) = &self.explaining {
+            explaining.host(stage, what(), time);
         }
     }
 
     /// What was asked, as the client wrote it.
     pub(crate) fn asked(&mut self, protocol: Protocol, head: &RequestHead) {
+        if let Some(explaining) = &mut self.explaining {
+            let authority = String::from_utf8_lossy(head.authority_bytes()).into_owned();
+            explaining.asked = (authority, head.target.to_string());
+        }
         self.ended.method = head.method.clone();
         self.ended.protocol = protocol;
         if self.site.logs_access {
@@ -78,7 +97,10 @@ impl Record {
             lease.begun(&Begun { exchange: exchange.id, listener: self.site.name, route: exchange.route });
             self.site.worker.observed();
         }
-        self.lease = Some(lease);
+        self.lease = Some(match &self.explaining {
+            Some(explaining) => lease.traced(&explaining.trace),
+            None => lease,
+        });
     }
 
     pub(crate) fn id(&self) -> ExchangeId {
@@ -137,6 +159,20 @@ impl Record {
     }
 }
 
+impl Record {
+    fn explained(&mut self) {
+        let Some(explaining) = self.explaining.take() else { return };
+        let names = |names: &mut dyn Iterator<Item = &PluginName>| names.map(ToString::to_string).collect();
+        explaining.end(AtEnd {
+            ended: &self.ended,
+            plugin: self.plugin.as_ref(),
+            error: self.error.as_deref(),
+            accepted_by: names(&mut self.site.chain.connection_filters()),
+            observed_by: self.lease.as_ref().map(|lease| names(&mut lease.chain().observers())).unwrap_or_default(),
+        });
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         self.ended.duration_micros = micros(self.began.elapsed());
@@ -147,6 +183,7 @@ impl Drop for Record {
             lease.ended(&self.ended);
             self.site.worker.observed();
         }
+        self.explained();
         self.site.monitor.exchange_ended(&Access {
             ended: &self.ended,
             authority: &self.authority,

@@ -91,7 +91,8 @@ pub(crate) async fn serve(
     let active = client.activity.exchange();
     let id = site.worker.exchange_id();
     let mut record = Record::begin(&site, active, id, client.connection.client.ip());
-    let (parts, incoming) = request.into_parts();
+    let (mut parts, incoming) = request.into_parts();
+    record.explain(site.worker.explanations.claim(&mut parts.headers));
     if parts.headers.contains_key(header::UPGRADE) {
         client.upgrade_offered.set(true);
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use palisade_config::Config;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::explain::Explanations;
 use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
 use crate::worker::{self, Order, Switch};
@@ -97,16 +98,18 @@ impl Bound {
             drain,
             threads: Mutex::default(),
             workers: Vec::new(),
+            explanations: Arc::default(),
         };
         for (index, sockets) in self.sockets.into_iter().enumerate() {
             let (orders, ordered) = mpsc::channel(ORDERS_MAX);
             let (ready, started) = oneshot::channel();
             let first = Switch { plan: self.plan.clone(), addresses: addresses.clone(), sockets };
             let draining = draining.clone();
+            let own = (index, running.explanations.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .stack_size(self.worker_stack_bytes)
-                .spawn(move || worker::run(index, (first, ready), ordered, draining))
+                .spawn(move || worker::run(own, (first, ready), ordered, draining))
                 .map_err(|error| StartError::Worker { worker: index, error })?;
             running.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
             running.workers.push(orders);
@@ -126,6 +129,7 @@ pub struct Running {
     drain: watch::Sender<bool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     workers: Vec<mpsc::Sender<Order>>,
+    explanations: Arc<Explanations>,
 }
 
 /// What the workers serve.
@@ -143,6 +147,12 @@ impl Running {
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
         let current = self.current();
         current.addresses.iter().map(|address| (address.listener.clone(), address.bound)).collect()
+    }
+
+    /// Requests that are to be explained.
+    #[must_use]
+    pub fn explanations(&self) -> &Explanations {
+        &self.explanations
     }
 
     /// How many workers there are.

@@ -12,6 +12,7 @@ use palisade_contract::{Chain, ExchangeId, Filter, ListenerMonitor, Name};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 
+use crate::explain::Explanations;
 use crate::routes::Routes;
 use crate::upstream::Pools;
 
@@ -105,6 +106,8 @@ impl Site {
 /// What is one of its kind on a worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// Requests that are to be explained.
+    pub(crate) explanations: Arc<Explanations>,
     /// Those of the plan, and those of earlier plans that exchanges still hold.
     filters: RefCell<Vec<Rc<dyn Filter>>>,
     index: usize,
@@ -116,9 +119,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(index: usize) -> Rc<Self> {
+    pub(crate) fn new(index: usize, explanations: Arc<Explanations>) -> Rc<Self> {
         let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         Rc::new(Self {
+            explanations,
             filters: RefCell::default(),
             index,
             next: Cell::new(number << 48),

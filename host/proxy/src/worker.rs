@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
+use crate::explain::Explanations;
 use crate::plan::Plan;
 use crate::serving::Serving;
 use crate::site::Worker;
@@ -39,7 +40,7 @@ pub(crate) struct Switch {
 /// Runs one worker on the calling thread until it has drained: when `drain` is true, or has nobody who could make it so.
 /// The first plan is served whole or not at all.
 pub(crate) fn run(
-    index: usize,
+    (index, explanations): (usize, Arc<Explanations>),
     (first, ready): (Switch, Done),
     orders: mpsc::Receiver<Order>,
     drain: watch::Receiver<bool>,
@@ -49,7 +50,7 @@ pub(crate) fn run(
         Err(error) => return drop(ready.send(Err(error))),
     };
     let local = LocalSet::new();
-    let worker = Worker::new(index);
+    let worker = Worker::new(index, explanations);
     runtime.block_on(local.run_until(async {
         let mut serving = Serving::new(&worker);
         let started = serving.switch(first);

@@ -62,9 +62,11 @@ impl Pools {
         let upgrade = asked.upgrade.clone();
         let purpose = if upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
         let connection = self.connection(&mut asked, purpose).await?;
-        let request = asked.into_request(connection.pool().endpoint.address, body);
+        let (request, record) = asked.into_request(connection.pool().endpoint.address, body);
         let asked_at = Instant::now();
         let (response, connection) = self.ask((connection, purpose), request, upload).await?;
+        let status = response.status();
+        record.host_did("answer", Some(asked_at.elapsed()), || format!("{status} from the endpoint"));
         let (mut parts, incoming) = response.into_parts();
         let stream = parts.extensions.remove::<OnUpgrade>();
         let head =
@@ -87,9 +89,17 @@ impl Pools {
             asked.exchange.endpoint = pool.endpoint.name;
             asked.record.endpoint(self.upstream.name, pool.endpoint.name);
             if let Some(connection) = pool.take(purpose) {
+                let address = pool.endpoint.address;
+                asked.record.host_did("connection", None, || format!("one that is open to {address}"));
                 return Ok(connection);
             }
-            match connect(pool, purpose).await {
+            let began = Instant::now();
+            let connected = connect(pool, purpose).await;
+            asked.record.host_did("connection", Some(began.elapsed()), || match &connected {
+                Ok(_) => format!("a new one to {}", pool.endpoint.address),
+                Err(error) => format!("{} {error}", pool.endpoint.address),
+            });
+            match connected {
                 Ok(connection) => return Ok(connection),
                 Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.pools.len() => return Err(error),
                 Err(RequestError::ConnectTimeout) => outcomes.push((index, Outcome::TimedOut)),
@@ -190,10 +200,14 @@ fn spare(request: &Request<RequestBody>, connection: &Connection) -> Option<Requ
     Some(again)
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
     /// The request as the endpoint gets it, but for what is different from protocol to protocol. The head's fields move into
     /// it, unless the chain reads them again.
-    fn into_request(self, endpoint: std::net::SocketAddr, body: RequestBody) -> Request<RequestBody> {
+    fn into_request(
+        self,
+        endpoint: std::net::SocketAddr,
+        body: RequestBody,
+    ) -> (Request<RequestBody>, &'a mut Record) {
         let keeps = self.record.lease().is_some_and(|lease| lease.chain().keeps_request());
         let head = &mut self.exchange.request;
         let mut headers = if keeps { head.headers.clone() } else { std::mem::take(&mut head.headers) };
@@ -208,7 +222,7 @@ impl Asked<'_> {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = Uri::from(head.target.clone());
         *request.headers_mut() = headers;
-        request
+        (request, self.record)
     }
 }
 

@@ -1,10 +1,10 @@
 //! `palisade plugin run`: one exchange through one plugin, with no server, and what the plugin did.
 
-mod difference;
 mod lines;
 mod message;
 mod metrics;
 mod report;
+mod shown;
 mod watch;
 mod way;
 

@@ -9,12 +9,12 @@ use bytes::{Bytes, BytesMut};
 use palisade_contract::{
     Begun, Candidate, Chain, Connection, ConnectionId, Decision, Ended, Ending, Exchange, ExchangeId, Health, Hold,
     Lease, Name, Outcome, Passage, Phase, Pick, PickRequest, Plugin as _, Protocol, Reply, RequestHead, ResponseHead,
-    Scheme, Side, Step, Stopped, WorkerServices,
+    Scheme, Side, Step, Stopped, WorkerServices, difference,
 };
 
-use super::difference;
 use super::message::Message;
 use super::report::Report;
+use super::shown;
 use super::watch::Watch;
 
 /// What goes through the plugin.
@@ -170,12 +170,12 @@ impl Way {
         let (outcome, stopped) = match passed {
             Ok(after) if after == body => ("pass".to_owned(), Ok(length(&after))),
             Ok(after) => {
-                changes.push(format!("- body: {}", difference::body(&body)));
-                changes.push(format!("+ body: {}", difference::body(&after)));
+                changes.push(format!("- body: {}", shown::body(&body)));
+                changes.push(format!("+ body: {}", shown::body(&after)));
                 ("change".to_owned(), Ok(length(&after)))
             }
             Err(Stopped::Reply(reply, _)) => {
-                changes.extend(difference::reply(&reply));
+                changes.extend(shown::reply(&reply));
                 (format!("reply {}", reply.status.as_u16()), Err(Some(*reply)))
             }
             Err(Stopped::Close(_)) => ("close".to_owned(), Err(None)),
@@ -297,7 +297,7 @@ fn said(decision: &Decision) -> String {
 
 fn answer(decision: &Decision) -> Vec<String> {
     match decision {
-        Decision::Reply(reply, _) => difference::reply(reply),
+        Decision::Reply(reply, _) => shown::reply(reply),
         Decision::Proceed | Decision::Close(_) | Decision::Failed(_) => Vec::new(),
     }
 }

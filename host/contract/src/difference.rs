@@ -1,10 +1,12 @@
 //! Two heads in, the lines that one has and the other has not out.
 
 use http::HeaderMap;
-use palisade_contract::{Reply, RequestHead, ResponseHead};
+
+use crate::{RequestHead, ResponseHead};
 
 /// The lines of a request's head, as a client would send them.
-pub(super) fn request(head: &RequestHead) -> Vec<String> {
+#[must_use]
+pub fn request(head: &RequestHead) -> Vec<String> {
     let mut lines = vec![format!("{} {}", head.method, head.target)];
     lines.extend(head.authority.as_ref().map(|authority| format!("host: {}", text(authority.as_bytes()))));
     lines.extend(fields(&head.headers));
@@ -12,42 +14,27 @@ pub(super) fn request(head: &RequestHead) -> Vec<String> {
 }
 
 /// The lines of a response's head.
-pub(super) fn response(head: &ResponseHead) -> Vec<String> {
+#[must_use]
+pub fn response(head: &ResponseHead) -> Vec<String> {
     std::iter::once(head.status.to_string()).chain(fields(&head.headers)).collect()
 }
 
-/// A whole answer: head and body.
-pub(super) fn reply(reply: &Reply) -> Vec<String> {
-    let mut lines = vec![format!("> {}", reply.status)];
-    lines.extend(fields(&reply.headers).map(|field| format!("> {field}")));
-    lines.push(format!("> body: {}", body(&reply.body)));
-    lines
+/// The lines of header fields.
+pub fn fields(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers.iter().map(|(name, value)| format!("{name}: {}", text(value.as_bytes())))
 }
 
 /// Lines that are gone, then lines that are new, each marked.
-pub(super) fn between(before: &[String], after: &[String]) -> Vec<String> {
+#[must_use]
+pub fn between(before: &[String], after: &[String]) -> Vec<String> {
     let gone = without(before, after).map(|line| format!("- {line}"));
     let new = without(after, before).map(|line| format!("+ {line}"));
     gone.chain(new).collect()
 }
 
-/// A body in one line: its text, or how long it is.
-pub(super) fn body(bytes: &[u8]) -> String {
-    let size = format!("{} bytes", bytes.len());
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.is_empty() && text.len() <= BODY_BYTES_SHOWN => format!("{size}, {text:?}"),
-        Ok(_) | Err(_) => size,
-    }
-}
-
-const BODY_BYTES_SHOWN: usize = 1_024;
-
-fn fields(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    headers.iter().map(|(name, value)| format!("{name}: {}", text(value.as_bytes())))
-}
-
-/// Nothing that a terminal would take for a command.
-fn text(bytes: &[u8]) -> String {
+/// Text from outside, with nothing in it that a terminal would take for a command.
+#[must_use]
+pub fn text(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for letter in String::from_utf8_lossy(bytes).chars() {
         if letter.is_control() { shown.extend(letter.escape_default()) } else { shown.push(letter) }
@@ -86,8 +73,5 @@ mod tests {
     #[test]
     fn what_comes_from_outside_is_no_command_to_a_terminal() {
         assert_eq!(text(b"a\x1b[0m\xff\xc3\xbc"), "a\\u{1b}[0m\u{fffd}ü");
-        assert_eq!(body(b"a\x1b\n"), "3 bytes, \"a\\u{1b}\\n\"");
-        assert_eq!((body(b""), body(b"\xff")), ("0 bytes".into(), "1 bytes".into()));
-        assert_eq!(body(&[b'a'; 2_000]), "2000 bytes");
     }
 }
