@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod drain;
 mod endpoint;
+mod explain;
 mod fetch;
 mod grpc;
 mod guests;

@@ -131,6 +131,19 @@ async fn a_fresh_instance_for_every_exchange_finds_what_others_have_shared() {
     assert_eq!(instances.len(), 10);
 }
 
+#[tokio::test]
+async fn what_is_shared_outlives_a_reload_that_exchanges_the_plugin() {
+    let site = site(&[("shares", json!({}))], Form::Module).start().await;
+    assert_eq!(told(&site, "/shares/add/a/3").await, "3");
+    let generation = site.admin().plugin("shares").await.json()["generation"].clone();
+    let config = std::fs::read_to_string(site.folder().path().join("palisade.toml")).expect("a configuration");
+    let config = config.replacen("[plugin.shares.settings]", "[plugin.shares.settings]\nttl_millis = 60000", 1);
+    site.folder().write("palisade.toml", config);
+    assert_eq!(site.admin().reload().await.1["result"], "complete");
+    assert_ne!(site.admin().plugin("shares").await.json()["generation"], generation, "it is another plugin");
+    assert_eq!(told(&site, "/shares/add/a/4").await, "7");
+}
+
 #[test]
 fn a_plugin_asks_for_it_only_if_it_calls_it() {
     for (module, expected) in [("tag", vec![]), ("counts", vec!["metrics"]), ("shares", vec!["shared"])] {

@@ -59,6 +59,26 @@ async fn a_ticker_without_an_interval_does_not_load() {
     assert_eq!(site.get("/").await.status, 503);
 }
 
+#[tokio::test]
+async fn a_plugin_that_is_exchanged_ticks_on_in_one_instance_of_the_new_one() {
+    let site = site(json!({}), Form::Module).set("workers", 2).start().await;
+    eventually("it has ticked", async || ticks(&site).await >= 3).await;
+    let tickers = async || {
+        let reply = site.get("/").await;
+        reply.header("x-tickers").unwrap_or_default().split(' ').map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let before = tickers().await;
+    let config = std::fs::read_to_string(site.folder().path().join("palisade.toml")).expect("a configuration");
+    let config = config.replacen("[plugin.ticks.settings]", "[plugin.ticks.settings]\npadding = \"another\"", 1);
+    site.folder().write("palisade.toml", config);
+    assert_eq!(site.admin().reload().await.1["result"], "complete");
+    eventually("another instance ticks", async || tickers().await.len() == 2).await;
+    assert!(tickers().await.is_superset(&before));
+    let counted = ticks(&site).await;
+    eventually("it goes on", async || ticks(&site).await >= counted + 3).await;
+    assert_eq!(tickers().await.len(), 2, "the one before does not tick any more, and of the new one only one instance");
+}
+
 /// A host with the guest in its chain.
 fn site(settings: Value, form: Form) -> Site {
     let site = Site::new().form(form).plugin("ticks", "ticks", settings).set("plugin.ticks.grant", json!(["shared"]));

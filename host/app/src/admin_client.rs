@@ -34,6 +34,11 @@ pub struct Place {
 pub(crate) struct AdminClient(SocketAddr);
 
 impl Place {
+    /// The host that runs with this configuration.
+    pub(crate) fn of(file: PathBuf) -> Self {
+        Self { file: Some(file), admin: None }
+    }
+
     /// # Errors
     /// The configuration is bad, or has no admin listener that could be found by it.
     pub(crate) fn find(&self) -> anyhow::Result<AdminClient> {
@@ -52,6 +57,11 @@ impl Place {
 }
 
 impl AdminClient {
+    /// The admin listener at this address.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self(address)
+    }
+
     pub(crate) fn address(self) -> SocketAddr {
         self.0
     }
@@ -79,7 +89,7 @@ impl AdminClient {
 }
 
 /// An address that is every address is reached by the machine's own.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -89,7 +89,7 @@ impl Host {
         registry.serves(first.number, last.at);
         registry.problems(last.outcome.problems.len());
         registry.reloaded(None);
-        let state = Arc::new(State::new((proxy, registry, shared), requests, logs_access, (first, last)));
+        let state = Arc::new(State::new((proxy, registry, shared, names), requests, logs_access, (first, last)));
         if let Some(admin) = admin {
             let admin = admin.serve(state.clone())?;
             tracing::info!(address = %admin.address(), "the admin listener is up");

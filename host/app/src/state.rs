@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use palisade_contract::SharedStore;
+use palisade_contract::{Names, SharedStore};
 use palisade_monitor::Registry;
 use palisade_proxy::Running;
 
@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(crate) registry: Arc<Registry>,
     /// What plugins share.
     pub(crate) shared: Arc<dyn SharedStore>,
+    /// What the numbers of names stand for.
+    pub(crate) names: Arc<Names>,
     pub(crate) draining: AtomicBool,
     /// Whoever wants a reload asks here.
     pub(crate) reloads: Requests,
@@ -39,7 +41,7 @@ pub(crate) struct Last {
 
 impl State {
     pub(crate) fn new(
-        (proxy, registry, shared): (Running, Arc<Registry>, Arc<dyn SharedStore>),
+        (proxy, registry, shared, names): (Running, Arc<Registry>, Arc<dyn SharedStore>, Arc<Names>),
         reloads: Requests,
         logs_access: Arc<AtomicBool>,
         (first, last): (Generation, Last),
@@ -48,6 +50,7 @@ impl State {
             proxy,
             registry,
             shared,
+            names,
             draining: AtomicBool::new(false),
             reloads,
             logs_access,

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::{
-    Candidate, Clock, Exchange, Failure, Flow, Handling, OnError, Over, Phase, Pick, PluginName, Side, SystemClock, Wish,
-    difference,
+    Candidate, Clock, Exchange, Failure, Flow, Handling, OnError, Over, Phase, Pick, PluginName, Side, SystemClock,
+    Wish, difference,
 };
 
 /// The steps of one exchange, in order.
@@ -113,12 +113,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// It came to this.
-    pub(crate) fn ended(
-        self: Box<Self>,
-        (phase, plugin): (Phase, &str),
-        decision: String,
-        exchange: &Exchange,
-    ) -> usize {
+    pub(crate) fn ended(self, (phase, plugin): (Phase, &str), decision: String, exchange: &Exchange) -> usize {
         let changes = difference::between(&self.head, &head(self.side, exchange));
         let time = Some(now().saturating_duration_since(self.began));
         let (stage, plugin) = (phase.as_str(), Some(plugin.to_owned()));
@@ -126,7 +121,7 @@ impl Watch {
     }
 
     /// It came to this, which is not followed, on a copy of the exchange.
-    pub(crate) fn ended_in_shadow(self: Box<Self>, (phase, plugin): (Phase, &str), opinion: &dyn Display) {
+    pub(crate) fn ended_in_shadow(self, (phase, plugin): (Phase, &str), opinion: &dyn Display) {
         let time = Some(now().saturating_duration_since(self.began));
         let (stage, plugin, decision) = (phase.as_str(), Some(plugin.to_owned()), opinion.to_string());
         self.trace.add(TraceStep { stage, plugin, decision, time, in_shadow: true, ..TraceStep::default() });

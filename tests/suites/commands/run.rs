@@ -92,6 +92,16 @@ async fn a_plugin_that_closes_has_run_and_one_that_fails_has_failed() {
 }
 
 #[tokio::test]
+async fn what_a_filter_makes_of_a_body_is_shown() {
+    let ended = run("reshape", r#"{ "response": { "edit": "upper" } }"#, &format!("{BOTH} --grant metrics")).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let found = lines(&ended);
+    for line in ["response-body-filter change", "- body: 6 bytes, \"hello\\n\"", "+ body: 6 bytes, \"HELLO\\n\""] {
+        assert!(found.iter().any(|found| found == line), "{line:?} in {found:#?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_run_is_a_sentence() {
     for (module, settings, options, sentence) in [
         ("tag", "{}", "--request bad.http", "bad.http: line 1: \"GET /\": invalid"),

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
@@ -10,7 +11,9 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use palisade_contract::{Clock, SystemClock};
+use palisade_proxy::EXPLAIN;
 
+use crate::explain::{Armed, Door, Report};
 use crate::figures;
 use crate::state::State;
 
@@ -24,13 +27,20 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Every path, and the methods that it is asked with.
-const PATHS: [(&str, &str); 5] = [
+const PATHS: [(&str, &str); 6] = [
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/metrics", "GET, HEAD"),
     ("/plugins", "GET, HEAD"),
     ("/reload", "POST"),
+    ("/explain", "POST"),
 ];
+
+/// Under which an explanation is, by its token.
+const EXPLANATIONS: &str = "/explain/";
+
+/// How long a request that is to be explained is waited for.
+const EXPLANATION_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn answer(
     state: Arc<State>,
@@ -54,7 +64,14 @@ pub(super) async fn answer(
                 answer
             }
         },
-        _ => unknown(path),
+        "/explain" if request.method() == Method::POST => match refused(&request) {
+            Some(refusal) => reply(StatusCode::FORBIDDEN, TEXT, refusal),
+            None => arm(&state),
+        },
+        _ => match path.strip_prefix(EXPLANATIONS) {
+            Some(token) if request.method() == Method::GET => explanation(&state, token).await,
+            Some(_) | None => unknown(path),
+        },
     })
 }
 
@@ -120,6 +137,33 @@ async fn reload(state: &State) -> Response<Full<Bytes>> {
     };
     let status = if outcome.is_complete() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     reply(status, JSON, format!("{:#}\n", serde_json::json!(outcome)))
+}
+
+/// A token for one request, and where it can be sent.
+fn arm(state: &State) -> Response<Full<Bytes>> {
+    let Some(token) = state.proxy.explanations().arm() else {
+        return reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "too many requests are to be explained\n".into());
+    };
+    let served = state.served();
+    let has_tls = |name: &str| {
+        served.written.config.listeners.iter().any(|listener| listener.name == name && listener.tls.is_some())
+    };
+    let listeners = state.proxy.addresses().into_iter().map(|(listener, address)| {
+        let tls = has_tls(&listener);
+        Door { listener, address, tls }
+    });
+    let armed = Armed { token, header: EXPLAIN.to_string(), listeners: listeners.collect() };
+    reply(StatusCode::OK, JSON, format!("{:#}\n", serde_json::json!(armed)))
+}
+
+async fn explanation(state: &State, token: &str) -> Response<Full<Bytes>> {
+    match state.proxy.explanations().fetch(token, EXPLANATION_LIMIT).await {
+        Ok(explanation) => {
+            let report = Report::of(*explanation, &state.names);
+            reply(StatusCode::OK, JSON, format!("{:#}\n", serde_json::json!(report)))
+        }
+        Err(why) => reply(StatusCode::NOT_FOUND, TEXT, format!("{why}\n")),
+    }
 }
 
 fn reply(status: StatusCode, content: HeaderValue, text: String) -> Response<Full<Bytes>> {

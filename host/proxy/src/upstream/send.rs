@@ -203,11 +203,7 @@ fn spare(request: &Request<RequestBody>, connection: &Connection) -> Option<Requ
 impl<'a> Asked<'a> {
     /// The request as the endpoint gets it, but for what is different from protocol to protocol. The head's fields move into
     /// it, unless the chain reads them again.
-    fn into_request(
-        self,
-        endpoint: std::net::SocketAddr,
-        body: RequestBody,
-    ) -> (Request<RequestBody>, &'a mut Record) {
+    fn into_request(self, endpoint: std::net::SocketAddr, body: RequestBody) -> (Request<RequestBody>, &'a mut Record) {
         let keeps = self.record.lease().is_some_and(|lease| lease.chain().keeps_request());
         let head = &mut self.exchange.request;
         let mut headers = if keeps { head.headers.clone() } else { std::mem::take(&mut head.headers) };
