@@ -52,6 +52,12 @@ impl Raw {
         }
     }
 
+    /// So many bytes; none where the connection ends before.
+    pub async fn read_exactly(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let mut read = vec![0; bytes];
+        self.0.read_exact(&mut read).await.is_ok().then_some(read)
+    }
+
     /// Everything up to and with these bytes, or to the end of the connection.
     pub async fn read_until(&mut self, end: impl AsRef<[u8]>) -> Vec<u8> {
         let mut read = Vec::new();

@@ -23,6 +23,8 @@ pub struct ListenerLimits {
     pub handshake_timeout: Duration,
     /// Connections at a time over all workers: 1 to 1,000,000.
     pub connections: usize,
+    /// Connections at a time of one client's address, or of one /64 of IPv6; `None` is any number.
+    pub connections_per_address: Option<usize>,
     /// Requests at a time on one HTTP/2 connection: 1 to 1,000.
     pub streams: u32,
     /// Bytes of a request's body; `None` is any number.
@@ -40,6 +42,7 @@ impl Default for ListenerLimits {
             idle_timeout: Duration::from_secs(75),
             handshake_timeout: Duration::from_secs(10),
             connections: 10_000,
+            connections_per_address: Some(5_000),
             streams: 100,
             request_body_bytes: None,
         }
@@ -61,12 +64,19 @@ impl ListenerLimits {
             idle_timeout: table.or("idle_timeout", default.idle_timeout, duration::timeout),
             handshake_timeout: table.or("handshake_timeout", default.handshake_timeout, duration::timeout),
             connections: table.or("connections", default.connections, |value| value.whole(1..=1_000_000)),
+            connections_per_address: table
+                .or("connections_per_address", default.connections_per_address, |value| connections(&value)),
             streams: table.or("streams", default.streams, |value| value.whole(1..=1_000)),
             request_body_bytes: table.optional("request_body", |value| size::read(&value, 0..=u64::MAX)),
         };
         table.finish();
         Some(limits)
     }
+}
+
+/// A number of connections, or `"off"` for any.
+fn connections(value: &Value<'_>) -> Option<Option<usize>> {
+    if value.raw().as_str() == Some("off") { Some(None) } else { value.whole(1..=1_000_000).map(Some) }
 }
 
 fn target_bytes(value: &Value<'_>, header_bytes: usize) -> Option<usize> {

@@ -221,6 +221,7 @@ fn every_key_is_read_for_listeners() {
             idle_timeout: Duration::from_secs(60),
             handshake_timeout: Duration::from_secs(3),
             connections: 500,
+            connections_per_address: Some(20),
             streams: 50,
             request_body_bytes: Some(10 << 20),
         }

@@ -72,12 +72,16 @@ pub enum Refusal {
     Plugin,
     /// The listener has as many as it may.
     Limit,
+    /// The client's address has as many as it may.
+    AddressLimit,
     /// The TLS handshake failed.
     Handshake,
     /// The TLS handshake took too long.
     HandshakeTimeout,
     /// It broke the rules of HTTP.
     Protocol,
+    /// It sent too much that carries neither requests nor data.
+    Flood,
     /// It took too long over a request's head.
     HeaderTimeout,
     /// It took too long over a body, either way.
@@ -88,12 +92,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Plugin,
         Self::Limit,
+        Self::AddressLimit,
         Self::Handshake,
         Self::HandshakeTimeout,
         Self::Protocol,
+        Self::Flood,
         Self::HeaderTimeout,
         Self::BodyTimeout,
         Self::Drain,
@@ -105,9 +111,11 @@ impl Refusal {
         match self {
             Self::Plugin => "plugin",
             Self::Limit => "limit",
+            Self::AddressLimit => "address_limit",
             Self::Handshake => "handshake",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::Protocol => "protocol",
+            Self::Flood => "flood",
             Self::HeaderTimeout => "header_timeout",
             Self::BodyTimeout => "body_timeout",
             Self::Drain => "drain",

@@ -1,8 +1,8 @@
 //! One socket of one worker: connections are accepted for a listener, and drained when it is no longer theirs.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use palisade_contract::{ListenerMonitor, Refusal};
@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::client;
+use crate::hygiene::Trust;
+use crate::places::Full;
 use crate::site::{Listening, Worker};
 use crate::sockets::BACKLOG;
 
@@ -49,7 +51,7 @@ impl Connections {
                 biased;
                 _ = end.wait_for(|end| *end) => return,
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, _)) => self.serve(stream),
+                    Ok((stream, client)) => self.serve(stream, client),
                     Err(error) => {
                         let listener = self.listening.site().config.name.clone();
                         tracing::warn!(%listener, %error, "a connection could not be accepted");
@@ -61,19 +63,24 @@ impl Connections {
         }
     }
 
-    fn serve(&mut self, stream: TcpStream) {
+    fn serve(&mut self, stream: TcpStream, client: SocketAddr) {
         let site = self.listening.site();
         site.monitor.connection_opened();
         let closed = Closed(site.monitor.clone());
-        let Some(place) = Place::take(&site.connections, site.config.limits.connections) else {
-            site.monitor.connection_refused(Refusal::Limit);
-            return;
+        // What is behind a trusted proxy is not one client.
+        let is_proxy = Trust::of(client.ip(), &site.config.trusted_proxies) == Trust::Proxy;
+        let limits = &site.config.limits;
+        let of_address = limits.connections_per_address.filter(|_| !is_proxy);
+        let place = match site.connections.take(limits.connections, client.ip(), of_address) {
+            Ok(place) => place,
+            Err(Full::Listener) => return site.refused(client, Refusal::Limit, None),
+            Err(Full::Address) => return site.refused(client, Refusal::AddressLimit, None),
         };
         let (listening, end) = (self.listening.clone(), self.end.clone());
         self.tasks.spawn_local(async move {
             let _place = place;
             let _closed = closed;
-            client::run(listening, stream, end).await;
+            client::run(listening, (stream, client), end).await;
         });
     }
 
@@ -81,9 +88,9 @@ impl Connections {
     fn take_queued(&mut self, socket: TcpListener) {
         let Ok(socket) = socket.into_std() else { return };
         for _ in 0..BACKLOG {
-            let Ok((stream, _)) = socket.accept() else { return };
+            let Ok((stream, client)) = socket.accept() else { return };
             if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-                self.serve(stream);
+                self.serve(stream, client);
             }
         }
     }
@@ -105,22 +112,5 @@ struct Closed(Arc<dyn ListenerMonitor>);
 impl Drop for Closed {
     fn drop(&mut self) {
         self.0.connection_closed();
-    }
-}
-
-/// One of the connections that a listener may have, all workers together.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(taken: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
-        let place = Self(taken.clone());
-        // Counted first, so that no two workers take the last place; the place gives itself back.
-        (taken.fetch_add(1, Ordering::Relaxed) < limit).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

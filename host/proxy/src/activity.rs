@@ -11,6 +11,8 @@ use palisade_config::ListenerLimits;
 use palisade_contract::Refusal;
 use tokio::time::Instant;
 
+use crate::guard::Fault;
+
 /// What one client's connection is doing.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -32,6 +34,8 @@ pub(crate) struct Activity {
     broke_off: Cell<bool>,
     /// The client is told the end of a response by the end of the connection.
     ends_by_closing: Cell<bool>,
+    /// What its guard ended the connection for.
+    fault: Cell<Option<Fault>>,
 }
 
 /// What the timer is to do.
@@ -57,6 +61,7 @@ impl Activity {
             left_unread: Cell::new(false),
             broke_off: Cell::new(false),
             ends_by_closing: Cell::new(false),
+            fault: Cell::new(None),
         })
     }
 
@@ -90,6 +95,16 @@ impl Activity {
     /// The client is of HTTP/1.0, to which the end of the connection is the end of a response.
     pub(crate) fn ends_by_closing(&self) {
         self.ends_by_closing.set(true);
+    }
+
+    /// The guard of its frames ends the connection.
+    pub(crate) fn has_fault(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+    }
+
+    /// What for, if it was that.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault.get()
     }
 
     /// Whether an orderly end of the connection would make a response that broke off look like a whole one.

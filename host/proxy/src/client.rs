@@ -1,15 +1,17 @@
 //! One client's connection, from the accepted socket to its end.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::StatusCode;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,9 +19,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Verdict};
-use crate::io::{Abort, Watched};
+use crate::guard::Fault;
+use crate::io::{Abort, Framed, Watched};
 use crate::linger::{close_well, linger};
-use crate::serve::{Client, serve};
+use crate::serve::{Client, Closed, serve};
 use crate::site::{Listening, Site};
 
 /// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
@@ -33,9 +36,12 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 const SEND_BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// Serves one connection to its end, and says how it ended if that was our doing.
-pub(crate) async fn run(listening: Rc<Listening>, stream: TcpStream, drain: watch::Receiver<bool>) {
-    let monitor = listening.site().monitor.clone();
-    let refused = match begin(&listening, stream).await {
+pub(crate) async fn run(
+    listening: Rc<Listening>,
+    (stream, client): (TcpStream, SocketAddr),
+    drain: watch::Receiver<bool>,
+) {
+    let refused = match begin(&listening, stream, client).await {
         Ok(Some((connection, Stream::Clear(stream)))) => {
             serve_http(&listening, connection, stream, Speaks::Http1, drain).await
         }
@@ -43,10 +49,24 @@ pub(crate) async fn run(listening: Rc<Listening>, stream: TcpStream, drain: watc
             serve_http(&listening, connection, *stream, speaks, drain).await
         }
         Ok(None) => return,
-        Err(why) => Err(why),
+        Err(why) => Err(why.into()),
     };
-    if let Err(why) = refused {
-        monitor.connection_refused(why);
+    if let Err(Refused { why, detail }) = refused {
+        let detail = detail.as_ref().map(|detail| detail as &dyn std::fmt::Display);
+        listening.site().refused(client, why, detail);
+    }
+}
+
+/// Why a connection was ended by us.
+#[derive(Debug)]
+struct Refused {
+    why: Refusal,
+    detail: Option<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Self {
+        Self { why, detail: None }
     }
 }
 
@@ -63,9 +83,13 @@ enum Speaks {
 }
 
 /// Asks the listener's connection filters and does TLS, both by the plan of the moment; none where the client is gone.
-async fn begin(listening: &Listening, stream: TcpStream) -> Result<Option<(Connection, Stream)>, Refusal> {
+async fn begin(
+    listening: &Listening,
+    stream: TcpStream,
+    client: SocketAddr,
+) -> Result<Option<(Connection, Stream)>, Refusal> {
     let site = listening.site();
-    let Some(connection) = describe(&site, &stream) else { return Ok(None) };
+    let Some(connection) = describe(&site, &stream, client) else { return Ok(None) };
     if !site.chain.admits(&connection) {
         return Err(Refusal::Plugin);
     }
@@ -76,9 +100,9 @@ async fn begin(listening: &Listening, stream: TcpStream) -> Result<Option<(Conne
     Ok(Some((connection, stream)))
 }
 
-fn describe(site: &Site, stream: &TcpStream) -> Option<Connection> {
-    // Without these the client is gone already.
-    let (client, local) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
+fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> Option<Connection> {
+    // Without it the client is gone already.
+    let local = stream.local_addr().ok()?;
     // A failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
     let scheme = if site.tls.is_some() { Scheme::Https } else { Scheme::Http };
@@ -114,62 +138,122 @@ async fn serve_http<S>(
     stream: S,
     speaks: Speaks,
     drain: watch::Receiver<bool>,
-) -> Result<(), Refusal>
+) -> Result<(), Refused>
 where
     S: AsyncRead + AsyncWrite + Abort + Unpin + 'static,
 {
-    let activity = Activity::new();
-    let client = Rc::new(Client::new(connection, activity.clone()));
+    let client = Rc::new(Client::new(connection, Activity::new()));
+    match speaks {
+        Speaks::Http1 => serve_http1(listening, &client, stream, drain).await,
+        Speaks::Http2 => serve_http2(listening, &client, stream, drain).await,
+    }
+}
+
+async fn serve_http1<S>(
+    listening: &Rc<Listening>,
+    client: &Rc<Client>,
+    stream: S,
+    drain: watch::Receiver<bool>,
+) -> Result<(), Refused>
+where
+    S: AsyncRead + AsyncWrite + Abort + Unpin + 'static,
+{
+    // What HTTP itself is limited to stays as it was when the connection began.
+    let limits = listening.site().config.limits;
+    let activity = &client.activity;
+    let stream = Watched::new(stream, activity.clone(), limits.header_bytes.max(SMALLEST_BUFFER));
+    let service = {
+        let (listening, client, stream) = (listening.clone(), client.clone(), stream.clone());
+        service_fn(move |request| {
+            let (served, stream) = (serve(listening.site(), client.clone(), request), stream.clone());
+            async move {
+                let response = served.await?;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    stream.ends();
+                } else {
+                    stream.goes_on();
+                }
+                Ok::<_, Closed>(response)
+            }
+        })
+    };
+    let mut served = http1::Builder::new()
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
+        // The activity's timer keeps both limits on heads; two timers would be one too many.
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream.clone()), service);
+    let close = http1::Connection::graceful_shutdown;
+    let ended = drive(listening, activity, Pin::new(&mut served), close, drain).await;
+    if let (Ok(()), Some(tunnel)) = (ended, client.tunnel.take()) {
+        let read = served.into_parts().read_buf;
+        let held = stream.take_held();
+        let read = if held.is_empty() { read } else { [read.as_ref(), &held].concat().into() };
+        tunnel.run(stream, activity, read).await;
+        return Ok(());
+    }
+    let refused = stream.refused();
+    if activity.must_not_end_well() {
+        // RFC 9112, section 8.
+        stream.abort();
+    } else if refused.is_some() || ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
+        linger(stream).await;
+    } else if ended.is_ok() && client.upgrade_offered.get() {
+        close_well(stream).await;
+    }
+    match refused {
+        Some(why) => Err(Refused { why: Refusal::Protocol, detail: Some(why.to_string()) }),
+        None => ended.map_err(Refused::from),
+    }
+}
+
+async fn serve_http2<S>(
+    listening: &Rc<Listening>,
+    client: &Rc<Client>,
+    stream: S,
+    drain: watch::Receiver<bool>,
+) -> Result<(), Refused>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let limits = listening.site().config.limits;
+    let activity = &client.activity;
     let service = {
         let (listening, client) = (listening.clone(), client.clone());
         service_fn(move |request| serve(listening.site(), client.clone(), request))
     };
-    // What HTTP itself is limited to stays as it was when the connection began.
-    let limits = listening.site().config.limits;
-    match speaks {
-        Speaks::Http1 => {
-            let stream = Watched::new(stream, activity.clone());
-            let mut served = http1::Builder::new()
-                .max_headers(limits.headers)
-                .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
-                // The activity's timer keeps both limits on heads; two timers would be one too many.
-                .header_read_timeout(None)
-                .serve_connection(TokioIo::new(stream.clone()), service);
-            let close = http1::Connection::graceful_shutdown;
-            let ended = drive(listening, &activity, Pin::new(&mut served), close, drain).await;
-            if let (Ok(()), Some(tunnel)) = (ended, client.tunnel.take()) {
-                tunnel.run(stream, &activity, served.into_parts().read_buf).await;
-                return Ok(());
-            }
-            if activity.must_not_end_well() {
-                // RFC 9112, section 8.
-                stream.abort();
-            } else if ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
-                linger(stream).await;
-            } else if ended.is_ok() && client.upgrade_offered.get() {
-                close_well(stream).await;
-            }
-            ended
-        }
-        // Not every byte of HTTP/2 belongs to a head: a stream of its own is not watched for when one began, and a head
-        // that does not end is bounded by the idle limit.
-        Speaks::Http2 => {
-            let served = pin!(
-                http2::Builder::new(LocalExecutor)
-                    .timer(TokioTimer::new())
-                    .max_concurrent_streams(limits.streams)
-                    .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-                    .max_pending_accept_reset_streams(RESETS_MAX)
-                    .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-                    .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                    .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                    .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                    .serve_connection(TokioIo::new(stream), service)
-            );
-            drive(listening, &activity, served, http2::Connection::graceful_shutdown, drain).await
-        }
+    // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
+    // by the idle limit.
+    let mut stream = Framed::new(stream, activity.clone());
+    let ended = {
+        let served = pin!(
+            http2::Builder::new(LocalExecutor)
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.streams)
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                .max_pending_accept_reset_streams(RESETS_MAX)
+                .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+                .serve_connection(TokioIo::new(stream.clone()), service)
+        );
+        drive(listening, activity, served, http2::Connection::graceful_shutdown, drain).await
+    };
+    let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
+    // What was being written may be cut by it: a client that does this has no claim to more.
+    if tokio::time::timeout(GOAWAY_LIMIT, stream.write_all(&fault.goaway())).await.is_ok_and(|sent| sent.is_ok()) {
+        linger(stream).await;
     }
+    let why = match fault {
+        Fault::Flood => Refusal::Flood,
+        Fault::FrameSize | Fault::Window => Refusal::Protocol,
+    };
+    Err(Refused { why, detail: Some(fault.to_string()) })
 }
+
+/// How long a client that is cut may take to be told why.
+const GOAWAY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The least that hyper takes for its read buffer.
 const SMALLEST_BUFFER: usize = 8 << 10;

@@ -12,6 +12,9 @@ pub(crate) enum RequestError {
     /// The target is neither a path nor `*`.
     #[error("the request target is not one for this method")]
     Target,
+    /// RFC 9113, section 8.2.1.
+    #[error("a header field's value begins or ends with white space")]
+    Field,
     /// A tunnel is asked for.
     #[error("CONNECT is not offered")]
     Connect,
@@ -83,7 +86,7 @@ impl RequestError {
     /// The status, and whose fault it was: the one place where both are decided.
     fn decided(&self) -> (StatusCode, Fault) {
         match self {
-            Self::Host | Self::Target | Self::UpgradeBody | Self::Body | Self::ClientGone => {
+            Self::Host | Self::Target | Self::Field | Self::UpgradeBody | Self::Body | Self::ClientGone => {
                 (StatusCode::BAD_REQUEST, Fault::Client)
             }
             Self::Connect | Self::Coding => (StatusCode::NOT_IMPLEMENTED, Fault::Client),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use palisade_config::{Action, ChainEntry, Config};
 use palisade_contract::{Monitor, Name, Names, Plugin};
 
+use crate::places::Places;
 use crate::tls::{CertificateError, ServerTls};
 use crate::upstream::{Upstream, UpstreamTlsError};
 
@@ -62,7 +63,7 @@ pub(crate) struct ListenerPlan {
     pub(crate) routes: Vec<RoutePlan>,
     pub(crate) leases: Arc<AtomicUsize>,
     /// Connections at the moment, all workers and all plans together.
-    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<Places>,
 }
 
 /// One route.

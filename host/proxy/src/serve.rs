@@ -101,11 +101,11 @@ pub(crate) async fn serve(
         client.activity.ends_by_closing();
     }
     let (body, upload) = RequestBody::new((version, incoming), record.active().body(), &site.config.limits);
-    let arrived = match hygiene::request(parts, &site.config.limits) {
+    let arrived = match hygiene::request(parts, client.connection.scheme, &site.config.limits) {
         Ok(arrived) => arrived,
         Err(error) => {
             record.failed(&error);
-            return Ok(whole(error.reply(), is_head, record));
+            return Ok(refusal(&error, (version, is_head), record));
         }
     };
     let way = site.way(arrived.head.authority_bytes(), arrived.head.target.path());
@@ -127,6 +127,16 @@ pub(crate) async fn serve(
         }
     };
     response_side(exchange, source, (&client, is_head), record).await
+}
+
+/// The answer to a head that is none of a good request, and over HTTP/1 the last one: whoever sends such heads may also mean
+/// something else by what comes next.
+fn refusal(error: &RequestError, (version, is_head): (Version, bool), record: Record) -> Response<Outgoing> {
+    let mut response = whole(error.reply(), is_head, record);
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// What of a request is not its head.

@@ -1,18 +1,21 @@
 //! A listener as one worker serves it: its routes, its chains on this worker, its upstreams' connections.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use http::HeaderValue;
 use palisade_config::Action;
-use palisade_contract::{Chain, ExchangeId, Filter, ListenerMonitor, Name};
+use palisade_contract::{Chain, ExchangeId, Filter, ListenerMonitor, Name, Refusal};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 
 use crate::explain::Explanations;
+use crate::places::Places;
+use crate::refusals::Refusals;
 use crate::routes::Routes;
 use crate::upstream::Pools;
 
@@ -45,7 +48,7 @@ pub(crate) struct Site {
     pub(crate) config: Arc<palisade_config::Listener>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Connections at the moment, all workers and all plans together.
-    pub(crate) connections: Arc<AtomicUsize>,
+    pub(crate) connections: Arc<Places>,
     pub(crate) monitor: Arc<dyn ListenerMonitor>,
     /// Whether what was asked is kept for the access log.
     pub(crate) logs_access: bool,
@@ -94,6 +97,12 @@ impl Site {
         self.routes.find(authority, path).and_then(|index| self.ways.get(index))
     }
 
+    /// A connection of this client is refused or cut: it is counted and, now and then, logged.
+    pub(crate) fn refused(&self, client: SocketAddr, why: Refusal, detail: Option<&dyn Display>) {
+        self.monitor.connection_refused(why);
+        self.worker.refusals.note(&self.config.name, client, why, detail);
+    }
+
     /// Where this listener sends everything, if it does: the port of `https` and the status.
     pub(crate) fn redirect(&self) -> Option<(u16, u16)> {
         match &self.config.action {
@@ -108,6 +117,8 @@ impl Site {
 pub(crate) struct Worker {
     /// Requests that are to be explained.
     pub(crate) explanations: Arc<Explanations>,
+    /// When refused connections were last logged.
+    pub(crate) refusals: Refusals,
     /// Those of the plan, and those of earlier plans that exchanges still hold.
     filters: RefCell<Vec<Rc<dyn Filter>>>,
     index: usize,
@@ -123,6 +134,7 @@ impl Worker {
         let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         Rc::new(Self {
             explanations,
+            refusals: Refusals::default(),
             filters: RefCell::default(),
             index,
             next: Cell::new(number << 48),

@@ -2,6 +2,7 @@
 
 mod fields;
 mod limits;
+mod malformed;
 mod patience;
 mod requests;
 mod routes;

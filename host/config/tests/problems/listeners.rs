@@ -119,7 +119,7 @@ fn a_listeners_limits_have_bounds() {
     check(
         &listener(
             "bind = \"127.0.0.1:443\"\n[listener.limits]\nheader_bytes = \"4KiB\"\nheaders = 0\ntarget_bytes = \"65 KiB\"\n\
-             header_timeout = \"0s\"\nconnections = 0\nstreams = 1_001\nrequest_body = -1\nbody_bytes = 1",
+             header_timeout = \"0s\"\nconnections = 0\nstreams = 1_001\nconnections_per_address = \"none\"\nrequest_body = -1\nbody_bytes = 1",
         ),
         &[
             "5:16: listener[0].limits.header_bytes: \"4KiB\" is out of range: expected 8 KiB to 1 MiB",
@@ -128,9 +128,11 @@ fn a_listeners_limits_have_bounds() {
             "8:18: listener[0].limits.header_timeout: \"0s\" is out of range: expected 1ms to 1h",
             "9:15: listener[0].limits.connections: 0 is out of range: expected 1 to 1000000",
             "10:11: listener[0].limits.streams: 1001 is out of range: expected 1 to 1000",
-            "11:16: listener[0].limits.request_body: -1 is out of range: expected 0 to 18446744073709551615",
-            "12:1: listener[0].limits.body_bytes: is not a key of a listener's limits: expected header_bytes, headers, \
-             target_bytes, header_timeout, body_timeout, idle_timeout, handshake_timeout, connections, streams or \
+            "11:27: listener[0].limits.connections_per_address: \"none\" is not a whole number: expected 1 to 1000000",
+            "12:16: listener[0].limits.request_body: -1 is out of range: expected 0 to 18446744073709551615",
+            "13:1: listener[0].limits.body_bytes: is not a key of a listener's limits: expected header_bytes, headers, \
+             target_bytes, header_timeout, body_timeout, idle_timeout, handshake_timeout, connections, \
+             connections_per_address, streams or \
              request_body",
         ],
     );

@@ -4,7 +4,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
 use palisade_config::ListenerLimits;
-use palisade_contract::{RequestHead, head};
+use palisade_contract::{RequestHead, Scheme, head};
 
 use super::{hop, upgrade};
 use crate::error::RequestError;
@@ -23,11 +23,23 @@ pub(crate) struct Arrived {
 ///
 /// # Errors
 /// What the client is answered with.
-pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> Result<Arrived, RequestError> {
+pub(crate) fn request(
+    parts: http::request::Parts,
+    scheme: Scheme,
+    limits: &ListenerLimits,
+) -> Result<Arrived, RequestError> {
     let http::request::Parts { method, uri, version, mut headers, .. } = parts;
     check_size(&uri, &headers, limits)?;
     if method == Method::CONNECT {
         return Err(RequestError::Connect);
+    }
+    // Whoever goes by the one takes the request for another than whoever goes by the other (RFC 9110, section 7.4).
+    if uri.scheme_str().is_some_and(|asked| asked != scheme.as_str()) {
+        return Err(RequestError::Target);
+    }
+    // HTTP/1.1 has white space around values, which is no part of them (RFC 9113, section 8.2.1; RFC 9114, section 4.2).
+    if version >= Version::HTTP_2 && headers.values().any(is_padded) {
+        return Err(RequestError::Field);
     }
     if !hop::is_coding_known(&headers) {
         return Err(RequestError::Coding);
@@ -47,6 +59,13 @@ pub(crate) fn request(parts: http::request::Parts, limits: &ListenerLimits) -> R
     // The body's own length frames it again; a number that was only copied could lie.
     headers.remove(header::CONTENT_LENGTH);
     Ok(Arrived { head: RequestHead { method, target, authority, headers }, takes_trailers, upgrade })
+}
+
+/// Whether a value begins or ends with white space.
+fn is_padded(value: &HeaderValue) -> bool {
+    let is_white = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let value = value.as_bytes();
+    is_white(value.first()) || is_white(value.last())
 }
 
 /// One field of cookies where HTTP/2 has split it: whoever does not speak HTTP/2 knows one only (RFC 9113, section 8.2.3).
@@ -139,6 +158,10 @@ mod tests {
         check("GET / HTTP/1.1", &["host: a", "a: 12345678901234567890123456789012345678901234567890"], "HeadTooLarge");
         check("GET https://a/x HTTP/2.0", &[], OK);
         check("GET /x HTTP/2.0", &[], "Host");
+        check("GET http://a/x HTTP/2.0", &[], "Target");
+        check("GET https://a/x HTTP/1.1", &["host: a"], "Target");
+        check("GET https://a/x HTTP/2.0", &["x:  a"], "Field");
+        check("GET https://a/x HTTP/2.0", &["x: a "], "Field");
     }
 
     fn check(line: &str, fields: &[&str], expected: &str) {
@@ -154,8 +177,9 @@ mod tests {
             request = request.header(name, value);
         }
         let parts = request.body(()).expect("a request").into_parts().0;
+        let scheme = if version == Version::HTTP_2 { Scheme::Https } else { Scheme::Http };
         let limits = ListenerLimits { headers: 3, header_bytes: 40, target_bytes: 20, ..ListenerLimits::default() };
-        let found = match super::request(parts, &limits) {
+        let found = match super::request(parts, scheme, &limits) {
             Ok(_) => OK.to_owned(),
             Err(error) => format!("{error:?}"),
         };
@@ -175,7 +199,7 @@ mod tests {
             .expect("a request")
             .into_parts()
             .0;
-        let arrived = super::request(parts, &ListenerLimits::default()).expect("a good request");
+        let arrived = super::request(parts, Scheme::Http, &ListenerLimits::default()).expect("a good request");
         assert!(arrived.takes_trailers);
         assert_eq!(arrived.head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-stays"]);
         assert_eq!(arrived.head.authority_bytes(), b"a");
@@ -187,7 +211,8 @@ mod tests {
         {
             let request = Request::builder().uri("https://a/").version(version).header("host", "a");
             let request = request.header("cookie", "a=1").header("cookie", "b=2; c=3").body(()).expect("a request");
-            let arrived = super::request(request.into_parts().0, &ListenerLimits::default()).expect("a good request");
+            let arrived = super::request(request.into_parts().0, Scheme::Https, &ListenerLimits::default())
+                .expect("a good request");
             let cookies = arrived.head.headers.get_all("cookie").iter().collect::<Vec<_>>();
             assert_eq!(cookies, expected, "{version:?}");
         }
