@@ -26,6 +26,7 @@ mod client;
 mod curl;
 mod folder;
 mod host;
+pub mod http2;
 mod metrics;
 mod origin;
 mod pattern;

@@ -28,6 +28,8 @@ pub struct Listener {
     pub action: Action,
     /// Peers whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// What becomes of paths that are not in their normal form.
+    pub paths: PathPolicy,
     /// What clients may use.
     pub limits: ListenerLimits,
 }
@@ -44,6 +46,7 @@ impl Listener {
         let routes = Routes { listener: name.as_deref().unwrap_or_default(), chain: &chain, taken: Seen::default() };
         let action = Action::read(&mut table, routes, scope);
         let trusted_proxies = table.or("trusted_proxies", Vec::new(), |value| networks(&value));
+        let paths = table.or("paths", PathPolicy::default(), |value| value.choice("a policy for paths", &PATHS));
         let limits = table.or("limits", ListenerLimits::default(), |value| ListenerLimits::read(&value));
         table.finish();
         Some(Self {
@@ -54,6 +57,7 @@ impl Listener {
             chain,
             action: action?,
             trusted_proxies,
+            paths,
             limits,
         })
     }
@@ -80,6 +84,21 @@ fn networks(value: &Value<'_>) -> Option<Vec<IpNet>> {
 
 const ADDRESSES_MAX: usize = 64;
 const NETWORKS: Form = Form { noun: "a list", expected: "networks, such as [\"10.0.0.0/8\"]" };
+
+/// What becomes of a path that is not in its normal form (RFC 3986, section 6.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathPolicy {
+    /// It is brought into it, before anything looks at it.
+    #[default]
+    Normalize,
+    /// The request is refused.
+    Refuse,
+    /// It goes on as the client wrote it.
+    Keep,
+}
+
+const PATHS: [(&str, PathPolicy); 3] =
+    [("normalize", PathPolicy::Normalize), ("refuse", PathPolicy::Refuse), ("keep", PathPolicy::Keep)];
 
 /// The HTTP versions of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 use palisade_config::{
     Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine,
     HostPattern, HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel,
-    OnError, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream,
+    OnError, PathPolicy, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream,
     UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
@@ -57,6 +57,7 @@ fn what_the_text_leaves_out_has_its_default() {
             chain: Vec::new(),
             action: Action::Routes(vec![route]),
             trusted_proxies: Vec::new(),
+            paths: PathPolicy::Normalize,
             limits: ListenerLimits::default(),
         }
     );
@@ -208,6 +209,7 @@ fn every_key_is_read_for_listeners() {
         })
     );
     assert_eq!(public.chain, [enforced(0), in_shadow(1)]);
+    assert_eq!(public.paths, PathPolicy::Refuse);
     let proxies: Vec<String> = public.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
     assert_eq!(

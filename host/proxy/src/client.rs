@@ -1,5 +1,6 @@
 //! One client's connection, from the accepted socket to its end.
 
+use std::error::Error as _;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -242,12 +243,17 @@ where
     };
     let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
     // What was being written may be cut by it: a client that does this has no claim to more.
-    if tokio::time::timeout(GOAWAY_LIMIT, stream.write_all(&fault.goaway())).await.is_ok_and(|sent| sent.is_ok()) {
-        linger(stream).await;
-    }
+    let told =
+        tokio::time::timeout(GOAWAY_LIMIT, stream.write_all(&fault.goaway())).await.is_ok_and(|sent| sent.is_ok());
     let why = match fault {
+        // Nor to being listened to.
         Fault::Flood => Refusal::Flood,
-        Fault::FrameSize | Fault::Window => Refusal::Protocol,
+        Fault::FrameSize | Fault::Window => {
+            if told {
+                linger(stream).await;
+            }
+            Refusal::Protocol
+        }
     };
     Err(Refused { why, detail: Some(fault.to_string()) })
 }
@@ -303,7 +309,15 @@ fn verdict(activity: &Activity, site: &Site) -> Verdict {
 /// Whether the end of a connection is worth counting: clients that leave are not.
 fn judge(error: &hyper::Error) -> Result<(), Refusal> {
     tracing::debug!(%error, "a client's connection ended");
-    if error.is_parse() || error.is_parse_too_large() { Err(Refusal::Protocol) } else { Ok(()) }
+    // What we end an HTTP/2 connection for. Clients that end theirs are not told apart from those that are done.
+    let ours = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
+    match ours.filter(|error| error.is_go_away() && error.is_library()).and_then(h2::Error::reason) {
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Err(Refusal::Flood),
+        Some(h2::Reason::NO_ERROR) => Ok(()),
+        Some(_) => Err(Refusal::Protocol),
+        None if error.is_parse() || error.is_parse_too_large() => Err(Refusal::Protocol),
+        None => Ok(()),
+    }
 }
 
 /// Runs what HTTP/2 spawns for its streams on the worker's own thread.

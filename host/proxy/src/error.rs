@@ -12,6 +12,9 @@ pub(crate) enum RequestError {
     /// The target is neither a path nor `*`.
     #[error("the request target is not one for this method")]
     Target,
+    /// The path has no one reading, or not the one spelling that the listener takes.
+    #[error("the request's path can be read in more than one way")]
+    Path,
     /// RFC 9113, section 8.2.1.
     #[error("a header field's value begins or ends with white space")]
     Field,
@@ -86,9 +89,13 @@ impl RequestError {
     /// The status, and whose fault it was: the one place where both are decided.
     fn decided(&self) -> (StatusCode, Fault) {
         match self {
-            Self::Host | Self::Target | Self::Field | Self::UpgradeBody | Self::Body | Self::ClientGone => {
-                (StatusCode::BAD_REQUEST, Fault::Client)
-            }
+            Self::Host
+            | Self::Target
+            | Self::Path
+            | Self::Field
+            | Self::UpgradeBody
+            | Self::Body
+            | Self::ClientGone => (StatusCode::BAD_REQUEST, Fault::Client),
             Self::Connect | Self::Coding => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Fault::Client),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, Fault::Client),

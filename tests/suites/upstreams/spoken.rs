@@ -1,5 +1,6 @@
 //! An endpoint that speaks HTTP/2 as a test wants it, frame by frame where it has to be.
 
+use harness::http2::{SETTINGS, frame};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,20 +58,6 @@ pub(super) fn answer(respond: &mut SendResponse<Bytes>) {
         let _ = body.send_data(Bytes::from_static(b"ok"), true);
     }
 }
-
-/// One frame (RFC 9113, section 4.1).
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
 
 /// Reads frames up to and with one of this kind, and gives the number of its stream.
 pub(super) async fn read_until(stream: &mut TcpStream, kind: u8) -> Option<u32> {

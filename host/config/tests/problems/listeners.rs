@@ -115,6 +115,16 @@ fn trusted_proxies_are_networks() {
 }
 
 #[test]
+fn a_policy_for_paths_is_one_of_three() {
+    check(
+        &listener("bind = \"127.0.0.1:443\"\npaths = \"strict\""),
+        &[
+            "4:9: listener[0].paths: \"strict\" is not a policy for paths: expected \"normalize\", \"refuse\" or \"keep\"",
+        ],
+    );
+}
+
+#[test]
 fn a_listeners_limits_have_bounds() {
     check(
         &listener(

@@ -2,6 +2,7 @@
 
 mod forwarded;
 mod hop;
+mod path;
 mod request;
 mod response;
 mod upgrade;

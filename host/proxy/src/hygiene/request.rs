@@ -3,10 +3,10 @@
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Uri, Version};
-use palisade_config::ListenerLimits;
+use palisade_config::{Listener, ListenerLimits};
 use palisade_contract::{RequestHead, Scheme, head};
 
-use super::{hop, upgrade};
+use super::{hop, path, upgrade};
 use crate::error::RequestError;
 
 /// A request's head in our form, and what of it was for this hop but is needed later.
@@ -26,10 +26,10 @@ pub(crate) struct Arrived {
 pub(crate) fn request(
     parts: http::request::Parts,
     scheme: Scheme,
-    limits: &ListenerLimits,
+    listener: &Listener,
 ) -> Result<Arrived, RequestError> {
     let http::request::Parts { method, uri, version, mut headers, .. } = parts;
-    check_size(&uri, &headers, limits)?;
+    check_size(&uri, &headers, &listener.limits)?;
     if method == Method::CONNECT {
         return Err(RequestError::Connect);
     }
@@ -45,7 +45,7 @@ pub(crate) fn request(
         return Err(RequestError::Coding);
     }
     let authority = authority(&uri, version, &headers)?;
-    let target = target(&method, uri)?;
+    let target = path::apply(listener.paths, target(&method, uri)?)?;
     let takes_trailers = hop::lists(&headers, &header::TE, "trailers");
     let upgrade = upgrade::asked(&headers, version);
     headers.remove(header::HOST);
@@ -134,6 +134,12 @@ mod tests {
 
     const OK: &str = "ok";
 
+    fn listener(limits: ListenerLimits) -> Listener {
+        let text = "[[listener]]\nname = \"a\"\nbind = \"127.0.0.1:0\"\nredirect_to_https = true\n";
+        let config = palisade_config::Config::parse(text, std::path::Path::new("a.toml")).expect("a good config");
+        Listener { limits, ..config.listeners.into_iter().next().expect("a listener") }
+    }
+
     #[test]
     fn a_request_has_one_host_and_one_target() {
         check("GET / HTTP/1.1", &["host: a"], OK);
@@ -179,7 +185,7 @@ mod tests {
         let parts = request.body(()).expect("a request").into_parts().0;
         let scheme = if version == Version::HTTP_2 { Scheme::Https } else { Scheme::Http };
         let limits = ListenerLimits { headers: 3, header_bytes: 40, target_bytes: 20, ..ListenerLimits::default() };
-        let found = match super::request(parts, scheme, &limits) {
+        let found = match super::request(parts, scheme, &listener(limits)) {
             Ok(_) => OK.to_owned(),
             Err(error) => format!("{error:?}"),
         };
@@ -199,7 +205,8 @@ mod tests {
             .expect("a request")
             .into_parts()
             .0;
-        let arrived = super::request(parts, Scheme::Http, &ListenerLimits::default()).expect("a good request");
+        let arrived =
+            super::request(parts, Scheme::Http, &listener(ListenerLimits::default())).expect("a good request");
         assert!(arrived.takes_trailers);
         assert_eq!(arrived.head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-stays"]);
         assert_eq!(arrived.head.authority_bytes(), b"a");
@@ -211,7 +218,7 @@ mod tests {
         {
             let request = Request::builder().uri("https://a/").version(version).header("host", "a");
             let request = request.header("cookie", "a=1").header("cookie", "b=2; c=3").body(()).expect("a request");
-            let arrived = super::request(request.into_parts().0, Scheme::Https, &ListenerLimits::default())
+            let arrived = super::request(request.into_parts().0, Scheme::Https, &listener(ListenerLimits::default()))
                 .expect("a good request");
             let cookies = arrived.head.headers.get_all("cookie").iter().collect::<Vec<_>>();
             assert_eq!(cookies, expected, "{version:?}");

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use harness::http2::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PADDED, PING, PREFACE, PUSH_PROMISE, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, fields, frame,
+};
 use harness::{Http, Origin, Raw, Running, Site};
 
 /// Header fields, in order.
@@ -79,18 +83,18 @@ const REQUESTS: &[(Fields, &str)] = &[
 
 #[tokio::test]
 async fn requests() {
-    let block = |fields: Fields| frame(HEADERS, END_STREAM | END_HEADERS, 1, &headers(fields));
-    check(REQUESTS.iter().map(|(fields, expected)| (format!("{fields:?}"), vec![block(fields)], *expected))).await;
+    let block = |list: Fields| frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(list));
+    check(REQUESTS.iter().map(|(list, expected)| (format!("{list:?}"), vec![block(list)], *expected))).await;
 }
 
 /// A good head whose body follows.
 fn open() -> Vec<u8> {
-    frame(HEADERS, END_HEADERS, 1, &headers(&[(":method", "POST"), SCHEME, PATH, AUTHORITY, ("content-length", "5")]))
+    frame(HEADERS, END_HEADERS, 1, &fields(&[(":method", "POST"), SCHEME, PATH, AUTHORITY, ("content-length", "5")]))
 }
 
 #[tokio::test]
 async fn bodies_and_trailers() {
-    let trailers = |flags, fields: Fields| frame(HEADERS, END_HEADERS | flags, 1, &headers(fields));
+    let trailers = |flags, list: Fields| frame(HEADERS, END_HEADERS | flags, 1, &fields(list));
     let data = |flags, bytes: &[u8]| frame(DATA, flags, 1, bytes);
     check(
         [
@@ -107,8 +111,7 @@ async fn bodies_and_trailers() {
 
 #[tokio::test]
 async fn frames() {
-    let get = || frame(HEADERS, END_STREAM | END_HEADERS, 1, &headers(&[METHOD, SCHEME, PATH, AUTHORITY]));
-    let settings = |id: u16, value: u32| frame(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat());
+    let get = || frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(&[METHOD, SCHEME, PATH, AUTHORITY]));
     check(
         [
             ("DATA on no stream (6.1)", vec![frame(DATA, 0, 0, b"x")], "goaway 1"),
@@ -127,13 +130,32 @@ async fn frames() {
             ),
             (
                 "another frame within a block (6.10)",
-                vec![frame(HEADERS, 0, 1, &headers(&[METHOD])), frame(PING, 0, 0, &[0; 8])],
+                vec![frame(HEADERS, 0, 1, &fields(&[METHOD])), frame(PING, 0, 0, &[0; 8])],
                 "goaway 1",
             ),
             ("CONTINUATION of nothing (6.10)", vec![frame(CONTINUATION, END_HEADERS, 1, b"")], "goaway 1"),
             ("RST_STREAM of an idle stream (6.4)", vec![frame(RST_STREAM, 0, 1, &[0; 4])], "goaway 1"),
             ("RST_STREAM of no stream (6.4)", vec![frame(RST_STREAM, 0, 0, &[0; 4])], "goaway 1"),
             ("a short RST_STREAM (6.4)", vec![open(), frame(RST_STREAM, 0, 1, &[0; 3])], "goaway 6"),
+            (
+                "a stream's number that was passed (5.1.1)",
+                vec![
+                    frame(HEADERS, END_STREAM | END_HEADERS, 3, &fields(&[METHOD, SCHEME, (":path", "*"), AUTHORITY])),
+                    get(),
+                ],
+                "goaway 1",
+            ),
+        ]
+        .map(|(about, frames, expected)| (about.to_owned(), frames, expected)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn frames_of_the_connection() {
+    let settings = |id: u16, value: u32| frame(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat());
+    check(
+        [
             ("SETTINGS of a stream (6.5)", vec![frame(SETTINGS, 0, 1, b"")], "goaway 1"),
             ("SETTINGS of five bytes (6.5)", vec![frame(SETTINGS, 0, 0, &[0; 5])], "goaway 6"),
             ("an ACK that says something (6.5)", vec![frame(SETTINGS, ACK, 0, &[0; 6])], "goaway 6"),
@@ -156,14 +178,6 @@ async fn frames() {
                 "goaway 3",
             ),
             ("a frame beyond the maximum (4.2)", vec![frame(DATA, 0, 1, &[0; (16 << 10) + 1])], "goaway 6"),
-            (
-                "a stream's number that was passed (5.1.1)",
-                vec![
-                    frame(HEADERS, END_STREAM | END_HEADERS, 3, &headers(&[METHOD, SCHEME, (":path", "*"), AUTHORITY])),
-                    get(),
-                ],
-                "goaway 1",
-            ),
         ]
         .map(|(about, frames, expected)| (about.to_owned(), frames, expected)),
     )
@@ -191,7 +205,7 @@ async fn check(cases: impl IntoIterator<Item = (String, Vec<Vec<u8>>, &'static s
 /// The first of these that comes: a status, `reset` with a code, `goaway` with a code, `end`.
 async fn answer(site: &Running, frames: &[Vec<u8>]) -> String {
     let mut raw = site.raw(Http::H2).await;
-    raw.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, b"")].concat()).await;
+    raw.send(PREFACE).await;
     raw.send(frames.concat()).await;
     let first = tokio::time::timeout(Duration::from_secs(5), first(&mut raw)).await;
     first.unwrap_or_else(|_| "nothing".to_owned())
@@ -237,30 +251,4 @@ fn status(block: &[u8]) -> u16 {
         }
         _ => 0,
     }
-}
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PUSH_PROMISE: u8 = 5;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
-
-/// A frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let [_, high, middle, low] = u32::try_from(payload.len()).expect("a length").to_be_bytes();
-    [&[high, middle, low, kind, flags][..], &stream.to_be_bytes(), payload].concat()
-}
-
-/// Fields as literals without an index and without Huffman (RFC 7541, section 6.2.2).
-fn headers(fields: &[(&str, &str)]) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).expect("a short text")][..], text.as_bytes()].concat();
-    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
