@@ -62,7 +62,7 @@ async fn no_spelling_reaches(site: Running, statuses: &[u16]) {
             assert!(status.is_ok_and(|status| statuses.contains(&status)), "{target} {http:?}");
         }
         let Ok(request) = Request::get(target).body(Body::empty()) else { continue };
-        let status = site.connect(Http::H2).await.send(request).await.unwrap().status;
+        let status = site.connect(Http::H2).await.send(request).await.expect("an answer").status;
         assert!(statuses.contains(&status), "{target} h2 {status}");
     }
     assert_eq!(site.origin(0).seen(), []);
