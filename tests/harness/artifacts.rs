@@ -45,7 +45,11 @@ pub fn cache() -> PathBuf {
 }
 
 /// The host's program, of the profile that the tests were built in.
-pub(crate) fn program() -> PathBuf {
+///
+/// # Panics
+/// It was not built.
+#[must_use]
+pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let program = test.ancestors().nth(2).map(|folder| folder.join("palisade")).filter(|file| file.is_file());
     program.unwrap_or_else(|| panic!("there is no palisade beside {}: run `cargo build -p palisade`", test.display()))

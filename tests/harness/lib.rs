@@ -38,13 +38,13 @@ mod site;
 mod wait;
 
 pub use admin::{Admin, Figures};
-pub use artifacts::{Form, bytes_of, cache};
+pub use artifacts::{Form, bytes_of, cache, program};
 pub use body::{Body, Feed};
 pub use client::{Client, ClientError, Dial, Http};
 pub use folder::Folder;
 pub use metrics::Metrics;
 pub use origin::{Answer, Origin, Seen};
-pub use process::{Ended, Process, run_command};
+pub use process::{Ended, Process, run_command, signal};
 pub use raw::Raw;
 pub use reply::Reply;
 pub use running::Running;

@@ -76,8 +76,7 @@ impl Process {
     /// # Panics
     /// It has ended.
     pub fn signal(&self, name: &str) {
-        let status = std::process::Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
-        assert!(status.is_ok_and(|status| status.success()), "no signal {name} for {}", self.id());
+        signal(self.id(), name);
     }
 
     /// Its resident memory, in bytes, now and at most since it was ready.
@@ -103,6 +102,15 @@ impl Process {
         let code = status.expect("a child").code();
         Ended { code, stdout: String::new(), stderr: self.log() }
     }
+}
+
+/// Sends a process of this number a signal, such as `TERM`.
+///
+/// # Panics
+/// There is none.
+pub fn signal(id: u32, name: &str) {
+    let status = std::process::Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();
+    assert!(status.is_ok_and(|status| status.success()), "no signal {name} for {id}");
 }
 
 /// The listeners, and the admin listener once everything is up.

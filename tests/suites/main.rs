@@ -20,6 +20,7 @@ mod explain;
 mod fetch;
 mod grpc;
 mod guests;
+mod hand_over;
 mod images;
 mod isolation;
 mod plugins;

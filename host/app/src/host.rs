@@ -9,12 +9,13 @@ use palisade_config::{Action, Config};
 use palisade_contract::{Clock, Names, SharedStore, SystemClock};
 use palisade_engine::{MemoryStore, Services};
 use palisade_monitor::{AccessLog, Registry, Reload};
-use palisade_proxy::{Bound, Running, StartError};
+use palisade_proxy::{Bound, Inherited, Running, StartError};
 use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, AdminError};
 use crate::beginning::{Beginning, First};
 use crate::generation::Generation;
+use crate::hand_over::Origin;
 use crate::last_good::{Keeper, Keeping, LastGood};
 use crate::loader::Loader;
 use crate::plugins::Since;
@@ -57,11 +58,11 @@ impl Host {
     /// # Errors
     /// See [`HostError`]; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self, HostError> {
-        Self::begin(Beginning::of(config)).await
+        Self::begin(Beginning::of(config), Inherited::default()).await
     }
 
-    /// The same with what a beginning has found.
-    pub(crate) async fn begin(beginning: Beginning) -> Result<Self, HostError> {
+    /// The same with what a beginning has found, and with sockets that are listened on already.
+    pub(crate) async fn begin(beginning: Beginning, mut inherited: Inherited) -> Result<Self, HostError> {
         let names = Arc::new(Names::default());
         let logs_access = Arc::new(AtomicBool::new(beginning.config().log.access));
         let access = AccessLog::Switched(names.clone(), logs_access.clone());
@@ -81,8 +82,11 @@ impl Host {
         }
         let config = first.written.config.clone();
         // Every address is bound before anything runs.
-        let admin = config.admin.map(|admin| Admin::bind(admin.bind)).transpose()?;
-        let proxy = Bound::new(&config, loader.parts(&first.plugins))?.run().await?;
+        let admin = config.admin.map(|admin| Admin::bind_or_take(admin.bind, &mut inherited)).transpose()?;
+        let proxy = Bound::new(&config, loader.parts(&first.plugins), &mut inherited)?.run().await?;
+        for (listener, address) in inherited.left() {
+            tracing::warn!(listener, %address, "a socket that was handed over is for no listener, and is closed");
+        }
         announce(&config, &proxy);
         let (requests, asked) = Requests::new();
         let (first, last) = served(first);
@@ -117,6 +121,19 @@ impl Host {
     /// draining.
     pub async fn reload(&self) -> Option<Outcome> {
         self.state.reloads.reload().await
+    }
+
+    /// Has another process take this one's place, and returns when it is up: from then on it accepts, and this one is to be shut
+    /// down.
+    ///
+    /// # Errors
+    /// It was not up; nothing has changed then.
+    pub(crate) async fn hand_over(&self, origin: Arc<Origin>) -> anyhow::Result<u32> {
+        let mut sockets = self.state.proxy.sockets().await;
+        sockets.extend(self.state.lend_admin());
+        let process = tokio::task::spawn_blocking(move || origin.hand_over(sockets)).await??;
+        self.state.proxy.handed_over();
+        Ok(process)
     }
 
     /// Drains: is no longer ready, stops accepting, finishes what is under way within the configured time.

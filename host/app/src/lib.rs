@@ -13,6 +13,7 @@ pub mod cli;
 mod explain;
 mod figures;
 mod generation;
+mod hand_over;
 mod host;
 mod last_good;
 mod loader;

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::beginning::Beginning;
+use crate::hand_over::{Given, Origin};
 use crate::last_good::LastGood;
 use crate::{Host, logging};
 
@@ -28,11 +30,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs until SIGTERM or SIGINT, then drains. SIGHUP is a reload.
+    /// Runs until SIGTERM or SIGINT, then drains. SIGHUP is a reload. SIGUSR2 has another process of the same file and with the
+    /// same arguments take this one's place.
     ///
     /// # Errors
     /// The host does not start.
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        let (origin, given) = (Arc::new(Origin::now().context("the program's own file")?), Given::take());
         let (last_good, problem) = match self.last_good() {
             Ok(last_good) => (last_good, None),
             Err(error) => (None, Some(error)),
@@ -50,8 +54,10 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
         runtime.block_on(async {
             let mut signals = Signals::new()?;
-            let host = Host::begin(beginning).await?;
-            signals.until_end(&host).await;
+            let ready = given.ready();
+            let host = Host::begin(beginning, given.sockets).await?;
+            Given::tell_ready(ready);
+            signals.until_end(&host, &origin).await;
             tracing::info!("draining");
             host.shut_down().await;
             Ok(())
@@ -81,6 +87,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    replace: Signal,
 }
 
 impl Signals {
@@ -90,12 +97,13 @@ impl Signals {
             terminate: of(SignalKind::terminate())?,
             interrupt: of(SignalKind::interrupt())?,
             hang_up: of(SignalKind::hangup())?,
+            replace: of(SignalKind::user_defined2())?,
         })
     }
 
-    /// Until SIGTERM or SIGINT, also in the middle of a reload.
-    async fn until_end(&mut self, host: &Host) {
-        let Self { terminate, interrupt, hang_up } = self;
+    /// Until SIGTERM or SIGINT, also in the middle of a reload, or until another process has taken this one's place.
+    async fn until_end(&mut self, host: &Host, origin: &Arc<Origin>) {
+        let Self { terminate, interrupt, hang_up, replace } = self;
         let reloads = async {
             while hang_up.recv().await.is_some() {
                 // What comes of it is in the log. Signals that come meanwhile are one.
@@ -103,10 +111,20 @@ impl Signals {
             }
             std::future::pending::<()>().await;
         };
+        let replaced = async {
+            while replace.recv().await.is_some() {
+                match host.hand_over(origin.clone()).await {
+                    Ok(process) => return tracing::info!(process, "another process has taken over"),
+                    Err(error) => tracing::error!("nobody takes over: {error:#}"),
+                }
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             () = reloads => {}
+            () = replaced => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is served now: asked by the admin listener, changed by reloads alone.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -80,6 +81,11 @@ impl State {
     /// Where the admin listener is, if there is one.
     pub(crate) fn admin_address(&self) -> Option<SocketAddr> {
         lock(&self.admin).as_ref().map(Admin::address)
+    }
+
+    /// A descriptor of its socket, and the name that it is given by.
+    pub(crate) fn lend_admin(&self) -> Option<(String, OwnedFd)> {
+        lock(&self.admin).as_ref().and_then(Admin::lend)
     }
 
     /// This is the admin listener from now on. The one before accepts no more; what it was asked, it still answers.

@@ -29,8 +29,8 @@ pub(crate) async fn accept(
 ) {
     let mut connections = Connections { listening, end, tasks: JoinSet::new() };
     connections.accept(&socket).await;
-    // Another listener may have the address by now. Where none has, whoever the kernel has let in already is served.
-    if let Some(socket) = Rc::into_inner(socket) {
+    // Another listener may have the address by now, or another process. Where none has, whoever the kernel has let in already is served.
+    if let Some(socket) = Rc::into_inner(socket).filter(|_| !worker.is_handed_over()) {
         connections.take_queued(socket);
     }
     connections.drain(worker.drain_limit()).await;

@@ -18,6 +18,8 @@ use crate::guard::Fault;
 pub(crate) struct Activity {
     /// Exchanges whose response has not ended.
     active: Cell<usize>,
+    /// There was an exchange.
+    had_any: Cell<bool>,
     /// Of those, the ones of which a body waits for the client.
     awaiting_client: Cell<usize>,
     /// How long a body may wait for the client: the longest that is allowed to any exchange under way.
@@ -34,6 +36,8 @@ pub(crate) struct Activity {
     broke_off: Cell<bool>,
     /// The client is told the end of a response by the end of the connection.
     ends_by_closing: Cell<bool>,
+    /// The connection is to end.
+    draining: Cell<bool>,
     /// What its guard ended the connection for.
     fault: Cell<Option<Fault>>,
 }
@@ -53,6 +57,7 @@ impl Activity {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             active: Cell::new(0),
+            had_any: Cell::new(false),
             awaiting_client: Cell::new(0),
             patience: Cell::new(None),
             moved: Cell::new(Instant::now()),
@@ -61,6 +66,7 @@ impl Activity {
             left_unread: Cell::new(false),
             broke_off: Cell::new(false),
             ends_by_closing: Cell::new(false),
+            draining: Cell::new(false),
             fault: Cell::new(None),
         })
     }
@@ -81,6 +87,7 @@ impl Activity {
     /// A head is complete. The exchange lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ActiveExchange {
         self.active.set(self.active.get() + 1);
+        self.had_any.set(true);
         self.head_began.set(None);
         self.left_unread.set(false);
         self.moved.set(Instant::now());
@@ -95,6 +102,21 @@ impl Activity {
     /// The client is of HTTP/1.0, to which the end of the connection is the end of a response.
     pub(crate) fn ends_by_closing(&self) {
         self.ends_by_closing.set(true);
+    }
+
+    /// The connection is to end: an answer to come is the last one.
+    pub(crate) fn drains(&self) {
+        self.draining.set(true);
+    }
+
+    /// Whether the connection is to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Since when no exchange is under way, on a connection that has had one.
+    pub(crate) fn rests_since(&self) -> Option<Instant> {
+        (self.active.get() == 0 && self.had_any.get()).then(|| self.moved.get())
     }
 
     /// The guard of its frames ends the connection.

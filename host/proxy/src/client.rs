@@ -7,7 +7,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -166,9 +167,13 @@ where
     let service = {
         let (listening, client, stream) = (listening.clone(), client.clone(), stream.clone());
         service_fn(move |request| {
-            let (served, stream) = (serve(listening.site(), client.clone(), request), stream.clone());
+            let (client, stream) = (client.clone(), stream.clone());
+            let served = serve(listening.site(), client.clone(), request);
             async move {
-                let response = served.await?;
+                let mut response = served.await?;
+                if client.activity.is_draining() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     stream.ends();
                 } else {
@@ -184,8 +189,8 @@ where
         // The activity's timer keeps both limits on heads; two timers would be one too many.
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream.clone()), service);
-    let close = http1::Connection::graceful_shutdown;
-    let ended = drive(listening, activity, Pin::new(&mut served), close, drain).await;
+    let end = End { close: http1::Connection::graceful_shutdown, grace: DRAIN_GRACE };
+    let ended = drive(listening, activity, Pin::new(&mut served), end, drain).await;
     if let (Ok(()), Some(tunnel)) = (ended, client.tunnel.take()) {
         let read = served.into_parts().read_buf;
         let held = stream.take_held();
@@ -239,7 +244,9 @@ where
                 .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
                 .serve_connection(TokioIo::new(stream.clone()), service)
         );
-        drive(listening, activity, served, http2::Connection::graceful_shutdown, drain).await
+        // GOAWAY says which streams are still served, and none is lost.
+        let end = End { close: http2::Connection::graceful_shutdown, grace: Duration::ZERO };
+        drive(listening, activity, served, end, drain).await
     };
     let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
     // What was being written may be cut by it: a client that does this has no claim to more.
@@ -264,17 +271,27 @@ const GOAWAY_LIMIT: Duration = Duration::from_secs(1);
 /// The least that hyper takes for its read buffer.
 const SMALLEST_BUFFER: usize = 8 << 10;
 
+/// How a connection is ended in good order, and how long one is still listened to that has just been answered.
+struct End<F> {
+    close: F,
+    grace: Duration,
+}
+
+/// The next request of a client of HTTP/1 may be on its way when the host drains: it is answered, and told that it was the last.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
 /// Polls a connection to its end, ending it in good order when it is idle or the host drains, and cutting it when the
 /// client keeps it waiting.
-async fn drive<C>(
+async fn drive<C, F>(
     listening: &Listening,
     activity: &Activity,
     mut served: Pin<&mut C>,
-    close: impl Fn(Pin<&mut C>),
+    End { close, grace }: End<F>,
     mut drain: watch::Receiver<bool>,
 ) -> Result<(), Refusal>
 where
     C: Future<Output = hyper::Result<()>>,
+    F: Fn(Pin<&mut C>),
 {
     // Looks at once, and then whenever a limit could have passed.
     let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
@@ -284,6 +301,12 @@ where
             biased;
             ended = &mut served => return ended.or_else(|error| judge(&error)),
             () = &mut timer => match verdict(activity, &listening.site()) {
+                // Its grace is over.
+                _ if activity.is_draining() && !closing => {
+                    closing = true;
+                    close(served.as_mut());
+                    timer.as_mut().reset(Instant::now());
+                }
                 Verdict::Wait(until) => timer.as_mut().reset(until),
                 Verdict::Cut(why) => return Err(why),
                 Verdict::Idle if closing => return Ok(()),
@@ -294,9 +317,16 @@ where
                     timer.as_mut().reset(Instant::now() + listening.site().config.limits.idle_timeout / 10);
                 }
             },
-            _ = drain.wait_for(|drain| *drain), if !closing => {
-                closing = true;
-                close(served.as_mut());
+            _ = drain.wait_for(|drain| *drain), if !activity.is_draining() => {
+                activity.drains();
+                match activity.rests_since().map(|since| since + grace) {
+                    Some(end) if end > Instant::now() => timer.as_mut().reset(end),
+                    Some(_) | None if closing => {}
+                    Some(_) | None => {
+                        closing = true;
+                        close(served.as_mut());
+                    }
+                }
             }
         }
     }

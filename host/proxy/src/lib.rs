@@ -19,6 +19,7 @@ mod filtering;
 mod fingerprint;
 mod guard;
 mod hygiene;
+mod inherited;
 mod io;
 mod linger;
 mod places;
@@ -38,6 +39,7 @@ mod upstream;
 mod worker;
 
 pub use explain::{EXPLAIN, Explanation, Explanations, Unexplained};
+pub use inherited::Inherited;
 pub use plan::{Parts, PlanError};
 pub use server::{Bound, Running, StartError};
 pub use tls::CertificateError;

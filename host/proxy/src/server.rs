@@ -3,7 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::atomic::Ordering;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use palisade_config::Config;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::explain::Explanations;
+use crate::inherited::Inherited;
 use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
 use crate::worker::{self, Order, Switch};
@@ -65,14 +67,14 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Reads certificates and binds every address for every worker.
+    /// Reads certificates and binds every address for every worker, but for those that are listened on already.
     ///
     /// # Errors
     /// See [`StartError`]; nothing stays bound then.
-    pub fn new(config: &Config, parts: Parts) -> Result<Self, StartError> {
+    pub fn new(config: &Config, parts: Parts, inherited: &mut Inherited) -> Result<Self, StartError> {
         let plan = Arc::new(Plan::next(config, parts, None).map_err(StartError::Plan)?);
         let workers = config.workers.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let (addresses, sockets) = Addresses::default().next(&config.listeners, workers)?;
+        let (addresses, sockets) = Addresses::default().next(&config.listeners, workers, inherited)?;
         Ok(Self { plan, addresses, sockets, worker_stack_bytes: WORKER_STACK_BYTES + config.engine.stack_bytes })
     }
 
@@ -99,13 +101,18 @@ impl Bound {
             threads: Mutex::default(),
             workers: Vec::new(),
             explanations: Arc::default(),
+            handed_over: Arc::default(),
         };
         for (index, sockets) in self.sockets.into_iter().enumerate() {
             let (orders, ordered) = mpsc::channel(ORDERS_MAX);
             let (ready, started) = oneshot::channel();
             let first = Switch { plan: self.plan.clone(), addresses: addresses.clone(), sockets };
             let draining = draining.clone();
-            let own = (index, running.explanations.clone());
+            let own = worker::Own {
+                index,
+                explanations: running.explanations.clone(),
+                handed_over: running.handed_over.clone(),
+            };
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .stack_size(self.worker_stack_bytes)
@@ -130,6 +137,7 @@ pub struct Running {
     threads: Mutex<Vec<JoinHandle<()>>>,
     workers: Vec<mpsc::Sender<Order>>,
     explanations: Arc<Explanations>,
+    handed_over: Arc<AtomicBool>,
 }
 
 /// What the workers serve.
@@ -194,7 +202,7 @@ impl Running {
             (current.plan.clone(), current.addresses.clone())
         };
         let plan = Arc::new(Plan::next(config, parts, Some(&before)).map_err(StartError::Plan)?);
-        let (addresses, sockets) = addresses.next(&config.listeners, self.workers.len())?;
+        let (addresses, sockets) = addresses.next(&config.listeners, self.workers.len(), &mut Inherited::default())?;
         let addresses = Arc::new(addresses);
         drop(before);
         {
@@ -243,6 +251,24 @@ impl Running {
             }
         };
         let _ = tokio::time::timeout(FLUSH_LIMIT, all).await;
+    }
+
+    /// Every socket that a worker accepts on, with its listener's name, for another process to accept on as well. In the order of
+    /// the workers.
+    pub async fn sockets(&self) -> Vec<(String, OwnedFd)> {
+        let mut sockets = Vec::new();
+        for worker in &self.workers {
+            let (tell, told) = oneshot::channel();
+            if worker.send(Order::Lend(tell)).await.is_ok() {
+                sockets.extend(told.await.unwrap_or_default());
+            }
+        }
+        sockets
+    }
+
+    /// Another process accepts on the same sockets: what waits in their queues is left to it when this one drains.
+    pub fn handed_over(&self) {
+        self.handed_over.store(true, Ordering::Relaxed);
     }
 
     /// Stops accepting, lets exchanges under way finish within the configured time, and ends every worker.

@@ -1,6 +1,7 @@
 //! What one worker serves, and what of it stays when the plan changes: sockets, filters, connections to endpoints.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -100,6 +101,15 @@ impl Serving {
             }
         }
         (sockets, registered)
+    }
+
+    /// Descriptors of the sockets that are accepted on.
+    pub(crate) fn lend(&self) -> Vec<(String, OwnedFd)> {
+        let lent = self.accepting.iter().filter_map(|accepting| {
+            let descriptor = accepting.socket.as_fd().try_clone_to_owned().ok()?;
+            Some((accepting.listening.site().config.name.clone(), descriptor))
+        });
+        lent.collect()
     }
 
     /// Stops accepting. What is under way is drained by the tasks.

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -18,6 +19,7 @@ use crate::places::Places;
 use crate::refusals::Refusals;
 use crate::routes::Routes;
 use crate::upstream::Pools;
+use crate::worker::Own;
 
 /// A listener on one worker, from one plan to the next. Connections hold this one, so that each request is served by the
 /// plan of its own moment.
@@ -117,6 +119,7 @@ impl Site {
 pub(crate) struct Worker {
     /// Requests that are to be explained.
     pub(crate) explanations: Arc<Explanations>,
+    handed_over: Arc<AtomicBool>,
     /// When refused connections were last logged.
     pub(crate) refusals: Refusals,
     /// Those of the plan, and those of earlier plans that exchanges still hold.
@@ -130,10 +133,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(index: usize, explanations: Arc<Explanations>) -> Rc<Self> {
+    pub(crate) fn new(own: Own) -> Rc<Self> {
+        let Own { index, explanations, handed_over } = own;
         let number = u64::try_from(index).unwrap_or(u64::MAX).saturating_add(1);
         Rc::new(Self {
             explanations,
+            handed_over,
             refusals: Refusals::default(),
             filters: RefCell::default(),
             index,
@@ -152,6 +157,11 @@ impl Worker {
                 known.push(filter.clone());
             }
         }
+    }
+
+    /// Whether another process accepts on the same sockets.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     /// Whether it does what one worker does for all.

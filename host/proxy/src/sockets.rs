@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use palisade_config::Listener;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::inherited::{self, Inherited};
 use crate::server::StartError;
 
 /// Connections that the kernel keeps for a socket until they are accepted.
@@ -37,11 +38,17 @@ pub(crate) struct Addresses {
 pub(crate) type Sockets = Vec<(SocketId, TcpListener)>;
 
 impl Addresses {
-    /// The addresses of these listeners: those that are there already, and new ones with their sockets by worker.
+    /// The addresses of these listeners: those that are there already, and new ones with their sockets by worker, inherited or
+    /// bound.
     ///
     /// # Errors
     /// A new address cannot be bound: none is then.
-    pub(crate) fn next(&self, listeners: &[Listener], workers: usize) -> Result<(Self, Vec<Sockets>), StartError> {
+    pub(crate) fn next(
+        &self,
+        listeners: &[Listener],
+        workers: usize,
+        inherited: &mut Inherited,
+    ) -> Result<(Self, Vec<Sockets>), StartError> {
         let wanted: Vec<(&str, SocketAddr)> = listeners
             .iter()
             .flat_map(|listener| listener.bind.iter().map(|address| (listener.name.as_str(), *address)))
@@ -56,8 +63,14 @@ impl Addresses {
             }
             next.last += 1;
             let id = SocketId(next.last);
-            let bound = bind_for_all((id, wanted), self.neighbours(wanted), &mut sockets)
-                .map_err(|error| StartError::Bind { listener: listener.clone(), address: wanted, error })?;
+            let given = inherited.take(&listener, wanted);
+            let bound = if given.is_empty() {
+                bind_for_all((id, wanted), self.neighbours(wanted), &mut sockets)
+            } else {
+                take_for_all(id, given, &mut sockets)
+            };
+            let bound =
+                bound.map_err(|error| StartError::Bind { listener: listener.clone(), address: wanted, error })?;
             next.list.push(Address { id, listener, wanted, bound });
         }
         Ok((next, sockets))
@@ -121,6 +134,16 @@ fn bind_for_all(
     Ok(address)
 }
 
+/// Gives each worker one of the sockets that were listened on before.
+fn take_for_all(id: SocketId, given: Vec<TcpListener>, sockets: &mut [Sockets]) -> io::Result<SocketAddr> {
+    let mut address = None;
+    for (socket, sockets) in inherited::for_workers(given, sockets.len())?.into_iter().zip(sockets) {
+        address = Some(socket.local_addr()?);
+        sockets.push((id, socket));
+    }
+    address.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
 /// Who else may be bound to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {
@@ -150,20 +173,25 @@ mod tests {
     #[test]
     fn workers_share_an_address_and_nobody_else_does() {
         let listeners = |address: &str| listeners(&[("a", address)]);
-        let (ours, sockets) = Addresses::default().next(&listeners("127.0.0.1:0"), 2).expect("a free port");
+        let (ours, sockets) =
+            Addresses::default().next(&listeners("127.0.0.1:0"), 2, &mut Inherited::default()).expect("a free port");
         let address = ours.list[0].bound;
         assert!(sockets.iter().flatten().all(|(_, socket)| socket.local_addr().ok() == Some(address)));
-        let again = Addresses::default().next(&listeners(&address.to_string()), 1);
+        let again = Addresses::default().next(&listeners(&address.to_string()), 1, &mut Inherited::default());
         let Err(StartError::Bind { error, .. }) = again else { panic!("bound twice") };
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(sockets);
-        let (again, _sockets) = Addresses::default().next(&listeners(&address.to_string()), 1).expect("it is free");
+        let (again, _sockets) = Addresses::default()
+            .next(&listeners(&address.to_string()), 1, &mut Inherited::default())
+            .expect("it is free");
         assert_eq!(again.list[0].bound, address);
     }
 
     #[test]
     fn an_address_that_stays_keeps_its_socket() {
-        let (ours, _sockets) = Addresses::default().next(&listeners(&[("a", ANY), ("b", ANY)]), 1).expect("ports");
+        let (ours, _sockets) = Addresses::default()
+            .next(&listeners(&[("a", ANY), ("b", ANY)]), 1, &mut Inherited::default())
+            .expect("ports");
         let [a, b] = [0, 1].map(|index| ours.list[index].bound.to_string());
         // What is asked for, and which of the two that are there it is.
         for (wanted, expected) in [
@@ -176,7 +204,7 @@ mod tests {
             (&[("a", &b)], &[Some(1)]),
             (&[], &[]),
         ] {
-            let (next, sockets) = ours.next(&listeners(wanted), 1).expect("ports");
+            let (next, sockets) = ours.next(&listeners(wanted), 1, &mut Inherited::default()).expect("ports");
             let kept = next.list.iter().map(|address| ours.list.iter().position(|known| known.id == address.id));
             assert_eq!(kept.collect::<Vec<_>>(), expected, "{wanted:?}");
             assert_eq!(sockets[0].len(), expected.iter().filter(|kept| kept.is_none()).count(), "{wanted:?}");
@@ -185,11 +213,13 @@ mod tests {
 
     #[test]
     fn an_address_can_become_wider_and_narrower() {
-        let (narrow, _sockets) = Addresses::default().next(&listeners(&[("a", ANY)]), 1).expect("a port");
+        let (narrow, _sockets) =
+            Addresses::default().next(&listeners(&[("a", ANY)]), 1, &mut Inherited::default()).expect("a port");
         let port = narrow.list[0].bound.port();
-        let (wide, _sockets) = narrow.next(&listeners(&[("a", &format!("0.0.0.0:{port}"))]), 1).expect("ours");
+        let (wide, _sockets) =
+            narrow.next(&listeners(&[("a", &format!("0.0.0.0:{port}"))]), 1, &mut Inherited::default()).expect("ours");
         assert_ne!(wide.list[0].id, narrow.list[0].id);
-        assert!(wide.next(&listeners(&[("a", &format!("127.0.0.2:{port}"))]), 1).is_ok());
+        assert!(wide.next(&listeners(&[("a", &format!("127.0.0.2:{port}"))]), 1, &mut Inherited::default()).is_ok());
     }
 
     const ANY: &str = "127.0.0.1:0";

@@ -1,7 +1,9 @@
 //! One worker: a thread with its own runtime, sockets, plugin instances and connections. A request never leaves it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,8 +23,19 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) enum Order {
     /// Hand over what observers have kept, and say when it is done.
     Flush(oneshot::Sender<()>),
+    /// Give descriptors of the sockets that are accepted on, each with its listener's name.
+    Lend(oneshot::Sender<Vec<(String, OwnedFd)>>),
     /// Serve another plan, and say when that is so, or why a socket of it is not served.
     Switch(Box<Switch>, Done),
+}
+
+/// What is one worker's own, and what it has in common with the others.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) index: usize,
+    pub(crate) explanations: Arc<Explanations>,
+    /// Whether another process accepts on the same sockets.
+    pub(crate) handed_over: Arc<AtomicBool>,
 }
 
 /// Told how it went.
@@ -40,7 +53,7 @@ pub(crate) struct Switch {
 /// Runs one worker on the calling thread until it has drained: when `drain` is true, or has nobody who could make it so.
 /// The first plan is served whole or not at all.
 pub(crate) fn run(
-    (index, explanations): (usize, Arc<Explanations>),
+    own: Own,
     (first, ready): (Switch, Done),
     orders: mpsc::Receiver<Order>,
     drain: watch::Receiver<bool>,
@@ -50,7 +63,7 @@ pub(crate) fn run(
         Err(error) => return drop(ready.send(Err(error))),
     };
     let local = LocalSet::new();
-    let worker = Worker::new(index, explanations);
+    let worker = Worker::new(own);
     runtime.block_on(local.run_until(async {
         let mut serving = Serving::new(&worker);
         let started = serving.switch(first);
@@ -89,6 +102,9 @@ async fn work(
                 Order::Flush(done) => {
                     worker.flush();
                     let _ = done.send(());
+                }
+                Order::Lend(lent) => {
+                    let _ = lent.send(serving.lend());
                 }
                 // Too late: dropping it says so.
                 Order::Switch(..) if draining => {}

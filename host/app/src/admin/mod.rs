@@ -4,6 +4,7 @@ mod answer;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ pub(crate) use answer::GUARD;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use palisade_proxy::Inherited;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -23,6 +25,9 @@ use crate::state::State;
 const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_LIMIT: Duration = Duration::from_secs(30);
 const HEADER_LIMIT: Duration = Duration::from_secs(5);
+
+/// By which its socket is handed over: no listener has this name.
+const NAME: &str = "[admin]";
 
 /// Why there is no admin listener.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +48,20 @@ pub(crate) struct BoundAdmin {
 #[derive(Debug)]
 pub(crate) struct Admin {
     address: SocketAddr,
+    /// The same socket, for whoever takes this process's place.
+    socket: Option<StdListener>,
     task: JoinHandle<()>,
 }
 
 impl Admin {
     pub(crate) fn bind(address: SocketAddr) -> Result<BoundAdmin, AdminError> {
-        let bound = StdListener::bind(address).and_then(|socket| {
+        Self::bind_or_take(address, &mut Inherited::default())
+    }
+
+    /// Binds the address, where it is not listened on already.
+    pub(crate) fn bind_or_take(address: SocketAddr, inherited: &mut Inherited) -> Result<BoundAdmin, AdminError> {
+        let given = inherited.take(NAME, address).into_iter().next();
+        let bound = given.map_or_else(|| StdListener::bind(address), Ok).and_then(|socket| {
             socket.set_nonblocking(true)?;
             let address = socket.local_addr()?;
             Ok(BoundAdmin { socket, address })
@@ -60,6 +73,11 @@ impl Admin {
         self.address
     }
 
+    /// A descriptor of its socket, and the name that it is given by.
+    pub(crate) fn lend(&self) -> Option<(String, OwnedFd)> {
+        Some((NAME.to_owned(), self.socket.as_ref()?.as_fd().try_clone_to_owned().ok()?))
+    }
+
     pub(crate) fn stop(self) {
         self.task.abort();
     }
@@ -68,8 +86,9 @@ impl Admin {
 impl BoundAdmin {
     pub(crate) fn serve(self, state: Arc<State>) -> Result<Admin, AdminError> {
         let address = self.address;
+        let lent = self.socket.try_clone().ok();
         let socket = TcpListener::from_std(self.socket).map_err(|error| AdminError { address, error })?;
-        Ok(Admin { address, task: tokio::spawn(accept(socket, state)) })
+        Ok(Admin { address, socket: lent, task: tokio::spawn(accept(socket, state)) })
     }
 }
 

@@ -1,0 +1,136 @@
+//! Another process takes a host's place, with its sockets: no request fails, over any number of times.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use command_fds::{CommandFdExt, FdMapping};
+use harness::{Body, Dial, Http, Origin, Running, Site, eventually, run_command, signal};
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::endpoint::quick;
+
+/// How often the host is exchanged under load.
+const TIMES: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_are_exchanged_under_load_fail_no_request() {
+    let site = Site::new().set("workers", 2).set("log.access", false);
+    let endpoint = quick().await.to_string();
+    let site = site.plugin("tag", "tag", json!({ "name": "a" })).chain(&["tag"]);
+    let mut site = site.set("upstream.web.endpoints", json!([endpoint])).start_process().await;
+    let done = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = Http::ALL.map(|http| tokio::spawn(ask(site.dial(http), done.clone()))).into();
+    let load = |program: &'static str, arguments: String| {
+        let folder = site.folder().path().to_owned();
+        tokio::spawn(async move {
+            let arguments: Vec<&str> = arguments.split(' ').collect();
+            run_command(program, &arguments, &folder).await
+        })
+    };
+    let url = format!("https://{}/", site.address("public"));
+    let wrk = load("wrk", format!("-t 1 -c 32 -d 12s --timeout 10s {url}"));
+    let h2load = load("h2load", format!("-D 12 -c 8 -m 8 {url}"));
+    let mut process = site.process().id();
+    for time in 0..TIMES {
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        signal(process, "USR2");
+        process = successor(&mut site, time).await;
+    }
+    assert_eq!(site.process().wait().await.code, Some(0), "the first one has drained");
+    let (wrk, h2load) = (wrk.await.expect("wrk"), h2load.await.expect("h2load"));
+    done.store(true, Ordering::Relaxed);
+    for client in clients {
+        assert!(client.await.expect("a client without a failed request") > 0);
+    }
+    assert!(!wrk.stdout.contains("Socket errors") && !wrk.stdout.contains("Non-2xx"), "{}", wrk.stdout);
+    assert!(h2load.stdout.contains(" 0 failed, 0 errored, 0 timeout"), "{}", h2load.stdout);
+    assert_eq!(site.admin().get("/readyz").await.text(), "ready\n");
+    end(&site, process).await;
+}
+
+/// The process that took over as the one of this number, from zero.
+async fn successor(site: &mut Running, number: usize) -> u32 {
+    let mut process = 0;
+    eventually("another process has taken over", async || {
+        let log = site.process().log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut taken = lines.filter(|line| line["message"] == "another process has taken over");
+        process = taken.nth(number).and_then(|line| line["process"].as_u64()).unwrap_or_default();
+        process > 0
+    })
+    .await;
+    u32::try_from(process).expect("a number of a process")
+}
+
+/// Ends a process that is not ours.
+async fn end(site: &Running, process: u32) {
+    signal(process, "TERM");
+    eventually("it is gone", async || tokio::net::TcpStream::connect(site.admin().address()).await.is_err()).await;
+}
+
+/// Asks again and again, each time over a connection of its own.
+async fn ask(dial: Dial, done: Arc<AtomicBool>) -> u64 {
+    let mut count = 0;
+    while !done.load(Ordering::Relaxed) {
+        let mut client = dial.clone().connect().await.unwrap_or_else(|error| panic!("connection {count}: {error}"));
+        let request = Request::get("/").body(Body::empty()).expect("a request");
+        let reply = client.send(request).await.unwrap_or_else(|error| panic!("request {count}: {error}"));
+        assert_eq!(reply.status, 200, "request {count}");
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test]
+async fn where_the_other_process_does_not_come_up_nothing_has_changed() {
+    let mut site = Site::new().set("workers", 2).origin(Origin::echo()).start_process().await;
+    // Started with what it has on disk, it could not read this; and no copy is kept of what was last good.
+    std::fs::remove_dir_all(site.folder().path().join(".palisade")).expect("a copy of what was last good");
+    site.folder().write("palisade.toml", "no configuration");
+    let reply = site.get("/").await;
+    assert_eq!(reply.status, 200);
+    std::fs::remove_dir_all(site.folder().path().join(".palisade")).ok();
+    site.process().signal("USR2");
+    eventually("it is told", async || site.process().log().contains("nobody takes over: the new process was not up"))
+        .await;
+    for http in Http::ALL {
+        assert_eq!(site.connect(http).await.get("/").await.status, 200, "{http:?}");
+    }
+    assert_eq!(site.admin().get("/healthz").await.status, 200);
+}
+
+/// As systemd does for a socket unit (sd_listen_fds(3)).
+#[tokio::test]
+async fn sockets_of_a_service_manager_are_listened_on() {
+    let sockets: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let addresses: Vec<_> = sockets.iter().map(|socket| socket.local_addr().expect("an address")).collect();
+    let [public, plain, admin] = addresses[..] else { panic!("three addresses") };
+    let site = Site::new().set("workers", 2).origin(Origin::echo()).set("admin.bind", admin.to_string());
+    let site = site.set("listener.public.bind", public.to_string()).set("listener.plain.bind", plain.to_string());
+    let (folder, _origins) = site.write();
+    let mut command = Command::new(harness::program());
+    command.arg("run").arg(folder.path().join("palisade.toml")).stdin(Stdio::null()).stderr(Stdio::null());
+    command.env("LISTEN_FDS", "3");
+    let mappings =
+        (3..).zip(sockets).map(|(child_fd, socket)| FdMapping { parent_fd: OwnedFd::from(socket), child_fd });
+    command.fd_mappings(mappings.collect()).expect("each is meant once");
+    // Nobody accepts yet, and nobody is refused.
+    let early = tokio::net::TcpStream::connect(plain).await.expect("it waits in the queue");
+    let mut host = command.spawn().expect("a host");
+    drop(command);
+    eventually("it is up", async || {
+        let answer = run_command("curl", &["-s", &format!("http://{admin}/readyz")], folder.path()).await;
+        answer.stdout == "ready\n"
+    })
+    .await;
+    drop(early);
+    let url = format!("http://{plain}/");
+    let asked = run_command("curl", &["-s", "-o", "/dev/null", "-w", "%{http_code}", &url], folder.path()).await;
+    assert_eq!(asked.stdout, "200");
+    host.kill().expect("it runs");
+    host.wait().expect("it has ended");
+}
