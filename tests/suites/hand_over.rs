@@ -58,8 +58,9 @@ async fn successor(site: &mut Running, number: usize) -> u32 {
     eventually("another process has taken over", async || {
         let log = site.process().log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut taken = lines.filter(|line| line["message"] == "another process has taken over");
-        process = taken.nth(number).and_then(|line| line["process"].as_u64()).unwrap_or_default();
+        let mut taken =
+            lines.filter(|line| line.get("message").is_some_and(|said| said == "another process has taken over"));
+        process = taken.nth(number).and_then(|line| line.get("process")?.as_u64()).unwrap_or_default();
         process > 0
     })
     .await;

@@ -18,6 +18,7 @@ use anyhow::{Context, bail};
 use command_fds::{CommandFdExt, FdMapping};
 use listenfd::ListenFd;
 use palisade_proxy::Inherited;
+use sd_notify::NotifyState;
 
 /// Which descriptor says that this process is up to the one whose place it takes.
 const READY: &str = "PALISADE_READY_FD";
@@ -61,8 +62,14 @@ impl Given {
         Self { sockets: Inherited::new(sockets), ready }
     }
 
-    /// Says to whoever waits for it that this process is up.
+    /// Says to whoever waits for it that this process is up: to a service manager (sd_notify(3)), and to the process whose
+    /// place it takes.
     pub(crate) fn tell_ready(ready: Option<i32>) {
+        // Without a service manager nobody is told. One that follows the process before is to follow this one.
+        let states = [NotifyState::Ready, NotifyState::MainPid(std::process::id())];
+        if let Err(error) = sd_notify::notify(&states) {
+            tracing::warn!(%error, "the service manager cannot be told that this process is up");
+        }
         let Some(number) = ready else { return };
         let told = OpenOptions::new().write(true).open(format!("/proc/self/fd/{number}"));
         if let Err(error) = told.and_then(|mut pipe| pipe.write_all(b"1")) {
