@@ -2,8 +2,11 @@
 //!
 //! A thread of its own writes them. Where nobody reads fast enough, lines are dropped, and workers go on.
 
+use anyhow::Context;
 use palisade_config::{Log, LogFormat, LogLevel};
+use tracing::subscriber::set_global_default;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 
@@ -17,12 +20,19 @@ const LINES_MAX: usize = 16_384;
 /// It was called before.
 pub(crate) fn start(log: &Log) -> anyhow::Result<WorkerGuard> {
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).finish(std::io::stderr());
-    let lines = fmt().with_writer(writer).with_max_level(level(log.level));
+    let level = level(log.level);
+    let lines = fmt().with_writer(writer).with_max_level(level);
     let started = match log.format {
-        LogFormat::Text => lines.with_ansi(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => set_global_default(lines.with_ansi(false).finish()),
+        LogFormat::Json => set_global_default(lines.json().flatten_event(true).finish()),
     };
-    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))?;
+    started.context("the log cannot be started")?;
+    let mut libraries = LogTracer::builder().with_max_level(level.as_log());
+    if level < LevelFilter::DEBUG {
+        // It warns of what any client may send, as often as that is sent.
+        libraries = libraries.ignore_crate("rustls");
+    }
+    libraries.init().context("the log of libraries cannot be started")?;
     Ok(guard)
 }
 

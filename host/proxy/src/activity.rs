@@ -114,9 +114,14 @@ impl Activity {
         self.draining.get()
     }
 
-    /// Since when no exchange is under way, on a connection that has had one.
+    /// Since when no exchange is under way.
     pub(crate) fn rests_since(&self) -> Option<Instant> {
-        (self.active.get() == 0 && self.had_any.get()).then(|| self.moved.get())
+        (self.active.get() == 0).then(|| self.moved.get())
+    }
+
+    /// Whether there was an exchange.
+    pub(crate) fn had_any(&self) -> bool {
+        self.had_any.get()
     }
 
     /// The guard of its frames ends the connection.

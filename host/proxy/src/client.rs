@@ -277,7 +277,8 @@ struct End<F> {
     grace: Duration,
 }
 
-/// The next request of a client of HTTP/1 may be on its way when the host drains: it is answered, and told that it was the last.
+/// The first request of a client, or the next one of HTTP/1, may be on its way when the host drains: it is answered, and told
+/// that it was the last.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Polls a connection to its end, ending it in good order when it is idle or the host drains, and cutting it when the
@@ -319,6 +320,7 @@ where
             },
             _ = drain.wait_for(|drain| *drain), if !activity.is_draining() => {
                 activity.drains();
+                let grace = if activity.had_any() { grace } else { DRAIN_GRACE };
                 match activity.rests_since().map(|since| since + grace) {
                     Some(end) if end > Instant::now() => timer.as_mut().reset(end),
                     Some(_) | None if closing => {}
