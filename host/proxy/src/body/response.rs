@@ -185,7 +185,8 @@ impl Body for ResponseBody {
             Some(Err(error)) => Some(Err(this.break_off(error))),
             Some(Ok(frame)) => {
                 this.handed_over(&frame);
-                if this.is_end_stream() {
+                // Nothing follows trailers, and nobody asks again.
+                if frame.is_trailers() || this.is_end_stream() {
                     this.end();
                 }
                 Some(Ok(frame))
