@@ -18,7 +18,7 @@ pub struct Listener {
     pub name: String,
     /// 1 to 64 addresses; none is bound by another listener. Port 0 is any free port.
     pub bind: Vec<SocketAddr>,
-    /// What is spoken: at least one version, and HTTP/2 only over TLS.
+    /// What is spoken: at least one version; HTTP/2 only over TLS, and HTTP/3 only beside one of the others.
     pub http: HttpVersions,
     /// `None` is plain HTTP.
     pub tls: Option<ListenerTls>,
@@ -52,7 +52,7 @@ impl Listener {
         Some(Self {
             name: name?,
             bind: bind?,
-            http: http.unwrap_or(HttpVersions { h1: true, h2: says_tls }),
+            http: http.unwrap_or(HttpVersions { h1: true, h2: says_tls, h3: false }),
             tls,
             chain,
             action: action?,
@@ -107,11 +107,13 @@ pub struct HttpVersions {
     pub h1: bool,
     /// HTTP/2.
     pub h2: bool,
+    /// HTTP/3, over QUIC at the same addresses.
+    pub h3: bool,
 }
 
 impl HttpVersions {
     fn read(value: &Value<'_>, says_tls: bool) -> Option<Self> {
-        let mut versions = Self { h1: false, h2: false };
+        let mut versions = Self { h1: false, h2: false, h3: false };
         let elements = value.list(VERSIONS)?;
         if elements.is_empty() {
             return value.refuse("holds no version: expected at least one");
@@ -122,6 +124,10 @@ impl HttpVersions {
                 element.refuse::<()>(format!("{} is there already", element.found()));
             }
         }
+        if versions.h3 && !versions.h1 && !versions.h2 {
+            return value
+                .refuse("holds \"h3\" alone: expected \"h1\" or \"h2\" beside it, by which clients learn of it");
+        }
         Some(versions)
     }
 
@@ -130,14 +136,15 @@ impl HttpVersions {
             Some("h1") => Some(&mut self.h1),
             Some("h2") if says_tls => Some(&mut self.h2),
             Some("h2") => value.refuse("\"h2\" needs tls: expected \"h1\" alone on a listener without it"),
-            Some("h3") => value.refuse("\"h3\" is not offered in this version: expected \"h1\" or \"h2\""),
+            Some("h3") if says_tls => Some(&mut self.h3),
+            Some("h3") => value.refuse("\"h3\" needs tls: expected \"h1\" alone on a listener without it"),
             Some(_) | None => value.is_not(VERSION),
         }
     }
 }
 
 const VERSIONS: Form = Form { noun: "a list", expected: "HTTP versions, such as [\"h1\", \"h2\"]" };
-const VERSION: Form = Form { noun: "an HTTP version", expected: "\"h1\" or \"h2\"" };
+const VERSION: Form = Form { noun: "an HTTP version", expected: "\"h1\", \"h2\" or \"h3\"" };
 
 /// What becomes of a listener's requests.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub struct ListenerLimits {
     pub connections: usize,
     /// Connections at a time of one client's address, or of one /64 of IPv6; `None` is any number.
     pub connections_per_address: Option<usize>,
-    /// Requests at a time on one HTTP/2 connection: 1 to 1,000.
+    /// Requests at a time on one HTTP/2 or HTTP/3 connection: 1 to 1,000.
     pub streams: u32,
     /// Bytes of a request's body; `None` is any number.
     pub request_body_bytes: Option<u64>,

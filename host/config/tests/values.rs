@@ -52,7 +52,7 @@ fn what_the_text_leaves_out_has_its_default() {
         &Listener {
             name: "public".to_owned(),
             bind: vec![address("127.0.0.1:8080")],
-            http: HttpVersions { h1: true, h2: false },
+            http: HttpVersions { h1: true, h2: false, h3: false },
             tls: None,
             chain: Vec::new(),
             action: Action::Routes(vec![route]),
@@ -93,7 +93,7 @@ fn tls_brings_http2() {
     let tls = "tls = { certificates = [{ chain = \"a.pem\", key = \"a.key\" }] }\nbind";
     let config = good(&SMALL.replace("bind", tls));
     let listener = config.listeners.first().expect("a listener");
-    assert_eq!(listener.http, HttpVersions { h1: true, h2: true });
+    assert_eq!(listener.http, HttpVersions { h1: true, h2: true, h3: false });
     assert_eq!(listener.tls.as_ref().map(|tls| (tls.min_version, tls.tickets)), Some((TlsVersion::V1_2, true)));
 }
 
@@ -199,7 +199,7 @@ fn every_key_is_read_for_listeners() {
         key: format!("conf/{name}.key").into(),
     };
     assert_eq!(public.bind, [address("[::]:443"), address("0.0.0.0:8443")]);
-    assert_eq!(public.http, HttpVersions { h1: true, h2: false });
+    assert_eq!(public.http, HttpVersions { h1: true, h2: false, h3: true });
     assert_eq!(
         public.tls,
         Some(ListenerTls {

@@ -11,8 +11,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::client;
-use crate::hygiene::Trust;
-use crate::places::Full;
 use crate::site::{Listening, Worker};
 use crate::sockets::BACKLOG;
 
@@ -66,15 +64,10 @@ impl Connections {
     fn serve(&mut self, stream: TcpStream, client: SocketAddr) {
         let site = self.listening.site();
         site.monitor.connection_opened();
-        let closed = Closed(site.monitor.clone());
-        // What is behind a trusted proxy is not one client.
-        let is_proxy = Trust::of(client.ip(), &site.config.trusted_proxies) == Trust::Proxy;
-        let limits = &site.config.limits;
-        let of_address = limits.connections_per_address.filter(|_| !is_proxy);
-        let place = match site.connections.take(limits.connections, client.ip(), of_address) {
+        let closed = Closed::new(site.monitor.clone());
+        let place = match site.place(client) {
             Ok(place) => place,
-            Err(Full::Listener) => return site.refused(client, Refusal::Limit, None),
-            Err(Full::Address) => return site.refused(client, Refusal::AddressLimit, None),
+            Err(why) => return site.refused(client, why, None),
         };
         let (listening, end) = (self.listening.clone(), self.end.clone());
         self.tasks.spawn_local(async move {
@@ -107,7 +100,13 @@ impl Connections {
 }
 
 /// Says that a connection is gone, however its task ends.
-struct Closed(Arc<dyn ListenerMonitor>);
+pub(crate) struct Closed(Arc<dyn ListenerMonitor>);
+
+impl Closed {
+    pub(crate) fn new(monitor: Arc<dyn ListenerMonitor>) -> Self {
+        Self(monitor)
+    }
+}
 
 impl Drop for Closed {
     fn drop(&mut self) {

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,10 +22,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Verdict};
+use crate::body::ClientBody;
 use crate::guard::Fault;
 use crate::io::{Abort, Framed, Watched};
 use crate::linger::{close_well, linger};
-use crate::serve::{Client, Closed, serve};
+use crate::serve::{Client, Closed, Outgoing, serve};
 use crate::site::{Listening, Site};
 
 /// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
@@ -168,7 +170,7 @@ where
         let (listening, client, stream) = (listening.clone(), client.clone(), stream.clone());
         service_fn(move |request| {
             let (client, stream) = (client.clone(), stream.clone());
-            let served = serve(listening.site(), client.clone(), request);
+            let served = answer(listening.site(), client.clone(), request);
             async move {
                 let mut response = served.await?;
                 if client.activity.is_draining() {
@@ -226,7 +228,7 @@ where
     let activity = &client.activity;
     let service = {
         let (listening, client) = (listening.clone(), client.clone());
-        service_fn(move |request| serve(listening.site(), client.clone(), request))
+        service_fn(move |request| answer(listening.site(), client.clone(), request))
     };
     // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
     // by the idle limit.
@@ -263,6 +265,13 @@ where
         }
     };
     Err(Refused { why, detail: Some(fault.to_string()) })
+}
+
+/// Serves a request that hyper has read.
+async fn answer(site: Rc<Site>, client: Rc<Client>, request: Request<Incoming>) -> Result<Response<Outgoing>, Closed> {
+    let mut response = serve(site.clone(), client.clone(), request.map(ClientBody::Hyper)).await?;
+    client.advertise(&site, response.headers_mut());
+    Ok(response)
 }
 
 /// How long a client that is cut may take to be told why.

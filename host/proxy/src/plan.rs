@@ -8,6 +8,7 @@ use palisade_config::{Action, ChainEntry, Config};
 use palisade_contract::{Monitor, Name, Names, Plugin};
 
 use crate::places::Places;
+use crate::quic;
 use crate::tls::{CertificateError, ServerTls};
 use crate::upstream::{Upstream, UpstreamTlsError};
 
@@ -60,6 +61,8 @@ pub(crate) struct ListenerPlan {
     pub(crate) name: Name,
     pub(crate) config: Arc<palisade_config::Listener>,
     pub(crate) tls: Option<Arc<ServerTls>>,
+    /// Where HTTP/3 is spoken.
+    pub(crate) quic: Option<Arc<quinn::ServerConfig>>,
     pub(crate) routes: Vec<RoutePlan>,
     pub(crate) leases: Arc<AtomicUsize>,
     /// Connections at the moment, all workers and all plans together.
@@ -159,9 +162,13 @@ impl ListenerPlan {
             leases: Arc::default(),
         };
         let known = before.and_then(|before| before.tls.as_ref());
+        let tls = config.tls.as_ref().map(|tls| ServerTls::new(tls, config.http, known)).transpose()?;
+        let over_quic = tls.as_ref().filter(|_| config.http.h3);
+        let quic = over_quic.map(|tls| quic::server(&tls.rustls, &config.limits)).transpose()?;
         Ok(Self {
             name: names.intern(&config.name),
-            tls: config.tls.as_ref().map(|tls| ServerTls::new(tls, config.http, known)).transpose()?,
+            tls,
+            quic,
             routes: routes.iter().map(route).collect(),
             config: Arc::new(config.clone()),
             leases: Arc::default(),

@@ -75,14 +75,18 @@ impl Record {
         }
     }
 
+    /// What the client speaks.
+    pub(crate) fn protocol(&mut self, protocol: Protocol) {
+        self.ended.protocol = protocol;
+    }
+
     /// What was asked, as the client wrote it.
-    pub(crate) fn asked(&mut self, protocol: Protocol, head: &RequestHead) {
+    pub(crate) fn asked(&mut self, head: &RequestHead) {
         if let Some(explaining) = &mut self.explaining {
             let authority = String::from_utf8_lossy(head.authority_bytes()).into_owned();
             explaining.asked = (authority, head.target.to_string());
         }
         self.ended.method = head.method.clone();
-        self.ended.protocol = protocol;
         if self.site.logs_access {
             self.authority.extend_from_slice(head.authority_bytes());
             self.target.push_str(head.target.as_str());

@@ -1,6 +1,6 @@
 //! One request, from its head to the response that goes out: the same for every protocol.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
 use http_body_util::{Either, Empty};
-use hyper::body::Incoming;
 use palisade_contract::{
     Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead, Side,
 };
 
 use crate::activity::Activity;
-use crate::body::{Filtered, Origin, RequestBody, ResponseBody, Upload};
+use crate::body::{ClientBody, Filtered, Origin, RequestBody, ResponseBody, Upload};
 use crate::error::RequestError;
 use crate::filtering::{self, Instead};
 use crate::hygiene::{self, Trust};
@@ -35,6 +35,8 @@ pub(crate) struct Client {
     pub(crate) tunnel: Cell<Option<Box<Tunnel>>>,
     /// What was found for the plan of this generation.
     trust: Cell<(u64, Trust)>,
+    /// Where HTTP/3 is spoken, as answers say it.
+    alternative: OnceCell<Option<HeaderValue>>,
 }
 
 impl Client {
@@ -46,6 +48,20 @@ impl Client {
             tunnel: Cell::new(None),
             // No plan has the number zero.
             trust: Cell::new((0, Trust::Stranger)),
+            alternative: OnceCell::new(),
+        }
+    }
+
+    /// Says in an answer that the listener speaks HTTP/3 at the same address, if it does (RFC 7838, section 3; RFC 9114,
+    /// section 3.1.1). What an endpoint says there is of its own address, and goes no further.
+    pub(crate) fn advertise(&self, site: &Site, headers: &mut HeaderMap) {
+        if !site.config.http.h3 {
+            return;
+        }
+        let port = self.connection.local.port();
+        let written = || HeaderValue::try_from(format!("h3=\":{port}\"; ma=86400")).ok();
+        if let Some(alternative) = self.alternative.get_or_init(written) {
+            headers.insert(header::ALT_SVC, alternative.clone());
         }
     }
 
@@ -86,12 +102,13 @@ enum Source {
 pub(crate) async fn serve(
     site: Rc<Site>,
     client: Rc<Client>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Result<Response<Outgoing>, Closed> {
     let active = client.activity.exchange();
     let id = site.worker.exchange_id();
-    let mut record = Record::begin(&site, active, id, client.connection.client.ip());
     let (mut parts, incoming) = request.into_parts();
+    let mut record = Record::begin(&site, active, id, client.connection.client.ip());
+    record.protocol(protocol_of(parts.version));
     record.explain(site.worker.explanations.claim(&mut parts.headers));
     if parts.headers.contains_key(header::UPGRADE) {
         client.upgrade_offered.set(true);
@@ -139,6 +156,25 @@ fn refusal(error: &RequestError, (version, is_head): (Version, bool), record: Re
     response
 }
 
+fn protocol_of(version: Version) -> Protocol {
+    match version {
+        Version::HTTP_2 => Protocol::Http2,
+        Version::HTTP_3 => Protocol::Http3,
+        _ => Protocol::Http1,
+    }
+}
+
+/// The answer to a request over HTTP/3 that has no head which could be looked at. It is counted and logged like any other.
+pub(crate) fn refused(site: &Rc<Site>, client: &Client, error: &RequestError) -> Response<Outgoing> {
+    let active = client.activity.exchange();
+    let mut record = Record::begin(site, active, site.worker.exchange_id(), client.connection.client.ip());
+    record.protocol(Protocol::Http3);
+    record.failed(error);
+    let mut response = whole(error.reply(), false, record);
+    client.advertise(site, response.headers_mut());
+    response
+}
+
 /// What of a request is not its head.
 struct Forwardable {
     version: Version,
@@ -156,8 +192,8 @@ fn begin(
     head: palisade_contract::RequestHead,
     record: &mut Record,
 ) -> Box<Exchange> {
-    let protocol = if version == Version::HTTP_2 { Protocol::Http2 } else { Protocol::Http1 };
-    record.asked(protocol, &head);
+    let protocol = protocol_of(version);
+    record.asked(&head);
     let connection = behind(site, client, &head);
     let mut exchange = Exchange::new(record.id(), connection, protocol, head);
     let limits = &site.config.limits;
@@ -313,7 +349,7 @@ async fn proceed(
     match filtering::response(&mut exchange, &mut record, &mut origin, is_head).await {
         Ok(filtered) => {
             let head = exchange.response.take().unwrap_or_default();
-            Ok(respond(head, (origin, filtered, upload), record))
+            Ok(respond(head, (origin, filtered, upload), is_head, record))
         }
         Err(Instead::Reply(reply)) => Ok(whole(reply, is_head, record)),
         Err(Instead::Close) => Err(Closed),
@@ -346,7 +382,7 @@ fn switching(
 fn whole(reply: Reply, is_head: bool, record: Record) -> Response<Outgoing> {
     let mut head = ResponseHead { status: reply.status, headers: reply.headers };
     let origin = sent(&mut head, reply.body, is_head);
-    respond(head, (origin, None, None), record)
+    respond(head, (origin, None, None), is_head, record)
 }
 
 /// What of a body is sent. Where it is not, its length still is (RFC 9110, sections 9.3.2 and 8.6).
@@ -364,9 +400,23 @@ fn sent(head: &mut ResponseHead, body: Bytes, is_head: bool) -> Origin {
 /// A body's way out: where it comes from, what it goes through, and the request's body that goes with it.
 type WayOut = (Origin, Option<Box<Filtered>>, Option<Rc<Upload>>);
 
-fn respond(head: ResponseHead, (origin, filtered, upload): WayOut, mut record: Record) -> Response<Outgoing> {
+fn respond(
+    mut head: ResponseHead,
+    (origin, filtered, upload): WayOut,
+    is_head: bool,
+    mut record: Record,
+) -> Response<Outgoing> {
     record.responded(head.status.as_u16());
-    with_head(head, Either::Left(ResponseBody::new(origin, filtered, record, upload)))
+    let body = ResponseBody::new(origin, filtered, record, upload);
+    // A length that is known is said in every protocol alike (RFC 9110, section 8.6).
+    let has_length = !is_head && head.status != StatusCode::NO_CONTENT && head.status != StatusCode::NOT_MODIFIED;
+    if has_length
+        && !head.headers.contains_key(header::CONTENT_LENGTH)
+        && let Some(length) = body.size_hint().exact()
+    {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    with_head(head, Either::Left(body))
 }
 
 fn with_head(head: ResponseHead, body: Outgoing) -> Response<Outgoing> {

@@ -14,9 +14,10 @@ use tokio::task::JoinSet;
 
 use crate::accept::accept;
 use crate::plan::{ListenerPlan, Plan, RoutePlan};
+use crate::quic::Endpoints;
 use crate::routes::Routes;
 use crate::site::{Listening, Site, Streams, Way, Worker};
-use crate::sockets::{SocketId, Sockets};
+use crate::sockets::{Addresses, SocketId, Sockets};
 use crate::ticking::Ticking;
 use crate::upstream::{Pools, Upstreams};
 use crate::worker::Switch;
@@ -34,6 +35,10 @@ pub(crate) struct Serving {
     upstreams: Rc<Upstreams>,
     listeners: Vec<Rc<Listening>>,
     accepting: Vec<Accepting>,
+    /// The same for HTTP/3.
+    endpoints: Endpoints,
+    /// Those of the plan, until accepting ends.
+    addresses: Option<Arc<Addresses>>,
     /// One for each socket that accepts or still has connections.
     tasks: JoinSet<()>,
 }
@@ -59,6 +64,8 @@ impl Serving {
             pools: Vec::new(),
             listeners: Vec::new(),
             accepting: Vec::new(),
+            endpoints: Endpoints::default(),
+            addresses: None,
             tasks: JoinSet::new(),
         }
     }
@@ -86,7 +93,18 @@ impl Serving {
             };
             self.accepting.push(accepting);
         }
-        registered
+        self.addresses = Some(addresses);
+        registered.and(self.switch_endpoints())
+    }
+
+    /// Accepts over UDP where that is wanted and the address is free.
+    fn switch_endpoints(&mut self) -> io::Result<()> {
+        let Some(addresses) = &self.addresses else { return Ok(()) };
+        let wanted = addresses.iter().filter_map(|address| {
+            let listening = self.listeners.iter().find(|listening| listening.site().config.name == address.listener);
+            address.quic.as_ref().zip(listening)
+        });
+        self.endpoints.switch(wanted, &self.worker, &mut self.tasks)
     }
 
     /// Those that accept already, and the new ones.
@@ -115,6 +133,8 @@ impl Serving {
     /// Stops accepting. What is under way is drained by the tasks.
     pub(crate) fn end(&mut self) {
         self.accepting.clear();
+        self.endpoints.end();
+        self.addresses = None;
     }
 
     /// Waits for the end of a socket's task; none is left where it says so.
@@ -122,9 +142,15 @@ impl Serving {
         self.tasks.join_next().await.map(drop)
     }
 
-    /// Closes connections to endpoints that were not used for too long.
-    pub(crate) fn sweep(&self) {
+    /// Closes connections to endpoints that were not used for too long, and looks whether an address that another process had
+    /// is free.
+    pub(crate) fn sweep(&mut self) {
         self.pools.iter().for_each(|pools| pools.sweep());
+        if self.endpoints.waits()
+            && let Err(error) = self.switch_endpoints()
+        {
+            tracing::error!(%error, "an address is not listened on by this worker; the others do");
+        }
     }
 
     /// A plugin that is the same keeps its filter, and with it its instance.
@@ -201,6 +227,7 @@ impl Serving {
             name: listener.name,
             config: listener.config.clone(),
             tls: listener.tls.as_ref().map(|tls| tls.rustls.clone()),
+            quic: listener.quic.clone(),
             connections: listener.connections.clone(),
             monitor: monitor.unwrap_or_else(|| plan.monitor.listener(&listener.config.name)),
             logs_access: plan.logs_access,

@@ -15,7 +15,8 @@ use rustls::ServerConfig;
 use tokio::sync::Notify;
 
 use crate::explain::Explanations;
-use crate::places::Places;
+use crate::hygiene::Trust;
+use crate::places::{Full, Place, Places};
 use crate::refusals::Refusals;
 use crate::routes::Routes;
 use crate::upstream::Pools;
@@ -49,6 +50,8 @@ pub(crate) struct Site {
     pub(crate) name: Name,
     pub(crate) config: Arc<palisade_config::Listener>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Where HTTP/3 is spoken.
+    pub(crate) quic: Option<Arc<quinn::ServerConfig>>,
     /// Connections at the moment, all workers and all plans together.
     pub(crate) connections: Arc<Places>,
     pub(crate) monitor: Arc<dyn ListenerMonitor>,
@@ -97,6 +100,21 @@ impl Site {
     /// The way for this authority and path.
     pub(crate) fn way(&self, authority: &[u8], path: &str) -> Option<&Way> {
         self.routes.find(authority, path).and_then(|index| self.ways.get(index))
+    }
+
+    /// A place for a connection of this client.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn place(&self, client: SocketAddr) -> Result<Place, Refusal> {
+        // What is behind a trusted proxy is not one client.
+        let is_proxy = Trust::of(client.ip(), &self.config.trusted_proxies) == Trust::Proxy;
+        let limits = &self.config.limits;
+        let of_address = limits.connections_per_address.filter(|_| !is_proxy);
+        self.connections.take(limits.connections, client.ip(), of_address).map_err(|full| match full {
+            Full::Listener => Refusal::Limit,
+            Full::Address => Refusal::AddressLimit,
+        })
     }
 
     /// A connection of this client is refused or cut: it is counted and, now and then, logged.
@@ -167,6 +185,11 @@ impl Worker {
     /// Whether it does what one worker does for all.
     pub(crate) fn is_first(&self) -> bool {
         self.index == 0
+    }
+
+    /// Its number, from zero.
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// How long what is under way may go on after its listener has gone.

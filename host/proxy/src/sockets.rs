@@ -3,15 +3,20 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use palisade_config::Listener;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::inherited::{self, Inherited};
+use crate::quic::{Group, Groups, Occupied};
 use crate::server::StartError;
 
 /// Connections that the kernel keeps for a socket until they are accepted.
 pub(crate) const BACKLOG: u16 = 4_096;
+
+/// Ports that are tried for an address that has to be free for TCP and UDP alike.
+const PORTS_TRIED: u32 = 8;
 
 /// The number of an address, which no other one ever has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +30,8 @@ pub(crate) struct Address {
     /// As the configuration has it; its port may be zero.
     wanted: SocketAddr,
     pub(crate) bound: SocketAddr,
+    /// The sockets of HTTP/3 at the same address.
+    pub(crate) quic: Option<Arc<Group>>,
 }
 
 /// Every address of a configuration, in its order.
@@ -32,6 +39,7 @@ pub(crate) struct Address {
 pub(crate) struct Addresses {
     list: Vec<Address>,
     last: u64,
+    groups: Groups,
 }
 
 /// New sockets of one worker.
@@ -53,27 +61,53 @@ impl Addresses {
             .iter()
             .flat_map(|listener| listener.bind.iter().map(|address| (listener.name.as_str(), *address)))
             .collect();
+        let speaks_h3 = listeners.iter().flat_map(|listener| listener.bind.iter().map(|_| listener.http.h3));
         let mut sockets: Vec<Sockets> = (0..workers).map(|_| Vec::new()).collect();
-        let mut next = Self { list: Vec::with_capacity(wanted.len()), last: self.last };
-        for ((listener, wanted), known) in wanted.iter().zip(self.known(&wanted)) {
+        let mut next = Self { list: Vec::with_capacity(wanted.len()), last: self.last, groups: self.groups.clone() };
+        for (((listener, wanted), known), h3) in wanted.iter().zip(self.known(&wanted)).zip(speaks_h3) {
             let (listener, wanted) = ((*listener).to_owned(), *wanted);
+            let failed = |error| StartError::Bind { listener: listener.clone(), address: wanted, error };
             if let Some(known) = known {
-                next.list.push(Address { listener, wanted, ..known.clone() });
+                let quic =
+                    h3.then(|| next.groups.of((known.bound, workers), Occupied::Fail)).transpose().map_err(failed)?;
+                next.list.push(Address { listener, wanted, quic, ..known.clone() });
                 continue;
             }
             next.last += 1;
             let id = SocketId(next.last);
             let given = inherited.take(&listener, wanted);
-            let bound = if given.is_empty() {
-                bind_for_all((id, wanted), self.neighbours(wanted), &mut sockets)
-            } else {
-                take_for_all(id, given, &mut sockets)
-            };
-            let bound =
-                bound.map_err(|error| StartError::Bind { listener: listener.clone(), address: wanted, error })?;
-            next.list.push(Address { id, listener, wanted, bound });
+            let (bound, quic) =
+                next.bind((id, wanted), (self.neighbours(wanted), h3), given, &mut sockets).map_err(failed)?;
+            next.list.push(Address { id, listener, wanted, bound, quic });
         }
         Ok((next, sockets))
+    }
+
+    /// Takes over a new address, or binds it. Where any port will do, and the one that was found for TCP is not free for UDP,
+    /// another is found; where another process hands over an address, its UDP is free when that process has drained.
+    fn bind(
+        &mut self,
+        (id, wanted): (SocketId, SocketAddr),
+        (neighbours, h3): (Neighbours, bool),
+        given: Vec<TcpListener>,
+        sockets: &mut [Sockets],
+    ) -> io::Result<(SocketAddr, Option<Arc<Group>>)> {
+        let workers = sockets.len();
+        if !given.is_empty() {
+            let bound = take_for_all(id, given, sockets)?;
+            let quic = h3.then(|| self.groups.of((bound, workers), Occupied::Wait)).transpose()?;
+            return Ok((bound, quic));
+        }
+        let mut attempts = if wanted.port() == 0 { PORTS_TRIED } else { 1 };
+        loop {
+            let bound = bind_for_all((id, wanted), neighbours, sockets)?;
+            attempts -= 1;
+            match h3.then(|| self.groups.of((bound, workers), Occupied::Fail)).transpose() {
+                Ok(quic) => return Ok((bound, quic)),
+                Err(_) if attempts > 0 => sockets.iter_mut().for_each(|sockets| drop(sockets.pop())),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {

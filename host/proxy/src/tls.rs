@@ -44,6 +44,9 @@ pub enum CertificateError {
     /// The versions that are spoken do not fit the crypto provider.
     #[error("TLS cannot be set up: {0}")]
     Rustls(#[from] rustls::Error),
+    /// The crypto provider lacks what QUIC begins with.
+    #[error("QUIC cannot be set up: {0}")]
+    Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
 }
 
 /// The one crypto provider; it prefers X25519MLKEM768.

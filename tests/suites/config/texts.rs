@@ -130,7 +130,7 @@ const CASES: [Case; 42] = [
     (
         r#"bind  = "127.0.0.1:8443""#,
         "bind  = \"127.0.0.1:8443\"\nhttp = [\"h3\"]",
-        &[r#"15:9: listener[0].http[0]: "h3" is not offered in this version: expected "h1" or "h2""#],
+        &[r#"15:8: listener[0].http: holds "h3" alone: expected "h1" or "h2" beside it, by which clients learn of it"#],
     ),
     (
         r#"bind  = "127.0.0.1:8443""#,

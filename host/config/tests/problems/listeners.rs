@@ -34,9 +34,16 @@ fn a_listener_speaks_what_it_can() {
         &listener(&format!("{bind}\nhttp = [\"h2\", \"h3\", \"http/1.1\", \"h1\", \"h1\"]")),
         &[
             "4:9: listener[0].http[0]: \"h2\" needs tls: expected \"h1\" alone on a listener without it",
-            "4:15: listener[0].http[1]: \"h3\" is not offered in this version: expected \"h1\" or \"h2\"",
-            "4:21: listener[0].http[2]: \"http/1.1\" is not an HTTP version: expected \"h1\" or \"h2\"",
+            "4:15: listener[0].http[1]: \"h3\" needs tls: expected \"h1\" alone on a listener without it",
+            "4:21: listener[0].http[2]: \"http/1.1\" is not an HTTP version: expected \"h1\", \"h2\" or \"h3\"",
             "4:39: listener[0].http[4]: \"h1\" is there already",
+        ],
+    );
+    let tls = "tls = { certificates = [{ chain = \"a.pem\", key = \"a.key\" }] }";
+    check(
+        &listener(&format!("{bind}\nhttp = [\"h3\"]\n{tls}")),
+        &[
+            "4:8: listener[0].http: holds \"h3\" alone: expected \"h1\" or \"h2\" beside it, by which clients learn of it",
         ],
     );
     check(

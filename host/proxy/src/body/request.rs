@@ -1,7 +1,6 @@
 //! A client's body on its way to an endpoint, and how far it is.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,13 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use palisade_config::ListenerLimits;
 use palisade_contract::{Exchange, Stopped};
 use tokio::time::Instant;
 
 use super::filtered::{BrokenOff, Filtered, Source};
-use super::{Error, Way};
+use super::{Broken, ClientBody, Error, Way};
 use crate::activity::{Activity, BodyActivity};
 use crate::error::RequestError;
 
@@ -43,7 +41,7 @@ struct UploadBody {
 /// Where the body of a request comes from.
 #[derive(Debug)]
 enum Origin {
-    Client(Incoming),
+    Client(ClientBody),
     /// A plugin, all of it; no bytes once it has gone on.
     Plugin(Bytes),
 }
@@ -60,26 +58,6 @@ pub(crate) struct Upload {
     too_large: Cell<bool>,
     broken: Cell<Option<Broken>>,
     stopped: RefCell<Option<Stopped>>,
-}
-
-/// What is wrong with a client's side of its body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Broken {
-    /// It is not framed as HTTP says.
-    Malformed,
-    /// It ended before its end.
-    Cut,
-}
-
-impl Broken {
-    /// The decoder of chunks says what it does not understand in these two kinds.
-    fn of(error: &hyper::Error) -> Self {
-        let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-        match source.map(io::Error::kind) {
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Self::Malformed,
-            _ => Self::Cut,
-        }
-    }
 }
 
 /// There is no client to be waited for.
@@ -154,7 +132,7 @@ impl Upload {
 
 impl RequestBody {
     pub(crate) fn new(
-        (version, incoming): (Version, Incoming),
+        (version, incoming): (Version, ClientBody),
         activity: BodyActivity,
         limits: &ListenerLimits,
     ) -> (Self, Rc<Upload>) {
@@ -279,7 +257,7 @@ impl Source for UploadBody {
                 return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
             }
         };
-        let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(context) else {
+        let Poll::Ready(frame) = incoming.poll_frame(context) else {
             self.activity.awaits_client();
             self.upload.awaits_client.set(true);
             return Poll::Pending;
@@ -292,9 +270,9 @@ impl Source for UploadBody {
                 self.upload.ended.set(incoming.is_end_stream());
                 Some(self.count(&frame).map(|()| frame))
             }
-            Some(Err(error)) => {
-                self.upload.broken.set(Some(Broken::of(&error)));
-                Some(Err(error.into()))
+            Some(Err((broken, error))) => {
+                self.upload.broken.set(Some(broken));
+                Some(Err(error))
             }
             // A stream can be reset without an error, which is no end (RFC 9113, section 8.1).
             None if self.version == Version::HTTP_2 && !incoming.is_end_stream() => {

@@ -53,7 +53,7 @@ pub(crate) fn request(
     // Answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1).
     headers.remove(header::EXPECT);
     hop::strip(&mut headers);
-    if version == Version::HTTP_2 {
+    if version >= Version::HTTP_2 {
         join_cookies(&mut headers);
     }
     // The body's own length frames it again; a number that was only copied could lie.
@@ -68,7 +68,8 @@ fn is_padded(value: &HeaderValue) -> bool {
     is_white(value.first()) || is_white(value.last())
 }
 
-/// One field of cookies where HTTP/2 has split it: whoever does not speak HTTP/2 knows one only (RFC 9113, section 8.2.3).
+/// One field of cookies where HTTP/2 or HTTP/3 has split it: whoever speaks neither knows one only (RFC 9113, section 8.2.3;
+/// RFC 9114, section 4.2.1).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut pairs = headers.get_all(header::COOKIE).iter();
     let (Some(first), Some(_)) = (pairs.next(), pairs.next()) else { return };
@@ -213,9 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn cookies_that_http_2_has_split_are_one_field_again() {
-        for (version, expected) in [(Version::HTTP_2, &["a=1; b=2; c=3"][..]), (Version::HTTP_11, &["a=1", "b=2; c=3"])]
-        {
+    fn cookies_that_http_2_or_3_has_split_are_one_field_again() {
+        for (version, expected) in [
+            (Version::HTTP_2, &["a=1; b=2; c=3"][..]),
+            (Version::HTTP_3, &["a=1; b=2; c=3"]),
+            (Version::HTTP_11, &["a=1", "b=2; c=3"]),
+        ] {
             let request = Request::builder().uri("https://a/").version(version).header("host", "a");
             let request = request.header("cookie", "a=1").header("cookie", "b=2; c=3").body(()).expect("a request");
             let arrived = super::request(request.into_parts().0, Scheme::Https, &listener(ListenerLimits::default()))

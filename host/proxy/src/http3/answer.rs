@@ -1,0 +1,115 @@
+//! A response on its way out: the head, the body's pieces, the trailers (RFC 9114, section 4.1).
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Response};
+use http_body::Body;
+use quinn::SendStream;
+
+use super::body::Blame;
+use super::fault::Code;
+use super::{frame, qpack};
+use crate::date;
+use crate::serve::Outgoing;
+
+/// A request's stream in our direction. Dropping it before its end resets it: what was sent never looks whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    stream: SendStream,
+    is_over: bool,
+}
+
+impl Answer {
+    pub(super) fn new(stream: SendStream) -> Self {
+        Self { stream, is_over: false }
+    }
+
+    /// Ready when the client has all of the answer; before its end, when the client does not want it, or has left.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + 'static {
+        let stopped = self.stream.stopped();
+        async move {
+            // Whichever of these it is, nothing is left to be done.
+            let _ = stopped.await;
+        }
+    }
+
+    /// There is no answer, or no more of it.
+    pub(super) fn reset(&mut self, code: Code) {
+        self.is_over = true;
+        // It fails where the client was first.
+        let _ = self.stream.reset(code.into());
+    }
+
+    /// Sends all of a response.
+    ///
+    /// # Errors
+    /// It is not whole: with this code its stream is to be reset.
+    pub(super) async fn send(&mut self, response: Response<Outgoing>, client: &Blame) -> Result<(), Code> {
+        let (mut parts, body) = response.into_parts();
+        let mut body = pin!(body);
+        date::set(&mut parts.headers);
+        self.write_section(|section| qpack::response(parts.status, &parts.headers, section)).await?;
+        while !body.is_end_stream() {
+            let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await else { break };
+            let frame = frame.map_err(|_| Code::InternalError)?;
+            match frame.into_data() {
+                Ok(data) => self.write_data(data).await?,
+                Err(frame) => self.write_trailers(frame.into_trailers().unwrap_or_default()).await?,
+            }
+            if let Some(code) = client.fault() {
+                return Err(code);
+            }
+        }
+        self.is_over = true;
+        // It fails where the client has stopped it.
+        let _ = self.stream.finish();
+        Ok(())
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<(), Code> {
+        if trailers.is_empty() {
+            return Ok(());
+        }
+        self.write_section(|section| qpack::fields(&trailers, section)).await
+    }
+
+    async fn write_data(&mut self, data: Bytes) -> Result<(), Code> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let mut head = BytesMut::with_capacity(9);
+        frame::put_integer(frame::DATA, &mut head);
+        frame::put_integer(u64::try_from(data.len()).unwrap_or(u64::MAX), &mut head);
+        self.write(&mut [head.freeze(), data]).await
+    }
+
+    /// A HEADERS frame. Its length is written in four bytes, so that the section is coded in its place.
+    async fn write_section(&mut self, code: impl FnOnce(&mut BytesMut)) -> Result<(), Code> {
+        const FOUR_BYTES: u32 = 0x8000_0000;
+        const HEAD_BYTES: usize = 5;
+        let mut framed = BytesMut::with_capacity(512);
+        framed.put_bytes(0, HEAD_BYTES);
+        code(&mut framed);
+        let length = u32::try_from(framed.len() - HEAD_BYTES).ok().filter(|length| *length < FOUR_BYTES >> 1);
+        let [a, b, c, d] = (length.ok_or(Code::InternalError)? | FOUR_BYTES).to_be_bytes();
+        let kind = u8::try_from(frame::HEADERS).unwrap_or_default();
+        if let Some(head) = framed.get_mut(..HEAD_BYTES) {
+            head.copy_from_slice(&[kind, a, b, c, d]);
+        }
+        self.write(&mut [framed.freeze()]).await
+    }
+
+    async fn write(&mut self, pieces: &mut [Bytes]) -> Result<(), Code> {
+        self.stream.write_all_chunks(pieces).await.map_err(|_| Code::RequestCancelled)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.reset(Code::InternalError);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One request on its stream, from the first byte to the end of its answer (RFC 9114, section 4.1).
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+
+use http::Request;
+use palisade_config::ListenerLimits;
+use quinn::{RecvStream, SendStream};
+
+use super::answer::Answer;
+use super::body::{self, Blame, Body};
+use super::fault::{Code, Fault};
+use super::reader::{Piece, Reader, Take};
+use super::{frame, head};
+use crate::body::ClientBody;
+use crate::error::RequestError;
+use crate::serve::{self, Client};
+use crate::site::Listening;
+
+/// How a request's stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// All of an answer is on its way.
+    Answered,
+    /// The client did not want it any more.
+    Cancelled,
+    /// There is none, or not all of it.
+    Refused,
+    /// The client took too long over its head.
+    Slow,
+}
+
+/// Serves one request. Dropping the future cancels everything that is under way for it.
+pub(super) async fn run(
+    (listening, client): (Rc<Listening>, Rc<Client>),
+    connection: quinn::Connection,
+    (send, receive): (SendStream, RecvStream),
+    limits: ListenerLimits,
+) -> End {
+    let (mut answer, mut reader) = (Answer::new(send), Reader::new(receive));
+    let blame = Blame::new(connection);
+    let arriving = arrive(&mut reader, &limits);
+    let (parts, length) = match tokio::time::timeout(limits.header_timeout, arriving).await {
+        Ok(Ok(head)) => head,
+        Ok(Err(Fault::TooLarge)) => {
+            reader.stop(Code::NoError);
+            let response = serve::refused(&listening.site(), &client, &RequestError::HeadTooLarge);
+            return send_all(answer, response, &blame).await;
+        }
+        Ok(Err(fault)) => return refuse(fault, (answer, reader), &blame),
+        Err(_) => {
+            answer.reset(Code::RequestRejected);
+            reader.stop(Code::RequestRejected);
+            return End::Slow;
+        }
+    };
+    let mut body = Body::new(reader, blame.clone(), length, limits.header_bytes);
+    if let Err(end) = peek(&mut body, &parts, &limits).await {
+        answer.reset(blame.fault().unwrap_or(Code::RequestCancelled));
+        return end;
+    }
+    let site = listening.site();
+    let request = Request::from_parts(parts, ClientBody::Http3(Box::new(body)));
+    let mut over = pin!(answer.over());
+    let response = tokio::select! {
+        biased;
+        response = serve::serve(site.clone(), client.clone(), request) => response,
+        () = &mut over => {
+            answer.reset(Code::RequestCancelled);
+            return End::Cancelled;
+        }
+    };
+    match (blame.fault(), response) {
+        (Some(code), _) => {
+            answer.reset(code);
+            End::Refused
+        }
+        (None, Err(serve::Closed)) => {
+            answer.reset(Code::RequestCancelled);
+            End::Refused
+        }
+        (None, Ok(mut response)) => {
+            client.advertise(&site, response.headers_mut());
+            send_all(answer, response, &blame).await
+        }
+    }
+}
+
+async fn send_all(mut answer: Answer, response: http::Response<serve::Outgoing>, blame: &Blame) -> End {
+    let mut over = pin!(answer.over());
+    let sent = tokio::select! {
+        biased;
+        sent = answer.send(response, blame) => sent,
+        () = &mut over => Err(Code::RequestCancelled),
+    };
+    match sent {
+        Ok(()) => {
+            // Whatever ends the connection before the client has all of it would take the rest away.
+            over.await;
+            End::Answered
+        }
+        Err(code) => {
+            answer.reset(code);
+            if code == Code::RequestCancelled { End::Cancelled } else { End::Refused }
+        }
+    }
+}
+
+/// The request is answered by a reset, or the connection ends.
+fn refuse(fault: Fault, (mut answer, mut reader): (Answer, Reader), blame: &Blame) -> End {
+    blame.blame(fault);
+    let code = blame.fault().unwrap_or(Code::RequestCancelled);
+    answer.reset(code);
+    reader.stop(code);
+    if fault == Fault::Gone { End::Cancelled } else { End::Refused }
+}
+
+/// The head, which comes first.
+async fn arrive(reader: &mut Reader, limits: &ListenerLimits) -> Result<(http::request::Parts, Option<u64>), Fault> {
+    let bytes_max = limits.header_bytes;
+    match poll_fn(|context| reader.poll_next(context, |kind, length| wanted(kind, length, bytes_max))).await? {
+        Some(Piece::Frame(_, section)) => head::request(&section, bytes_max),
+        Some(Piece::Data(_)) | None => {
+            Err(Fault::Stream(Code::RequestIncomplete, "a stream ended before there was a request"))
+        }
+    }
+}
+
+fn wanted(kind: u64, length: u64, bytes_max: usize) -> Result<Take, Fault> {
+    match kind {
+        frame::HEADERS => body::whole(length, bytes_max),
+        _ if frame::is_known(kind) => {
+            Err(Fault::Connection(Code::FrameUnexpected, "a request does not begin with its head"))
+        }
+        _ => Ok(Take::Nothing),
+    }
+}
+
+/// Looks whether there is a body. A method that is for asking only has none but for a client that says so; waiting for what
+/// follows the head lets it go on as what it is.
+async fn peek(body: &mut Body, parts: &http::request::Parts, limits: &ListenerLimits) -> Result<(), End> {
+    let looked = if parts.method.is_safe() && !parts.headers.contains_key(http::header::CONTENT_LENGTH) {
+        match tokio::time::timeout(limits.header_timeout, poll_fn(|context| body.poll_peek(context))).await {
+            Ok(looked) => looked,
+            Err(_) => return Err(End::Slow),
+        }
+    } else {
+        let now = poll_fn(|context| std::task::Poll::Ready(body.poll_peek(context))).await;
+        match now {
+            std::task::Poll::Ready(looked) => looked,
+            std::task::Poll::Pending => Ok(()),
+        }
+    };
+    looked.map_err(|fault| if fault == Fault::Gone { End::Cancelled } else { End::Refused })
+}

@@ -1,0 +1,178 @@
+//! One UDP socket of one worker: connections are let in for a listener, and drained when it is no longer theirs.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_contract::{Connection, ConnectionId, Refusal, Scheme};
+use quinn::{Connecting, Incoming};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::endpoint::Socket;
+use super::restrained::Unproven;
+use crate::accept::Closed;
+use crate::http3;
+use crate::site::{Listening, Site, Worker};
+
+/// With so many clients on one worker that have not shown yet that they are where they say, the next ones show it first
+/// (RFC 9000, section 8.1.2).
+const UNPROVEN_MAX: usize = 64;
+
+/// How long the last packets of connections that have ended may take to go out.
+const LAST_PACKETS: Duration = Duration::from_millis(250);
+
+/// Lets connections in for a listener until `end` is true or has nobody who could make it so, then waits for what is under way
+/// for as long as the worker's drain limit says, and cuts what is left.
+pub(super) async fn accept(
+    listening: Rc<Listening>,
+    worker: Rc<Worker>,
+    socket: Rc<Socket>,
+    end: watch::Receiver<bool>,
+) {
+    let mut taken_over = socket.begin(listening.site().quic.as_deref());
+    let mut connections = Connections { listening, end, tasks: JoinSet::new() };
+    connections.accept(&socket).await;
+    let drained = async {
+        connections.drain(worker.drain_limit()).await;
+        // The worker may end with this, and nothing is sent after that.
+        let _ = tokio::time::timeout(LAST_PACKETS, socket.endpoint.wait_idle()).await;
+    };
+    let refused = async {
+        tokio::select! {
+            biased;
+            // Another listener accepts here.
+            _ = taken_over.changed() => {}
+            () = refuse(&socket) => {}
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = drained => {}
+        () = refused => {}
+    }
+}
+
+/// Whoever still comes is told at once that nobody is there.
+async fn refuse(socket: &Socket) {
+    while let Some(incoming) = socket.endpoint.accept().await {
+        incoming.refuse();
+    }
+}
+
+/// The connections that one socket brought.
+struct Connections {
+    listening: Rc<Listening>,
+    end: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    async fn accept(&mut self, socket: &Socket) {
+        let mut end = self.end.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = end.wait_for(|end| *end) => return,
+                Some(_) = self.tasks.join_next() => {}
+                incoming = socket.endpoint.accept() => match incoming {
+                    Some(incoming) => self.take(incoming, socket),
+                    // Its socket is gone.
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming, socket: &Socket) {
+        let site = self.listening.site();
+        let is_unproven = !incoming.remote_address_validated();
+        if is_unproven && is_under_load(&site, socket) {
+            // It may always be sent to a client that has not shown where it is.
+            let _ = incoming.retry();
+            return;
+        }
+        site.monitor.connection_opened();
+        let closed = Closed::new(site.monitor.clone());
+        let client = incoming.remote_address();
+        let begun = site
+            .place(client)
+            .and_then(|place| begin(&site, socket.group.address(), incoming).map(|begun| (place, begun)));
+        let (place, (connection, connecting)) = match begun {
+            Ok(begun) => begun,
+            Err(why) => return site.refused(client, why, None),
+        };
+        let unproven = is_unproven.then(|| socket.socket.restrain(connection.client));
+        let (listening, end) = (self.listening.clone(), self.end.clone());
+        self.tasks.spawn_local(async move {
+            let _place = place;
+            let _closed = closed;
+            let ended = match shake_hands(&listening, &connection, connecting, unproven).await {
+                Ok(quic) => http3::run(listening.clone(), connection, quic, end).await,
+                Err(why) => Err(why),
+            };
+            if let Err(why) = ended {
+                listening.site().refused(client, why, None);
+            }
+        });
+    }
+
+    async fn drain(mut self, limit: Duration) {
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, finished).await.is_err() {
+            let (site, cut) = (self.listening.site(), self.tasks.len());
+            tracing::warn!(listener = %site.config.name, cut, "connections were cut: the time to drain was over");
+            (0..cut).for_each(|_| site.monitor.connection_refused(Refusal::Drain));
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// Many clients may not be where they say, or the listener is half full: then places are for those that have shown it.
+fn is_under_load(site: &Site, socket: &Socket) -> bool {
+    socket.socket.unproven() >= UNPROVEN_MAX || site.connections.taken() >= site.config.limits.connections.div_ceil(2)
+}
+
+/// Asks the listener's connection filters, and lets the handshake begin, both by the plan of the moment.
+fn begin(site: &Site, bound: SocketAddr, incoming: Incoming) -> Result<(Connection, Connecting), Refusal> {
+    let local = incoming.local_ip().map_or(bound, |address| SocketAddr::new(address, bound.port()));
+    let connection = Connection {
+        id: ConnectionId(site.worker.number()),
+        client: incoming.remote_address(),
+        local,
+        listener: site.name,
+        scheme: Scheme::Https,
+    };
+    if !site.chain.admits(&connection) {
+        incoming.refuse();
+        return Err(Refusal::Plugin);
+    }
+    // Without it, the listener speaks HTTP/3 no more.
+    let Some(config) = &site.quic else { return Err(Refusal::Protocol) };
+    match incoming.accept_with(Arc::clone(config)) {
+        Ok(connecting) => Ok((connection, connecting)),
+        Err(error) => {
+            tracing::debug!(client = %connection.client, %error, "a QUIC handshake failed");
+            Err(Refusal::Handshake)
+        }
+    }
+}
+
+async fn shake_hands(
+    listening: &Listening,
+    connection: &Connection,
+    connecting: Connecting,
+    unproven: Option<Unproven>,
+) -> Result<quinn::Connection, Refusal> {
+    let limit = listening.site().config.limits.handshake_timeout;
+    let _unproven = unproven;
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(Ok(quic)) => Ok(quic),
+        Ok(Err(error)) => {
+            tracing::debug!(client = %connection.client, %error, "a QUIC handshake failed");
+            Err(Refusal::Handshake)
+        }
+        Err(_) => Err(Refusal::HandshakeTimeout),
+    }
+}
