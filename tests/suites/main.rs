@@ -21,6 +21,7 @@ mod fetch;
 mod grpc;
 mod guests;
 mod hand_over;
+mod http3;
 mod images;
 mod isolation;
 mod plugins;
