@@ -155,8 +155,8 @@ class Client(QuicConnectionProtocol):
             exchange.ended.set()
             exchange.grown.set()
 
-    async def rebind(self):
-        """Goes on from another port, as behind a router that forgot this client."""
+    async def rebind(self, source):
+        """Goes on from another port, as behind a router that forgot this client, or from another address."""
         client = self
 
         class Other(asyncio.DatagramProtocol):
@@ -165,7 +165,7 @@ class Client(QuicConnectionProtocol):
 
         before = self._transport
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(Other, sock=bound(self.address))
+        transport, _ = await loop.create_datagram_endpoint(Other, sock=bound(self.address, source))
         self._transport = transport
         before.close()
         return transport.get_extra_info("sockname")[1]
@@ -284,7 +284,7 @@ class Commands:
         return {}
 
     async def rebind(self, command):
-        return {"port": await self.client(command).rebind()}
+        return {"port": await self.client(command).rebind(command.get("source"))}
 
     async def ping(self, command):
         await self.client(command).ping()

@@ -9,6 +9,7 @@ mod exchanges;
 mod floods;
 mod life;
 mod malformed;
+mod reload;
 mod same;
 
 /// A site whose `public` speaks HTTP/3, too.
