@@ -14,6 +14,7 @@ pub(crate) struct Tool {
 }
 
 pub(crate) const C_COMPILER: Tool = Tool { program: "cc", package: "gcc libc6-dev" };
+pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", package: "chromium" };
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
 /// With what makes environments of it, which Debian has apart.

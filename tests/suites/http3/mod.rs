@@ -5,6 +5,7 @@ use std::sync::Arc;
 use harness::{Aioquic, Origin, Quic, Running, Site};
 use serde_json::json;
 
+mod browser;
 mod exchanges;
 mod floods;
 mod life;
