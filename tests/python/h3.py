@@ -90,7 +90,11 @@ class Client(QuicConnectionProtocol):
         self.goaway = []
         self.changed = asyncio.Condition()
         self.control = {}
-        self.retried = False
+        self.is_deaf = False
+
+    def datagram_received(self, data, addr):
+        if not self.is_deaf:
+            super().datagram_received(data, addr)
 
     def quic_event_received(self, event):
         if isinstance(event, events.ConnectionTerminated):
@@ -267,6 +271,14 @@ class Commands:
         await exchange.ended.wait()
         return {"stream": command["stream"], **exchange.told(), "closed": client.closed}
 
+    async def interim(self, command):
+        """Waits for an interim answer, or the end."""
+        exchange = self.client(command).exchanges[command["stream"]]
+        while not exchange.answer["interim"] and not exchange.ended.is_set():
+            exchange.grown.clear()
+            await exchange.grown.wait()
+        return {"stream": command["stream"], **exchange.told()}
+
     async def stopped(self, command):
         """Waits until the host asks to send no more of a stream, or the connection has ended."""
         client = self.client(command)
@@ -285,6 +297,11 @@ class Commands:
 
     async def rebind(self, command):
         return {"port": await self.client(command).rebind(command.get("source"))}
+
+    async def deaf(self, command):
+        """From now on nothing is read, and nothing is taken."""
+        self.client(command).is_deaf = True
+        return {}
 
     async def ping(self, command):
         await self.client(command).ping()

@@ -75,3 +75,24 @@ async fn fifty_mebibytes_pass_through_the_chain_each_way() {
     assert_eq!((&seen["body_bytes"], &seen["body_sha256"]), (&json!(BYTES), &down["sha256"]));
     site.idle().await;
 }
+
+#[tokio::test]
+async fn leave_to_send_a_body_is_given_when_it_is_wanted() {
+    let (site, client) = started(chained()).await;
+    let fields = [("expect", "100-continue"), ("content-length", "5")];
+    let waits = json!({ "wait": null, "goes_on": true });
+    let asked = client.request(("POST", "/"), &fields, waits.clone()).await;
+    let told = client.tell(json!({ "do": "interim", "stream": asked["stream"] })).await;
+    assert_eq!((&told["interim"], &told["status"]), (&json!([100]), &json!(null)));
+    client.tell(json!({ "do": "send", "stream": asked["stream"], "body": "68656c6c6f", "fin": true })).await;
+    let answer = client.tell(json!({ "do": "answer", "stream": asked["stream"] })).await;
+    assert_eq!(reply(&answer).json()["body_bytes"], 5);
+    // What is refused is not asked for.
+    let asked = client.request(("POST", "/admin"), &fields, waits).await;
+    let answer = client.tell(json!({ "do": "answer", "stream": asked["stream"] })).await;
+    assert_eq!((&answer["interim"], &answer["status"]), (&json!([]), &json!(403)));
+    // Whoever has sent it already is told nothing.
+    let sent = client.request(("POST", "/"), &fields, json!({ "body": "68656c6c6f" })).await;
+    assert_eq!((&sent["interim"], &sent["status"]), (&json!([]), &json!(200)));
+    site.idle().await;
+}

@@ -120,3 +120,17 @@ async fn clients_that_stay_for_too_long_are_closed() {
     assert_eq!(metrics.count("palisade_connections_refused_total", &[("reason", "header_timeout")]), 1);
     site.idle().await;
 }
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_more_is_cut_in_time() {
+    let site = site().set("listener.public.limits.body_timeout", "700ms").origin(Origin::echo()).start().await;
+    let client = Arc::new(Aioquic::start()).connect(&site).await;
+    client.request(("GET", "/bytes/50000000"), &[], json!({ "wait": 100_000 })).await;
+    client.tell(json!({ "do": "deaf" })).await;
+    let began = Instant::now();
+    site.idle().await;
+    assert!(began.elapsed() < Duration::from_secs(15), "long before it would be given up: {:?}", began.elapsed());
+    let metrics = site.admin().metrics().await;
+    assert_eq!(metrics.count("palisade_connections_refused_total", &[("reason", "body_timeout")]), 1);
+    eventually("the origin's connection is closed", async || site.origin(0).connections() == 0).await;
+}

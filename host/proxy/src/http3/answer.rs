@@ -4,11 +4,11 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use quinn::SendStream;
 
-use super::body::Blame;
+use super::body::Link;
 use super::fault::Code;
 use super::{frame, qpack};
 use crate::date;
@@ -42,11 +42,19 @@ impl Answer {
         let _ = self.stream.reset(code.into());
     }
 
+    /// Sends a head that is not the last one (RFC 9114, section 4.1).
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn send_interim(&mut self, status: StatusCode) -> Result<(), Code> {
+        self.write_section(|section| qpack::response(status, &HeaderMap::new(), section)).await
+    }
+
     /// Sends all of a response.
     ///
     /// # Errors
     /// It is not whole: with this code its stream is to be reset.
-    pub(super) async fn send(&mut self, response: Response<Outgoing>, client: &Blame) -> Result<(), Code> {
+    pub(super) async fn send(&mut self, response: Response<Outgoing>, link: &Link) -> Result<(), Code> {
         let (mut parts, body) = response.into_parts();
         let mut body = pin!(body);
         date::set(&mut parts.headers);
@@ -58,7 +66,7 @@ impl Answer {
                 Ok(data) => self.write_data(data).await?,
                 Err(frame) => self.write_trailers(frame.into_trailers().unwrap_or_default()).await?,
             }
-            if let Some(code) = client.fault() {
+            if let Some(code) = link.fault() {
                 return Err(code);
             }
         }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
+use tokio::sync::Notify;
 
 use super::fault::{Code, Fault};
 use super::reader::{Piece, Reader, Take};
@@ -17,7 +18,7 @@ use super::{frame, head};
 #[derive(Debug)]
 pub(crate) struct Body {
     reader: Reader,
-    client: Rc<Blame>,
+    link: Rc<Link>,
     /// What was looked at before it was asked for.
     next: Option<Option<Frame<Bytes>>>,
     /// How long the head says that it is.
@@ -29,16 +30,29 @@ pub(crate) struct Body {
     is_ended: bool,
 }
 
-/// The place where a stream's tasks learn what is wrong with it.
+/// What a request's body, which goes to the endpoint's connection, and the task of its stream tell each other.
 #[derive(Debug)]
-pub(super) struct Blame {
+pub(super) struct Link {
     connection: quinn::Connection,
     fault: Cell<Option<Code>>,
+    /// The client sends no body before it is told to.
+    expects: Cell<bool>,
+    is_awaited: Notify,
 }
 
-impl Blame {
+impl Link {
     pub(super) fn new(connection: quinn::Connection) -> Rc<Self> {
-        Rc::new(Self { connection, fault: Cell::new(None) })
+        Rc::new(Self { connection, fault: Cell::new(None), expects: Cell::new(false), is_awaited: Notify::new() })
+    }
+
+    /// The client waits for leave to send its body (RFC 9110, section 10.1.1).
+    pub(super) fn expects(&self) {
+        self.expects.set(true);
+    }
+
+    /// Ready when a body is waited for whose client waits for leave.
+    pub(super) async fn awaited(&self) {
+        self.is_awaited.notified().await;
     }
 
     /// What the stream is to be reset with, if it is.
@@ -59,9 +73,9 @@ impl Blame {
 }
 
 impl Body {
-    pub(super) fn new(reader: Reader, client: Rc<Blame>, declared: Option<u64>, trailers_bytes_max: usize) -> Self {
+    pub(super) fn new(reader: Reader, link: Rc<Link>, declared: Option<u64>, trailers_bytes_max: usize) -> Self {
         let is_ended = reader.is_ended();
-        Self { reader, client, next: None, declared, seen: 0, trailers_bytes_max, trailers: None, is_ended }
+        Self { reader, link, next: None, declared, seen: 0, trailers_bytes_max, trailers: None, is_ended }
     }
 
     /// Looks at what comes first, and keeps it.
@@ -87,7 +101,12 @@ impl Body {
         if self.is_ended {
             return Poll::Ready(None);
         }
-        let frame = ready!(self.poll_read(context));
+        let Poll::Ready(frame) = self.poll_read(context) else {
+            if self.link.expects.take() {
+                self.link.is_awaited.notify_one();
+            }
+            return Poll::Pending;
+        };
         if frame.as_ref().is_ok_and(|frame| frame.is_some()) && self.declared == Some(self.seen) {
             // The end often comes with the last piece, and who sends the body on wants to know.
             if let Poll::Ready(Ok(next)) = self.poll_read(context) {
@@ -101,8 +120,8 @@ impl Body {
         let read = ready!(self.poll_piece(context));
         if let Err(fault) = read {
             self.is_ended = true;
-            self.client.blame(fault);
-            if let Some(code) = self.client.fault() {
+            self.link.blame(fault);
+            if let Some(code) = self.link.fault() {
                 self.reader.stop(code);
             }
         }

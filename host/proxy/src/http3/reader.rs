@@ -15,6 +15,12 @@ use super::frame;
 /// The most that is read at a time.
 const PIECE_BYTES_MAX: usize = 64 << 10;
 
+/// The longest that a frame's type and length are together.
+const HEAD_BYTES_MAX: usize = 16;
+
+/// What a frame's payload takes up before any of it has come.
+const EXPECTED_BYTES: usize = 1 << 10;
+
 /// What the one who reads wants of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Take {
@@ -39,39 +45,22 @@ pub(super) enum Piece {
 #[derive(Debug)]
 pub(super) struct Reader {
     stream: RecvStream,
-    /// What was read and is not looked at yet.
-    piece: Bytes,
-    place: Place,
-    is_ended: bool,
-}
-
-/// Where in a frame it stands.
-#[derive(Debug)]
-enum Place {
-    /// In the type and the length: at most 16 bytes.
-    Head(Vec<u8>),
-    Data(u64),
-    Skipped(u64),
-    Whole {
-        kind: u64,
-        payload: BytesMut,
-        missing: usize,
-    },
+    frames: Frames,
 }
 
 impl Reader {
     pub(super) fn new(stream: RecvStream) -> Self {
-        Self { stream, piece: Bytes::new(), place: Place::Head(Vec::new()), is_ended: false }
+        Self { stream, frames: Frames::default() }
     }
 
     /// With these bytes before everything else.
     pub(super) fn with(stream: RecvStream, read: Bytes) -> Self {
-        Self { piece: read, ..Self::new(stream) }
+        Self { stream, frames: Frames { piece: read, ..Frames::default() } }
     }
 
     /// Whether its end was seen.
     pub(super) fn is_ended(&self) -> bool {
-        self.is_ended
+        self.frames.is_ended
     }
 
     /// Asks the client to send no more of it.
@@ -90,44 +79,87 @@ impl Reader {
         take: impl Fn(u64, u64) -> Result<Take, Fault>,
     ) -> Poll<Result<Option<Piece>, Fault>> {
         loop {
-            if let Some(piece) = self.advance(&take)? {
+            if let Some(piece) = self.frames.advance(&take)? {
                 return Poll::Ready(Ok(Some(piece)));
             }
-            if self.is_ended {
+            if self.frames.is_ended {
                 return Poll::Ready(Ok(None));
             }
             match ready!(poll_read(&mut self.stream, context))? {
-                Some(piece) => self.piece = piece,
-                None => {
-                    self.is_ended = true;
-                    if !matches!(&self.place, Place::Head(head) if head.is_empty()) {
-                        return Poll::Ready(Err(Fault::Connection(Code::FrameError, "a stream ended within a frame")));
-                    }
-                }
+                Some(piece) => self.frames.piece = piece,
+                None => self.frames.end()?,
             }
         }
+    }
+}
+
+/// The bytes of a stream on their way to become frames.
+#[derive(Debug, Default)]
+struct Frames {
+    /// What was read and is not looked at yet.
+    piece: Bytes,
+    place: Place,
+    is_ended: bool,
+}
+
+/// Where in a frame it stands.
+#[derive(Debug)]
+enum Place {
+    /// In the type and the length: so many bytes of them.
+    Head([u8; HEAD_BYTES_MAX], usize),
+    Data(u64),
+    Skipped(u64),
+    Whole {
+        kind: u64,
+        payload: BytesMut,
+        missing: usize,
+    },
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Head([0; HEAD_BYTES_MAX], 0)
+    }
+}
+
+impl Frames {
+    /// Nothing follows what was read.
+    fn end(&mut self) -> Result<(), Fault> {
+        self.is_ended = true;
+        if matches!(self.place, Place::Head(_, 0)) {
+            return Ok(());
+        }
+        Err(Fault::Connection(Code::FrameError, "a stream ended within a frame"))
     }
 
     /// Goes through what was read, up to the next piece; none where more has to be read.
     fn advance(&mut self, take: &impl Fn(u64, u64) -> Result<Take, Fault>) -> Result<Option<Piece>, Fault> {
         loop {
             match &mut self.place {
-                Place::Data(0) | Place::Skipped(0) => self.place = Place::Head(Vec::new()),
+                Place::Data(0) | Place::Skipped(0) => self.place = Place::default(),
                 Place::Whole { kind, payload, missing: 0 } => {
                     let piece = Piece::Frame(*kind, std::mem::take(payload).freeze());
-                    self.place = Place::Head(Vec::new());
+                    self.place = Place::default();
                     return Ok(Some(piece));
                 }
                 _ if self.piece.is_empty() => return Ok(None),
-                Place::Head(head) => {
-                    head.push(self.piece.get_u8());
-                    let Some((kind, length)) = begun(head) else { continue };
+                Place::Head(head, held) => {
+                    if let Some(place) = head.get_mut(*held) {
+                        *place = self.piece.get_u8();
+                        *held += 1;
+                    }
+                    // Two integers of eight bytes each are the longest, so it is never full and not begun.
+                    let Some((kind, length)) = head.get(..*held).and_then(begun) else { continue };
                     self.place = match take(kind, length)? {
                         Take::Nothing => Place::Skipped(length),
                         Take::Pieces => Place::Data(length),
                         Take::Whole => {
                             let missing = usize::try_from(length).map_err(|_| Fault::TooLarge)?;
-                            Place::Whole { kind, payload: BytesMut::with_capacity(missing), missing }
+                            Place::Whole {
+                                kind,
+                                payload: BytesMut::with_capacity(missing.min(EXPECTED_BYTES)),
+                                missing,
+                            }
                         }
                     };
                 }
@@ -170,4 +202,85 @@ pub(super) fn poll_read(stream: &mut RecvStream, context: &mut Context<'_>) -> P
     // The future keeps nothing between two polls, which its documentation calls cancel-safe.
     let read = pin!(stream.read_chunk(PIECE_BYTES_MAX, true)).poll(context);
     read.map(|chunk| chunk.map(|chunk| chunk.map(|chunk| chunk.bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PAYLOAD_MAX: u64 = 1_000;
+
+    fn take(kind: u64, length: u64) -> Result<Take, Fault> {
+        match kind % 4 {
+            0 => Ok(Take::Pieces),
+            1 if length > PAYLOAD_MAX => Err(Fault::TooLarge),
+            1 => Ok(Take::Whole),
+            _ => Ok(Take::Nothing),
+        }
+    }
+
+    /// What comes of bytes in these pieces: data of neighbouring pieces is one.
+    fn read(pieces: &[&[u8]]) -> (Vec<Piece>, Result<(), Fault>) {
+        let (mut frames, mut read) = (Frames::default(), Vec::new());
+        let mut all = |frames: &mut Frames| -> Result<(), Fault> {
+            while let Some(piece) = frames.advance(&take)? {
+                match (piece, read.last_mut()) {
+                    (Piece::Data(more), Some(Piece::Data(data))) => {
+                        *data = [data.as_ref(), more.as_ref()].concat().into()
+                    }
+                    (piece, _) => read.push(piece),
+                }
+            }
+            Ok(())
+        };
+        let mut go = || {
+            for piece in pieces {
+                frames.piece = Bytes::copy_from_slice(piece);
+                all(&mut frames)?;
+            }
+            frames.end()
+        };
+        let end = go();
+        (read, end)
+    }
+
+    #[test]
+    fn frames_are_whole_in_pieces_or_skipped() {
+        let bytes =
+            [&[1, 2][..], b"ab", &[0, 3], b"cde", &[0, 0], &[2, 1], b"x", &[0x40, 0x21, 0x40, 0x01], b"f"].concat();
+        let (found, end) = read(&[&bytes]);
+        assert_eq!(
+            found,
+            [
+                Piece::Frame(1, Bytes::from_static(b"ab")),
+                Piece::Data(Bytes::from_static(b"cde")),
+                Piece::Frame(0x21, Bytes::from_static(b"f"))
+            ]
+        );
+        assert_eq!(end, Ok(()));
+        assert_eq!(read(&[&[1, 0]]).0, [Piece::Frame(1, Bytes::new())]);
+        assert_eq!(read(&[&[1, 0x47, 0xd0]]).1, Err(Fault::TooLarge));
+        for cut in [&[1][..], &[0, 1], &[2, 1], &[1, 1], &[0x40]] {
+            assert!(matches!(read(&[cut]).1, Err(Fault::Connection(Code::FrameError, _))), "{cut:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_the_same_frames_in_any_pieces(bytes in vec(any::<u8>(), 0..200), at in vec(0..200_usize, 0..8)) {
+            let mut at: Vec<usize> = at.into_iter().map(|at| at.min(bytes.len())).collect();
+            at.sort_unstable();
+            let (mut pieces, mut rest, mut done) = (Vec::new(), &bytes[..], 0);
+            for at in at {
+                let (piece, more) = rest.split_at(at - done);
+                pieces.push(piece);
+                (rest, done) = (more, at);
+            }
+            pieces.push(rest);
+            prop_assert_eq!(read(&pieces), read(&[&bytes]));
+        }
+    }
 }

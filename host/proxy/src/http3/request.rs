@@ -4,12 +4,12 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::Request;
+use http::{Request, StatusCode, header};
 use palisade_config::ListenerLimits;
 use quinn::{RecvStream, SendStream};
 
 use super::answer::Answer;
-use super::body::{self, Blame, Body};
+use super::body::{self, Body, Link};
 use super::fault::{Code, Fault};
 use super::reader::{Piece, Reader, Take};
 use super::{frame, head};
@@ -39,39 +39,47 @@ pub(super) async fn run(
     limits: ListenerLimits,
 ) -> End {
     let (mut answer, mut reader) = (Answer::new(send), Reader::new(receive));
-    let blame = Blame::new(connection);
+    let link = Link::new(connection);
     let arriving = arrive(&mut reader, &limits);
     let (parts, length) = match tokio::time::timeout(limits.header_timeout, arriving).await {
         Ok(Ok(head)) => head,
         Ok(Err(Fault::TooLarge)) => {
             reader.stop(Code::NoError);
             let response = serve::refused(&listening.site(), &client, &RequestError::HeadTooLarge);
-            return send_all(answer, response, &blame).await;
+            return send_all(answer, response, &link).await;
         }
-        Ok(Err(fault)) => return refuse(fault, (answer, reader), &blame),
+        Ok(Err(fault)) => return refuse(fault, (answer, reader), &link),
         Err(_) => {
             answer.reset(Code::RequestRejected);
             reader.stop(Code::RequestRejected);
             return End::Slow;
         }
     };
-    let mut body = Body::new(reader, blame.clone(), length, limits.header_bytes);
+    if parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        link.expects();
+    }
+    let mut body = Body::new(reader, link.clone(), length, limits.header_bytes);
     if let Err(end) = peek(&mut body, &parts, &limits).await {
-        answer.reset(blame.fault().unwrap_or(Code::RequestCancelled));
+        answer.reset(link.fault().unwrap_or(Code::RequestCancelled));
         return end;
     }
     let site = listening.site();
     let request = Request::from_parts(parts, ClientBody::Http3(Box::new(body)));
     let mut over = pin!(answer.over());
-    let response = tokio::select! {
-        biased;
-        response = serve::serve(site.clone(), client.clone(), request) => response,
-        () = &mut over => {
-            answer.reset(Code::RequestCancelled);
-            return End::Cancelled;
+    let mut serving = pin!(serve::serve(site.clone(), client.clone(), request));
+    let response = loop {
+        tokio::select! {
+            biased;
+            response = &mut serving => break response,
+            () = &mut over => {
+                answer.reset(Code::RequestCancelled);
+                return End::Cancelled;
+            }
+            // Where it fails, the client is gone, which shows itself.
+            () = link.awaited() => drop(answer.send_interim(StatusCode::CONTINUE).await),
         }
     };
-    match (blame.fault(), response) {
+    match (link.fault(), response) {
         (Some(code), _) => {
             answer.reset(code);
             End::Refused
@@ -82,16 +90,16 @@ pub(super) async fn run(
         }
         (None, Ok(mut response)) => {
             client.advertise(&site, response.headers_mut());
-            send_all(answer, response, &blame).await
+            send_all(answer, response, &link).await
         }
     }
 }
 
-async fn send_all(mut answer: Answer, response: http::Response<serve::Outgoing>, blame: &Blame) -> End {
+async fn send_all(mut answer: Answer, response: http::Response<serve::Outgoing>, link: &Link) -> End {
     let mut over = pin!(answer.over());
     let sent = tokio::select! {
         biased;
-        sent = answer.send(response, blame) => sent,
+        sent = answer.send(response, link) => sent,
         () = &mut over => Err(Code::RequestCancelled),
     };
     match sent {
@@ -108,9 +116,9 @@ async fn send_all(mut answer: Answer, response: http::Response<serve::Outgoing>,
 }
 
 /// The request is answered by a reset, or the connection ends.
-fn refuse(fault: Fault, (mut answer, mut reader): (Answer, Reader), blame: &Blame) -> End {
-    blame.blame(fault);
-    let code = blame.fault().unwrap_or(Code::RequestCancelled);
+fn refuse(fault: Fault, (mut answer, mut reader): (Answer, Reader), link: &Link) -> End {
+    link.blame(fault);
+    let code = link.fault().unwrap_or(Code::RequestCancelled);
     answer.reset(code);
     reader.stop(code);
     if fault == Fault::Gone { End::Cancelled } else { End::Refused }
@@ -140,7 +148,7 @@ fn wanted(kind: u64, length: u64, bytes_max: usize) -> Result<Take, Fault> {
 /// Looks whether there is a body. A method that is for asking only has none but for a client that says so; waiting for what
 /// follows the head lets it go on as what it is.
 async fn peek(body: &mut Body, parts: &http::request::Parts, limits: &ListenerLimits) -> Result<(), End> {
-    let looked = if parts.method.is_safe() && !parts.headers.contains_key(http::header::CONTENT_LENGTH) {
+    let looked = if parts.method.is_safe() && !parts.headers.contains_key(header::CONTENT_LENGTH) {
         match tokio::time::timeout(limits.header_timeout, poll_fn(|context| body.poll_peek(context))).await {
             Ok(looked) => looked,
             Err(_) => return Err(End::Slow),

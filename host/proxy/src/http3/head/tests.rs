@@ -1,4 +1,6 @@
 use bytes::{BufMut, BytesMut};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -116,5 +118,20 @@ fn trailers_have_no_pseudo_header_fields() {
     for fields in [&[":path=/"][..], &["X-A=1"], &["a=1", ":status=200"], &["connection=close"]] {
         let found = trailers(&section(fields), 1_000);
         assert!(matches!(found, Err(Fault::Stream(Code::MessageError, _))), "{fields:?}");
+    }
+}
+
+proptest! {
+    /// Sections that begin as they may, so that something of them is read.
+    #[test]
+    fn any_section_is_a_head_or_refused(bytes in vec(any::<u8>(), 0..300)) {
+        let section = [&[0, 0][..], &bytes].concat();
+        for section in [&bytes, &section] {
+            let _ = super::request(section, 4_096);
+            if let Ok(trailers) = trailers(section, 4_096) {
+                let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+                prop_assert!(bytes <= 4_096);
+            }
+        }
     }
 }
