@@ -11,6 +11,7 @@
 mod attacks;
 mod bodies;
 mod bounds;
+mod certificates;
 mod clients;
 mod commands;
 mod config;

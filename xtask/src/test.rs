@@ -9,8 +9,16 @@ use crate::{plugins, python, tools};
 /// Ends with the lines of `cargo test --workspace`, which is given the arguments.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut steps = Steps::new(5);
-    steps.next("looking for a C compiler, Chromium, curl, h2load, wrk, Python and the WebAssembly targets");
-    tools::ensure(&[tools::C_COMPILER, tools::CHROMIUM, tools::CURL, tools::H2LOAD, tools::WRK, tools::PYTHON])?;
+    steps.next("looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, Python and the WebAssembly targets");
+    tools::ensure(&[
+        tools::C_COMPILER,
+        tools::CHROMIUM,
+        tools::CURL,
+        tools::H2LOAD,
+        tools::WRK,
+        tools::OPENSSL,
+        tools::PYTHON,
+    ])?;
     plugins::ensure_targets()?;
     steps.next("looking for the Python packages of the tests");
     python::ensure(workspace)?;

@@ -17,6 +17,7 @@ pub(crate) const C_COMPILER: Tool = Tool { program: "cc", package: "gcc libc6-de
 pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", package: "chromium" };
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
+pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl" };
 /// With what makes environments of it, which Debian has apart.
 pub(crate) const PYTHON: Tool = Tool { program: "python3", package: "python3 python3-venv" };
 pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };

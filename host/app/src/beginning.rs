@@ -70,8 +70,9 @@ impl Beginning {
     pub(crate) fn load(self, loader: &Loader) -> anyhow::Result<(First, Watch, Option<LastGood>)> {
         let Self { written, disk, last_good, watch } = self;
         let plugins = loader.load(&written.config, &Plugins::default(), From::OWN_FOLDER)?;
-        let is_good =
-            disk == Disk::Good && plugins.failed().next().is_none() && loader.check(&written.config, &plugins).is_ok();
+        let is_good = disk == Disk::Good
+            && plugins.failed().next().is_none()
+            && loader.check(&written.config, &plugins, None).is_ok();
         let kept =
             if is_good { None } else { last_good.as_ref().and_then(|last_good| last_good.read(&written.config.file)) };
         let first = match kept.and_then(|kept| from(loader, kept)) {
@@ -86,10 +87,10 @@ impl Beginning {
 fn from(loader: &Loader, kept: Kept) -> Option<First> {
     let copy = From { folder: Some(&kept.plugins), ..From::OWN_FOLDER };
     let plugins = loader.load(&kept.written.config, &Plugins::default(), copy).ok()?;
-    let is_good = plugins.failed().next().is_none() && loader.check(&kept.written.config, &plugins).is_ok();
+    let is_good = plugins.failed().next().is_none() && loader.check(&kept.written.config, &plugins, None).is_ok();
     is_good.then(|| {
         let served = Generation { number: 0, written: kept.written, plugins };
-        let considered = consider(loader, &served, &Look::default(), Scope::Everything);
+        let considered = consider(loader, (&served, None), &Look::default(), Scope::Everything);
         let problems = considered.problems;
         match considered.candidate {
             Some(candidate) => First { written: candidate.written, plugins: candidate.plugins, problems },

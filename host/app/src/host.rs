@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{Admin, AdminError};
 use crate::beginning::{Beginning, First};
+use crate::expiry::Warned;
 use crate::generation::Generation;
 use crate::hand_over::Origin;
 use crate::last_good::{Keeper, Keeping, LastGood};
@@ -177,10 +178,11 @@ fn announce(config: &Config, proxy: &Running) {
 
 async fn upkeep(state: Arc<State>) {
     let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
-    let mut generation = 0;
+    let (mut generation, mut warned) = (0, Warned::default());
     loop {
         interval.tick().await;
         state.registry.upkeep();
+        warned.look(&state);
         // Workers let go of what was served before some time after it was replaced.
         if std::mem::replace(&mut generation, state.proxy.generation()) != generation {
             crate::memory::give_back();

@@ -10,6 +10,7 @@ mod beginning;
 mod certificate;
 mod chains;
 pub mod cli;
+mod expiry;
 mod explain;
 mod figures;
 mod generation;

@@ -10,7 +10,7 @@ use anyhow::Context;
 use palisade_config::Config;
 use palisade_engine::{Engine, Folder, Options, Services};
 use palisade_monitor::Registry;
-use palisade_proxy::{Bound, Parts, StartError};
+use palisade_proxy::{Bound, Parts, Running, StartError};
 
 use crate::plugins::Plugins;
 
@@ -56,12 +56,20 @@ impl Loader {
         Ok(Plugins::of(library, config, before))
     }
 
-    /// Whether the proxy would take this, without its taking it.
+    /// Whether the proxy would take this, without its taking it, in the place of what it serves, if it is there yet. What
+    /// of it would stay as it is comes out.
     ///
     /// # Errors
     /// Why not, a line for each problem.
-    pub(crate) fn check(&self, config: &Config, plugins: &Plugins) -> Result<(), StartError> {
-        Bound::check(config, self.parts(plugins))
+    pub(crate) fn check(
+        &self,
+        config: &Config,
+        plugins: &Plugins,
+        proxy: Option<&Running>,
+    ) -> Result<Vec<String>, StartError> {
+        let parts = self.parts(plugins);
+        let Some(proxy) = proxy else { return Bound::check(config, parts).map(|()| Vec::new()) };
+        proxy.check(config, parts).map(|kept| kept.iter().map(ToString::to_string).collect())
     }
 
     /// What the proxy is given.

@@ -202,7 +202,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<Vec<String>> {
     let loader = Loader::new(Services { metrics: registry.clone(), ..Services::default() }, registry);
     let plugins = loader.load(config, &Plugins::default(), From::OWN_FOLDER)?;
     let mut problems = plugins.problems(config);
-    if let Err(error) = loader.check(config, &plugins) {
+    if let Err(error) = loader.check(config, &plugins, None) {
         problems.extend(error.to_string().lines().map(str::to_owned));
     }
     Ok(problems)

@@ -10,8 +10,8 @@ use crate::{
 /// A listener's `tls` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerTls {
-    /// What clients are shown, chosen by server name; the first where none fits. 1 to 100.
-    pub certificates: Vec<CertificateFiles>,
+    /// What clients are shown, chosen by server name; the first where none fits. 1 to 1,000.
+    pub certificates: Vec<ListenerCertificate>,
     /// The oldest version that is spoken.
     pub min_version: TlsVersion,
     /// Whether clients get session tickets.
@@ -27,20 +27,47 @@ impl ListenerTls {
         table.finish();
         Some(Self { certificates: certificates?, min_version, tickets })
     }
+
+    /// Every file that is named here.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.certificates.iter().flat_map(|certificate| {
+            [&certificate.files.chain, &certificate.files.key].into_iter().chain(&certificate.ocsp)
+        })
+    }
 }
 
-fn certificates(value: Value<'_>) -> Option<Vec<CertificateFiles>> {
+fn certificates(value: Value<'_>) -> Option<Vec<ListenerCertificate>> {
     let elements = value.list(CERTIFICATES)?;
     if elements.is_empty() || elements.len() > CERTIFICATES_MAX {
         return value.refuse(format!("holds {} certificates: expected 1 to {CERTIFICATES_MAX}", elements.len()));
     }
-    Some(elements.into_iter().filter_map(CertificateFiles::read).collect())
+    Some(elements.into_iter().filter_map(ListenerCertificate::read).collect())
 }
 
 const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
-const CERTIFICATES_MAX: usize = 100;
+const CERTIFICATES_MAX: usize = 1_000;
 const CERTIFICATES: Form =
     Form { noun: "a list", expected: "certificates, such as [{ chain = \"web.pem\", key = \"web.key\" }]" };
+
+/// What clients of a listener are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerCertificate {
+    /// The certificate and its key.
+    pub files: CertificateFiles,
+    /// DER file: what its authority says of it (RFC 6960), which clients are shown along with it.
+    pub ocsp: Option<PathBuf>,
+}
+
+impl ListenerCertificate {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table("a certificate")?;
+        let chain = table.required("chain", file_path::read);
+        let key = table.required("key", file_path::read);
+        let ocsp = table.optional("ocsp", file_path::read);
+        table.finish();
+        Some(Self { files: CertificateFiles { chain: chain?, key: key? }, ocsp })
+    }
+}
 
 /// An upstream's `tls` table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
     Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine,
-    HostPattern, HttpVersions, Isolation, Life, Listener, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel,
-    OnError, PathPolicy, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream,
-    UpstreamProtocol, UpstreamTls,
+    HostPattern, HttpVersions, Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, PathPolicy, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -194,16 +192,16 @@ fn every_key_is_read_for_upstreams() {
 fn every_key_is_read_for_listeners() {
     let listeners = good(EVERY_KEY).listeners;
     let [public, to_https] = listeners.as_slice() else { panic!("{listeners:?}") };
-    let certificate = |name: &str| CertificateFiles {
-        chain: format!("conf/{name}.pem").into(),
-        key: format!("conf/{name}.key").into(),
+    let certificate = |name: &str, ocsp: Option<&str>| ListenerCertificate {
+        files: CertificateFiles { chain: format!("conf/{name}.pem").into(), key: format!("conf/{name}.key").into() },
+        ocsp: ocsp.map(Into::into),
     };
     assert_eq!(public.bind, [address("[::]:443"), address("0.0.0.0:8443")]);
     assert_eq!(public.http, HttpVersions { h1: true, h2: false, h3: true });
     assert_eq!(
         public.tls,
         Some(ListenerTls {
-            certificates: vec![certificate("a"), certificate("b")],
+            certificates: vec![certificate("a", None), certificate("b", Some("conf/b.ocsp"))],
             min_version: TlsVersion::V1_3,
             tickets: false
         })

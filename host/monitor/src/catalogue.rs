@@ -53,6 +53,11 @@ pub(crate) const RESPONSE_BODY_BYTES_TOTAL: HostMetric =
     counter("palisade_response_body_bytes_total", "Bytes of response bodies sent.");
 pub(crate) const ENDINGS_TOTAL: HostMetric = counter("palisade_endings_total", "Exchanges, by how they ended.");
 
+pub(crate) const CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: HostMetric = gauge(
+    "palisade_certificate_expiry_timestamp_seconds",
+    "When a certificate that clients are shown expires, in seconds since 1970; NaN once it is not shown any more.",
+);
+
 pub(crate) const UPSTREAM_CONNECTIONS: HostMetric =
     gauge("palisade_upstream_connections", "Open connections to endpoints.");
 pub(crate) const UPSTREAM_REQUESTS_TOTAL: HostMetric =
@@ -111,6 +116,7 @@ pub(crate) const ALL: &[HostMetric] = &[
     REQUEST_BODY_BYTES_TOTAL,
     RESPONSE_BODY_BYTES_TOTAL,
     ENDINGS_TOTAL,
+    CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
     UPSTREAM_CONNECTIONS,
     UPSTREAM_REQUESTS_TOTAL,
     UPSTREAM_FAILURES_TOTAL,

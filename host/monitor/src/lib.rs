@@ -12,6 +12,7 @@
 mod access;
 mod buckets;
 mod catalogue;
+mod certificate;
 mod endpoint;
 mod escaped;
 mod figures;
@@ -24,6 +25,7 @@ mod shadow;
 mod shared;
 
 pub use access::AccessLog;
+pub use certificate::CertificateFigures;
 pub use figures::{FailureFigures, PhaseFigures, PluginFigures};
 pub use registry::Registry;
 pub use reload::Reload;

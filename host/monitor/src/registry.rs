@@ -28,6 +28,8 @@ pub struct Registry {
     names: Mutex<Names>,
     /// The plugins that had figures at some time.
     reported: Mutex<BTreeSet<String>>,
+    /// The certificates that were shown at some time.
+    pub(crate) certificates: Mutex<BTreeSet<[String; 3]>>,
     /// The namespaces that had figures at some time.
     pub(crate) shared: Mutex<BTreeSet<String>>,
     /// What was logged of each plugin in shadow, by its name.
@@ -47,6 +49,7 @@ impl Registry {
             handle,
             names,
             reported: Mutex::default(),
+            certificates: Mutex::default(),
             shared: Mutex::default(),
             shadow_samples: Mutex::default(),
             access,

@@ -9,7 +9,7 @@ use palisade_contract::{Monitor, Name, Names, Plugin};
 
 use crate::places::Places;
 use crate::quic;
-use crate::tls::{CertificateError, ServerTls};
+use crate::tls::{self, CertificateError, ServerTls, ShownCertificate};
 use crate::upstream::{Upstream, UpstreamTlsError};
 
 /// Everything that the proxy is given by whoever runs it.
@@ -34,6 +34,14 @@ pub enum PlanError {
         /// What is wrong.
         error: CertificateError,
     },
+    /// A listener's certificate has gone bad, and is shown as it was.
+    #[error("listener {listener:?}: {error}; what was read before is shown on")]
+    Kept {
+        /// The listener.
+        listener: String,
+        /// What is wrong.
+        error: CertificateError,
+    },
     /// An upstream's certificates.
     #[error(transparent)]
     Upstream(#[from] UpstreamTlsError),
@@ -51,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) logs_access: bool,
     /// How long what is under way may go on after its listener has gone.
     pub(crate) drain_limit: Duration,
+    /// What of it is not as it stands on disk.
+    pub(crate) kept: Vec<PlanError>,
     /// The last version that an upstream was given.
     upstream_version: u64,
 }
@@ -82,7 +92,7 @@ impl Plan {
     /// certificates is found, not only the first.
     ///
     /// # Errors
-    /// Certificates or keys cannot be read or used.
+    /// Certificates or keys cannot be read or used, and never were.
     pub(crate) fn next(config: &Config, parts: Parts, before: Option<&Self>) -> Result<Self, Vec<PlanError>> {
         let Parts { plugins, monitor, names } = parts;
         let mut problems = Vec::new();
@@ -96,11 +106,19 @@ impl Plan {
                 Err(error) => problems.push(error.into()),
             }
         }
-        let mut listeners = Vec::new();
-        for listener in &config.listeners {
-            match ListenerPlan::next(listener, before.and_then(|before| before.listener(&listener.name)), &names) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) => problems.push(PlanError::Certificate { listener: listener.name.clone(), error }),
+        let (mut listeners, mut kept) = (Vec::new(), Vec::new());
+        for config in &config.listeners {
+            let known = before.and_then(|before| before.listener(&config.name));
+            let listener = config.name.clone();
+            match tls(config, known) {
+                Ok((secure, errors)) => {
+                    kept.extend(errors.into_iter().map(|error| PlanError::Kept { listener: listener.clone(), error }));
+                    listeners.push(ListenerPlan::next(config, secure, known, &names));
+                }
+                Err(errors) => {
+                    let errors = errors.into_iter();
+                    problems.extend(errors.map(|error| PlanError::Certificate { listener: listener.clone(), error }));
+                }
             }
         }
         if !problems.is_empty() {
@@ -114,6 +132,7 @@ impl Plan {
             listeners,
             logs_access: config.log.access,
             drain_limit: config.shutdown.drain,
+            kept,
             upstream_version,
         })
     }
@@ -128,6 +147,11 @@ impl Plan {
             let routes = listener.routes.iter().map(move |route| of(&route.config.chain, &route.leases));
             std::iter::once(of(&listener.config.chain, &listener.leases)).chain(routes)
         })
+    }
+
+    /// What is known of every certificate that is shown.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = ShownCertificate> {
+        self.listeners.iter().flat_map(|listener| listener.tls.iter().flat_map(|tls| tls.known(&listener.config.name)))
     }
 
     fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
@@ -146,12 +170,31 @@ pub(crate) struct CountedChain {
     pub(crate) leases: Arc<AtomicUsize>,
 }
 
+/// A listener's TLS, and what its QUIC is made of.
+#[derive(Debug, Default)]
+struct Secure {
+    tls: Option<Arc<ServerTls>>,
+    quic: Option<Arc<quinn::ServerConfig>>,
+}
+
+/// A listener's TLS, with why certificates of it are as they were before.
+type Tls = (Secure, Vec<CertificateError>);
+
+fn tls(config: &palisade_config::Listener, before: Option<&ListenerPlan>) -> Result<Tls, Vec<CertificateError>> {
+    let Some(tls) = &config.tls else { return Ok((Secure::default(), Vec::new())) };
+    let tls::Next { tls, kept } = ServerTls::next(tls, config.http, before.and_then(|before| before.tls.as_ref()))?;
+    let quic = config.http.h3.then(|| quic::server(&tls.rustls, &config.limits)).transpose();
+    let quic = quic.map_err(|error| vec![error.into()])?;
+    Ok((Secure { tls: Some(tls), quic }, kept))
+}
+
 impl ListenerPlan {
     fn next(
         config: &palisade_config::Listener,
+        Secure { tls, quic }: Secure,
         before: Option<&Self>,
         names: &Names,
-    ) -> Result<Self, CertificateError> {
+    ) -> Self {
         let routes = match &config.action {
             Action::Routes(routes) => routes.as_slice(),
             Action::RedirectToHttps { .. } => &[],
@@ -161,11 +204,7 @@ impl ListenerPlan {
             config: route.clone(),
             leases: Arc::default(),
         };
-        let known = before.and_then(|before| before.tls.as_ref());
-        let tls = config.tls.as_ref().map(|tls| ServerTls::new(tls, config.http, known)).transpose()?;
-        let over_quic = tls.as_ref().filter(|_| config.http.h3);
-        let quic = over_quic.map(|tls| quic::server(&tls.rustls, &config.limits)).transpose()?;
-        Ok(Self {
+        Self {
             name: names.intern(&config.name),
             tls,
             quic,
@@ -173,6 +212,6 @@ impl ListenerPlan {
             config: Arc::new(config.clone()),
             leases: Arc::default(),
             connections: before.map_or_else(Arc::default, |before| before.connections.clone()),
-        })
+        }
     }
 }

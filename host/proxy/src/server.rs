@@ -16,6 +16,7 @@ use crate::explain::Explanations;
 use crate::inherited::Inherited;
 use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
+use crate::tls::ShownCertificate;
 use crate::worker::{self, Order, Switch};
 
 /// Stack of a worker beside what guests may use.
@@ -173,6 +174,23 @@ impl Running {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.current().plan.generation
+    }
+
+    /// Whether [`Running::replace`] would take this, as far as can be said without taking it. What of it would not be as it
+    /// stands on disk is told.
+    ///
+    /// # Errors
+    /// [`StartError::Plan`].
+    pub fn check(&self, config: &Config, parts: Parts) -> Result<Vec<PlanError>, StartError> {
+        let before = self.current().plan.clone();
+        Plan::next(config, parts, Some(&before)).map(|plan| plan.kept).map_err(StartError::Plan)
+    }
+
+    /// What is known of every certificate that clients are shown.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<ShownCertificate> {
+        let plan = self.current().plan.clone();
+        plan.certificates().collect()
     }
 
     /// Exchanges under way whose chain has the plugin of this name, by whichever configuration they began.

@@ -148,7 +148,7 @@ const CASES: [Case; 42] = [
     (
         r#"[{ chain = "site.pem", key = "site.key" }]"#,
         "[]",
-        &["15:26: listener[0].tls.certificates: holds 0 certificates: expected 1 to 100"],
+        &["15:26: listener[0].tls.certificates: holds 0 certificates: expected 1 to 1000"],
     ),
     (r#"["wall"]"#, r#"["wal"]"#, &[r#"16:10: listener[0].chain[0]: no plugin is called "wal": did you mean "wall"?"#]),
     (r#"["wall"]"#, r#"["wall", "wall"]"#, &[r#"16:18: listener[0].chain[1]: "wall" is listener[0].chain[0] already"#]),

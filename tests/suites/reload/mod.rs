@@ -44,7 +44,7 @@ fn module(site: &Running, name: &str) -> PathBuf {
 }
 
 /// Puts a file in its place as a careful operator does: it is written elsewhere, some time ago, and renamed.
-fn rename(file: &Path, bytes: impl AsRef<[u8]>) {
+pub(crate) fn rename(file: &Path, bytes: impl AsRef<[u8]>) {
     let part = file.with_extension("part");
     fs::write(&part, bytes).expect("a file of the test");
     let long_ago = SystemTime::now() - Duration::from_secs(10);

@@ -14,8 +14,8 @@ use palisade_contract::{Clock, SystemClock};
 use palisade_proxy::EXPLAIN;
 
 use crate::explain::{Armed, Door, Report};
-use crate::figures;
 use crate::state::State;
+use crate::{expiry, figures};
 
 /// What a request that changes something must carry. A page that a browser shows cannot send it to another site without
 /// asking that site first, and is never allowed to.
@@ -122,6 +122,7 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
 async fn metrics(state: &State) -> Response<Full<Bytes>> {
     state.proxy.flush().await;
     state.registry.plugin_figures(&figures::for_metrics(state));
+    state.registry.certificate_figures(&expiry::figures(state));
     state.registry.shared_figures(&state.shared.figures(SystemClock.now()));
     reply(StatusCode::OK, PROMETHEUS, state.registry.render())
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use palisade_config::Config;
+use palisade_proxy::Running;
 
 use crate::generation::{Generation, Written, told};
 use crate::loader::{From, Loader};
@@ -18,6 +19,8 @@ use crate::watch::{Files, Look, module_of};
 pub(crate) struct Candidate {
     pub(crate) written: Written,
     pub(crate) plugins: Plugins,
+    /// What of it stays as it was read before, and why.
+    pub(crate) kept: Vec<String>,
 }
 
 /// What is to be considered.
@@ -40,9 +43,16 @@ pub(crate) struct Considered {
 }
 
 /// Considers what is on disk in the place of what is served. Takes its time: never on a worker.
-pub(crate) fn consider(loader: &Loader, served: &Generation, look: &Look, scope: Scope) -> Considered {
+///
+/// Where the proxy is at work, what it has read before stands in for certificates that have gone bad.
+pub(crate) fn consider(
+    loader: &Loader,
+    (served, proxy): (&Generation, Option<&Running>),
+    look: &Look,
+    scope: Scope,
+) -> Considered {
     let unfinished = look.unfinished.iter().filter_map(|path| module_of(path)).collect();
-    let attempt = Attempt { loader, served, unfinished: &unfinished };
+    let attempt = Attempt { loader, served, proxy, unfinished: &unfinished };
     let own = &served.written;
     let mut files = Files::of(&own.config);
     let mut problems: Vec<String> = look
@@ -78,8 +88,8 @@ pub(crate) fn consider(loader: &Loader, served: &Generation, look: &Look, scope:
             Err(found) => problems.extend(found),
         }
     }
-    if let Some(Candidate { written, plugins }) = &candidate {
-        problems.extend(plugins.problems(&written.config));
+    if let Some(Candidate { written, plugins, kept }) = &candidate {
+        problems.extend(plugins.problems(&written.config).into_iter().chain(kept.iter().cloned()));
     }
     Considered { candidate, problems, files }
 }
@@ -87,6 +97,7 @@ pub(crate) fn consider(loader: &Loader, served: &Generation, look: &Look, scope:
 struct Attempt<'a> {
     loader: &'a Loader,
     served: &'a Generation,
+    proxy: Option<&'a Running>,
     unfinished: &'a BTreeSet<String>,
 }
 
@@ -99,9 +110,11 @@ impl Attempt<'_> {
         let config: &Config = &written.config;
         let plugins = self.loader.load(config, plugins_before, from).map_err(|error| vec![format!("{error:#}")])?;
         let mut problems = plugins.new_problems(config, (plugins_before, &before.config));
-        if let Err(error) = self.loader.check(config, &plugins) {
-            problems.extend(error.to_string().lines().map(str::to_owned));
+        match self.loader.check(config, &plugins, self.proxy) {
+            Ok(kept) if problems.is_empty() => return Ok(Candidate { written, plugins, kept }),
+            Ok(_) => {}
+            Err(error) => problems.extend(error.to_string().lines().map(str::to_owned)),
         }
-        if problems.is_empty() { Ok(Candidate { written, plugins }) } else { Err(problems) }
+        Err(problems)
     }
 }

@@ -124,9 +124,10 @@ impl Reloader {
     }
 
     async fn consider(&self, served: &Arc<Generation>, look: &Look, scope: Scope) -> Considered {
-        let (loader, served, look) = (self.loader.clone(), served.clone(), look.clone());
+        let (loader, state, served, look) = (self.loader.clone(), self.state.clone(), served.clone(), look.clone());
         let (fallback, file) = (Files::of(&served.written.config), served.written.config.file.clone());
-        let considering = tokio::task::spawn_blocking(move || consider(&loader, &served, &look, scope));
+        let considering =
+            tokio::task::spawn_blocking(move || consider(&loader, (&served, Some(&state.proxy)), &look, scope));
         considering.await.unwrap_or_else(|error| Considered {
             candidate: None,
             problems: vec![format!("{}: the reload itself failed: {error}", file.display())],
@@ -149,7 +150,7 @@ impl Reloader {
             || look.changed.iter().any(is_other_file);
         if !differs && (cause == Cause::Seen || !considered.problems.is_empty()) {
             // Nothing that runs is another, but what is known of the files may be.
-            let Candidate { written, plugins } = candidate;
+            let Candidate { written, plugins, kept: _ } = candidate;
             self.state.serve(Generation { number: served.number, written, plugins });
             return Ok(Taken::Same);
         }

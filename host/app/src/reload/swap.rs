@@ -17,7 +17,7 @@ use crate::state::State;
 /// # Errors
 /// A sentence; everything is as it was then.
 pub(crate) async fn swap(state: &Arc<State>, loader: &Loader, candidate: Candidate) -> Result<(), String> {
-    let Candidate { written, mut plugins } = candidate;
+    let Candidate { written, mut plugins, kept: _ } = candidate;
     let config = written.config.clone();
     let admin = admin(state, &config)?;
     state.proxy.replace(&config, loader.parts(&plugins)).await.map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use palisade_config::{CertificateFiles, Config};
+use palisade_config::{CertificateFiles, Config, ListenerTls};
 
 /// What is to be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Files {
         let mut files = Self::one(&config.file);
         files.folders.extend(config.plugins_dir.clone());
         let of_listeners = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-        of_listeners.flat_map(|tls| &tls.certificates).for_each(|certificate| files.certificate(certificate));
+        files.named.extend(of_listeners.flat_map(ListenerTls::files).cloned());
         for tls in config.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
             files.named.extend(tls.ca.clone());
             tls.certificate.iter().for_each(|certificate| files.certificate(certificate));
@@ -100,13 +100,20 @@ mod tests {
             [[listener]]
             name = "public"
             bind = "127.0.0.1:0"
-            tls = { certificates = [{ chain = "a.pem", key = "/etc/a.key" }] }
+            tls = { certificates = [{ chain = "a.pem", key = "/etc/a.key", ocsp = "a.ocsp" }] }
             route = [{ upstream = "web" }]
         "#;
         let config = Config::parse(text, Path::new("conf/palisade.toml")).expect("a good config");
         let files = Files::of(&config);
-        let expected =
-            ["/etc/a.key", "conf/a.pem", "conf/ca.pem", "conf/edge.key", "conf/edge.pem", "conf/palisade.toml"];
+        let expected = [
+            "/etc/a.key",
+            "conf/a.ocsp",
+            "conf/a.pem",
+            "conf/ca.pem",
+            "conf/edge.key",
+            "conf/edge.pem",
+            "conf/palisade.toml",
+        ];
         assert_eq!(files.paths(), expected.map(PathBuf::from).into());
         assert_eq!(files.places(), ["/etc", "conf", "conf/plugins"].map(PathBuf::from).into());
         let bare = Config::parse(text, Path::new("palisade.toml")).expect("a good config");

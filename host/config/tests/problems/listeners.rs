@@ -62,7 +62,7 @@ fn a_listeners_tls_has_certificates() {
     check(
         &listener(&format!("{bind}\ntls = {{ certificates = [], min_version = \"1.1\", tickets = \"no\" }}")),
         &[
-            "4:24: listener[0].tls.certificates: holds 0 certificates: expected 1 to 100",
+            "4:24: listener[0].tls.certificates: holds 0 certificates: expected 1 to 1000",
             "4:42: listener[0].tls.min_version: \"1.1\" is not a TLS version: expected \"1.2\" or \"1.3\"",
             "4:59: listener[0].tls.tickets: \"no\" is not a boolean: expected true or false",
         ],

@@ -1,0 +1,23 @@
+//! TLS towards clients: certificates chosen by name, versions, tickets.
+
+mod about;
+mod certificates;
+mod error;
+mod identity;
+mod server;
+mod shown;
+mod staple;
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+pub use error::{CertificateError, StapleError};
+pub(crate) use identity::{identity, pieces};
+pub(crate) use server::{Next, ServerTls};
+pub use shown::ShownCertificate;
+
+/// The one crypto provider; it prefers X25519MLKEM768.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
