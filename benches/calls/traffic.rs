@@ -82,6 +82,7 @@ pub(crate) fn connection(index: u64, client: IpAddr) -> Connection {
         local: SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 443)),
         listener: Name(1),
         scheme: Scheme::Https,
+        tls: None,
     }
 }
 

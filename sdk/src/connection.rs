@@ -2,9 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::{Name, bindings::connection_filter::exports::palisade::plugin::connection_filter as host, exchange};
+use crate::{
+    ClientCertificate, Name, Tls, bindings::connection_filter::exports::palisade::plugin::connection_filter as host,
+    exchange,
+};
 
-/// A TCP connection that was accepted, before TLS and before any HTTP.
+/// A TCP connection that was accepted, before any HTTP, and before TLS unless the plugin asks for [`Tls`].
 #[derive(Clone, Debug)]
 pub struct Connection {
     connection: host::Connection,
@@ -38,6 +41,17 @@ impl Connection {
     /// The host's own port that the client reached.
     pub fn local_port(&self) -> u16 {
         self.connection.local_port
+    }
+
+    /// How the client came through TLS; none in clear text. Needs the grant `"tls"`. A plugin that calls this, or
+    /// [`Request::tls`](crate::Request::tls), is asked about a connection when its handshake is done.
+    pub fn tls(&self) -> Option<Tls> {
+        Tls::at_hand()
+    }
+
+    /// The client's certificate; none where it has shown none. Needs the grant `"tls"`.
+    pub fn client_certificate(&self) -> Option<ClientCertificate> {
+        ClientCertificate::at_hand()
     }
 
     /// The listener that accepted it.

@@ -105,6 +105,7 @@ mod setup;
 mod shared;
 #[cfg(not(target_family = "wasm"))]
 mod test_host;
+mod tls;
 
 pub use balancer::{Candidate, Health, Outcome, Pick, PickRequest};
 #[doc(inline)]
@@ -133,5 +134,6 @@ pub use shared::{Exchanged, Shared, SharedCounter, SharedError};
 #[cfg(not(target_family = "wasm"))]
 pub use test_host::{
     TestBody, TestBodyOutcome, TestCandidate, TestConnection, TestFetch, TestHost, TestOutcome, TestPick, TestRequest,
-    TestResponse,
+    TestResponse, TestTls,
 };
+pub use tls::{ClientCertificate, Tls};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use crate::{
-    Error, Exchange, HeadError, HeaderValue, HotHeader, Method, Name, Protocol, Scheme,
+    ClientCertificate, Error, Exchange, HeadError, HeaderValue, HotHeader, Method, Name, Protocol, Scheme, Tls,
     bindings::request_filter::exports::palisade::plugin::request_filter::RequestHead, exchange, header,
     host::request as head_of,
 };
@@ -72,6 +72,16 @@ impl<'a> Request<'a> {
     /// The client's port.
     pub fn client_port(&self) -> u16 {
         self.head.client_port
+    }
+
+    /// How the client came through TLS; none in clear text. Needs the grant `"tls"`.
+    pub fn tls(&self) -> Option<Tls> {
+        Tls::at_hand()
+    }
+
+    /// The client's certificate; none where it has shown none. Needs the grant `"tls"`.
+    pub fn client_certificate(&self) -> Option<ClientCertificate> {
+        ClientCertificate::at_hand()
     }
 
     /// The listener that the request came to.

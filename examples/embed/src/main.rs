@@ -39,7 +39,8 @@ async fn serve(listener: TcpListener, chain: Rc<Chain>) -> Result<()> {
     for id in (1..).map(ConnectionId) {
         let (stream, client) = listener.accept().await?;
         let local = stream.local_addr()?;
-        let connection = Arc::new(Connection { id, client, local, listener: Name::NONE, scheme: Scheme::Http });
+        let scheme = Scheme::Http;
+        let connection = Arc::new(Connection { id, client, local, listener: Name::NONE, scheme, tls: None });
         let chain = chain.clone();
         if chain.admits(&connection) {
             let service = service_fn(move |request| answer(chain.clone(), connection.clone(), request));

@@ -54,5 +54,7 @@ pub use route::Route;
 pub use shared::SharedSpace;
 pub use shutdown::Shutdown;
 pub use streams::Streams;
-pub use tls::{CertificateFiles, ListenerCertificate, ListenerTls, TlsVersion, UpstreamTls};
+pub use tls::{
+    CertificateFiles, ClientCertificates, ClientMode, ListenerCertificate, ListenerTls, TlsVersion, UpstreamTls,
+};
 pub use upstream::{Endpoint, Upstream, UpstreamProtocol};

@@ -164,11 +164,13 @@ pub enum Capability {
     Fetch,
     /// Values and counters that all of its instances share.
     Shared,
+    /// How clients came through TLS, and who they are by their certificates.
+    Tls,
 }
 
 impl Capability {
     /// Every capability that can be granted.
-    pub const ALL: [Self; 3] = [Self::Metrics, Self::Fetch, Self::Shared];
+    pub const ALL: [Self; 4] = [Self::Metrics, Self::Fetch, Self::Shared, Self::Tls];
 
     /// The name in the config, which is the name of the interface in the contract.
     #[must_use]
@@ -177,6 +179,7 @@ impl Capability {
             Self::Metrics => "metrics",
             Self::Fetch => "fetch",
             Self::Shared => "shared",
+            Self::Tls => "tls",
         }
     }
 }

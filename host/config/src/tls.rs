@@ -16,6 +16,8 @@ pub struct ListenerTls {
     pub min_version: TlsVersion,
     /// Whether clients get session tickets.
     pub tickets: bool,
+    /// Whether clients are asked for certificates, and which are good; none where they are not.
+    pub client_certificates: Option<ClientCertificates>,
 }
 
 impl ListenerTls {
@@ -24,17 +26,53 @@ impl ListenerTls {
         let certificates = table.required("certificates", certificates);
         let min_version = table.or("min_version", TlsVersion::V1_2, |value| value.choice("a TLS version", &VERSIONS));
         let tickets = table.or("tickets", true, |value| value.boolean());
+        let client_certificates = table.optional("client_certificates", ClientCertificates::read);
         table.finish();
-        Some(Self { certificates: certificates?, min_version, tickets })
+        Some(Self { certificates: certificates?, min_version, tickets, client_certificates })
     }
 
     /// Every file that is named here.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.certificates.iter().flat_map(|certificate| {
+        let of_clients = self.client_certificates.iter();
+        let shown = self.certificates.iter().flat_map(|certificate| {
             [&certificate.files.chain, &certificate.files.key].into_iter().chain(&certificate.ocsp)
-        })
+        });
+        shown.chain(of_clients.flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl)))
     }
 }
+
+/// What is asked of clients of a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// Whether there has to be one.
+    pub mode: ClientMode,
+    /// PEM file with the authorities that they are checked against.
+    pub ca: PathBuf,
+    /// PEM file with the authorities' lists of what they have revoked.
+    pub crl: Option<PathBuf>,
+}
+
+/// Whether a client has to have a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientMode {
+    /// A client without one gets no connection.
+    Required,
+    /// A client may have one; where it has, it must be good.
+    Optional,
+}
+
+impl ClientCertificates {
+    fn read(value: Value<'_>) -> Option<Self> {
+        let mut table = value.table("client_certificates")?;
+        let mode = table.required("mode", |value| value.choice("a mode", &MODES));
+        let ca = table.required("ca", file_path::read);
+        let crl = table.optional("crl", file_path::read);
+        table.finish();
+        Some(Self { mode: mode?, ca: ca?, crl })
+    }
+}
+
+const MODES: [(&str, ClientMode); 2] = [("required", ClientMode::Required), ("optional", ClientMode::Optional)];
 
 fn certificates(value: Value<'_>) -> Option<Vec<ListenerCertificate>> {
     let elements = value.list(CERTIFICATES)?;

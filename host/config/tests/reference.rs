@@ -41,6 +41,7 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("### An entry of a `chain` as a table", "[[listener]]\nchain = [{ zzzzzzzz = 1 }]", &[]);
     check("### `tls` of a listener", "[[listener]]\ntls.zzzzzzzz = 1", &[]);
     check("### A certificate of a listener", "[[listener]]\ntls.certificates = [{ zzzzzzzz = 1 }]", &[]);
+    check("### `client_certificates` of a listener's `tls`", "[[listener]]\ntls.client_certificates.zzzzzzzz = 1", &[]);
     check("### `redirect_to_https` as a table", "[[listener]]\nredirect_to_https.zzzzzzzz = 1", &[]);
     check("### `limits` of a listener", "[[listener]]\nlimits.zzzzzzzz = 1", &[]);
     check("## `[[listener.route]]`", "[[listener]]\n[[listener.route]]\nzzzzzzzz = 1", &[]);

@@ -3,8 +3,10 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
-    Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, Config, Endpoint, Engine,
-    HostPattern, HttpVersions, Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, PathPolicy, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
+    Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, ClientCertificates,
+    ClientMode, Config, Endpoint, Engine, HostPattern, HttpVersions, Isolation, Life, Listener, ListenerCertificate,
+    ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, PathPolicy, Plugin, PluginLimits, ReadError, Route,
+    SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -203,7 +205,12 @@ fn every_key_is_read_for_listeners() {
         Some(ListenerTls {
             certificates: vec![certificate("a", None), certificate("b", Some("conf/b.ocsp"))],
             min_version: TlsVersion::V1_3,
-            tickets: false
+            tickets: false,
+            client_certificates: Some(ClientCertificates {
+                mode: ClientMode::Optional,
+                ca: "conf/clients.pem".into(),
+                crl: Some("conf/revoked.pem".into()),
+            }),
         })
     );
     assert_eq!(public.chain, [enforced(0), in_shadow(1)]);

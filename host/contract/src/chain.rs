@@ -52,6 +52,7 @@ pub struct Chain {
     /// Those that keep something for each exchange.
     keepers: Box<[Link]>,
     keeps_request: bool,
+    reads_tls: bool,
     leases: Arc<AtomicUsize>,
 }
 
@@ -91,6 +92,7 @@ impl Chain {
             observers: with(Phase::Observe).collect(),
             balancer: enforced(Phase::Balance).next(),
             shadow_balancers: with(Phase::Balance).filter(|link| link.shadow.is_some()).collect(),
+            reads_tls: links.iter().any(|link| link.filter.reads_tls()),
             keepers: links.iter().filter(|link| link.filter.keeps_exchanges()).cloned().collect(),
             leases,
         })
@@ -99,9 +101,25 @@ impl Chain {
     /// Asks every connection filter, until one refuses.
     #[must_use]
     pub fn admits(&self, connection: &Connection) -> bool {
+        self.ask(connection, |_| true)
+    }
+
+    /// Asks those that do not read TLS, before the handshake.
+    #[must_use]
+    pub fn admits_before_tls(&self, connection: &Connection) -> bool {
+        self.ask(connection, |link| !link.filter.reads_tls())
+    }
+
+    /// Asks the others, when the handshake is done.
+    #[must_use]
+    pub fn admits_after_tls(&self, connection: &Connection) -> bool {
+        self.ask(connection, |link| link.filter.reads_tls())
+    }
+
+    fn ask(&self, connection: &Connection, is_asked: impl Fn(&Link) -> bool) -> bool {
         let mut opinions = Opinions::default();
         let mut decision = Decision::Proceed;
-        for link in &self.connection {
+        for link in self.connection.iter().filter(|link| is_asked(link)) {
             let admission = link.filter.connection(connection);
             match &link.shadow {
                 Some(monitor) => {
@@ -116,6 +134,12 @@ impl Chain {
         let subject = Subject { phase: Phase::Connection, client: connection.client.ip(), request: None };
         opinions.compare(subject, &decision);
         matches!(decision, Decision::Proceed)
+    }
+
+    /// Whether anyone asks how clients came through TLS.
+    #[must_use]
+    pub fn reads_tls(&self) -> bool {
+        self.reads_tls
     }
 
     /// Whether a response filter reads the request's headers: then they must outlive forwarding.

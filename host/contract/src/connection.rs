@@ -1,8 +1,9 @@
 //! What is known of a client's connection once it was accepted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::Name;
+use crate::{Name, Tls};
 
 /// One connection of one client. Lives as long as any of its exchanges.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Connection {
     pub listener: Name,
     /// Whether the client speaks TLS to us.
     pub scheme: Scheme,
+    /// How it came through TLS: none where it did not, or not yet.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// The number of a connection, unique on its worker.

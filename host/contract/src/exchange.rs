@@ -61,6 +61,7 @@ impl Exchange {
             local: nowhere,
             listener: Name::NONE,
             scheme: crate::Scheme::Http,
+            tls: None,
         };
         Self::new(ExchangeId(0), Arc::new(connection), Protocol::Http1, RequestHead::default())
     }

@@ -38,7 +38,12 @@ pub trait Filter: Debug {
         false
     }
 
-    /// A connection was accepted.
+    /// Whether it asks how clients came through TLS. Its connection filter is then asked when that is known.
+    fn reads_tls(&self) -> bool {
+        false
+    }
+
+    /// A connection was accepted, and where the filter reads TLS, its handshake is done.
     ///
     /// # Errors
     /// The plugin failed: the chain follows [`Filter::on_error`].

@@ -26,6 +26,7 @@ pub mod shared;
 mod stage;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod tls;
 pub mod trace;
 mod whole;
 
@@ -44,4 +45,5 @@ pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
 pub use shadow::{Disagreement, Opinion, ShadowMonitor};
 pub use shared::{Bounds, Namespace, NamespaceFigures, SharedError, SharedStore, Term};
+pub use tls::{ClientCertificate, Tls};
 pub use trace::{BodyFigures, Trace, TraceStep};

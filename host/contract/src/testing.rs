@@ -231,6 +231,7 @@ pub fn connection() -> Connection {
         local: SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 443)),
         listener: Name(1),
         scheme: Scheme::Https,
+        tls: None,
     }
 }
 

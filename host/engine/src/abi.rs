@@ -43,6 +43,7 @@ macro_rules! enumeration {
 
 pub(crate) mod body;
 pub(crate) mod fetch;
+pub(crate) mod tls;
 
 enumeration!(WireMethod {
     Get = "get", Head = "head", Post = "post", Put = "put", Delete = "delete", Connect = "connect", Options = "options",

@@ -149,7 +149,7 @@ pub enum Reason {
 fn grant(capability: Capability) -> String {
     match capability {
         Capability::Fetch => "{ fetch = [\"UPSTREAM\"] }".to_owned(),
-        Capability::Metrics | Capability::Shared => format!("{:?}", capability.name()),
+        Capability::Metrics | Capability::Shared | Capability::Tls => format!("{:?}", capability.name()),
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
+use palisade_config::Capability;
 use palisade_contract::{
     self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
     PickRequest, Side, Wish, WorkerServices,
@@ -273,10 +274,17 @@ impl Filter for Slot {
         after_forwarding && self.plugin.module.manifest.reads_requests
     }
 
+    fn reads_tls(&self) -> bool {
+        self.plugin.module.manifest.asks.contains(&Capability::Tls)
+    }
+
     fn connection(&self, connection: &contract::Connection) -> Result<contract::Admission, Failure> {
         self.call(Phase::Connection, None, |instance| {
             let Some(function) = instance.connection else { return Ok(contract::Admission::Accept) };
-            match instance.call(Phase::Connection, function, (connection.into(),))?.0 {
+            instance.store.data_mut().tls.clone_from(&connection.tls);
+            let admission = instance.call(Phase::Connection, function, (connection.into(),));
+            instance.store.data_mut().tls = None;
+            match admission?.0 {
                 abi::Admission::Accept => Ok(contract::Admission::Accept),
                 abi::Admission::Refuse => {
                     self.denied(Phase::Connection);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::header::HeaderName;
 use palisade_contract::metrics::{Discard, Metrics};
 use palisade_contract::{
-    Clock, Edits, Exchange, ExchangeId, Names, Namespace, OnError, Phase, Reply, SharedStore, SystemClock,
+    Clock, Edits, Exchange, ExchangeId, Names, Namespace, OnError, Phase, Reply, SharedStore, SystemClock, Tls,
 };
 
 use crate::allowance::Allowance;
@@ -95,6 +95,8 @@ pub(crate) struct State {
     pub(crate) stage: Stage,
     /// The exchange at hand; between calls a vacant one, so that no call pays for an allocation.
     pub(crate) exchange: Box<Exchange>,
+    /// How the client of the connection at hand came through TLS, while a connection filter is asked.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// The exchange's heads as they were before the first change of this call.
     pub(crate) before: Before,
     /// The piece of a body at hand, while the guest is asked about one.
@@ -145,6 +147,7 @@ impl State {
             can_wait: false,
             stage: Stage::Idle,
             exchange: Exchange::vacant(),
+            tls: None,
             before: Before::new(identity.on_error),
             piece: None,
             reply: None,
@@ -166,6 +169,21 @@ impl State {
     pub(crate) fn at_hand(&self, handle: u64, phases: &[Phase]) -> wasmtime::Result<&Exchange> {
         self.check(handle, phases)?;
         Ok(&self.exchange)
+    }
+
+    /// How the client of the connection at hand came through TLS, for a host call about it: of the exchange, where one is at
+    /// hand.
+    ///
+    /// # Errors
+    /// No connection is at hand: the guest traps.
+    pub(crate) fn tls_at_hand(&self) -> wasmtime::Result<Option<&Arc<Tls>>> {
+        match self.stage {
+            Stage::Phase(Phase::Connection) => Ok(self.tls.as_ref()),
+            Stage::Phase(Phase::Observe | Phase::Tick) | Stage::Idle | Stage::Configure => {
+                wasmtime::bail!("a host call about a client's TLS where no client is at hand")
+            }
+            Stage::Phase(_) => Ok(self.exchange.connection.tls.as_ref()),
+        }
     }
 
     /// Whether the head that is passed in this phase, or goes before the body of this one, can still be changed.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONNECTION;
@@ -13,12 +14,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use palisade_contract::{Connection, ConnectionId, Refusal, Scheme};
+use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Verdict};
@@ -28,6 +29,7 @@ use crate::io::{Abort, Framed, Watched};
 use crate::linger::{close_well, linger};
 use crate::serve::{Client, Closed, Outgoing, serve};
 use crate::site::{Listening, Site};
+use crate::tls::shake_hands;
 
 /// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
 /// connection is closed (CVE-2023-44487, CVE-2025-8671).
@@ -93,14 +95,16 @@ async fn begin(
     client: SocketAddr,
 ) -> Result<Option<(Connection, Stream)>, Refusal> {
     let site = listening.site();
-    let Some(connection) = describe(&site, &stream, client) else { return Ok(None) };
-    if !site.chain.admits(&connection) {
-        return Err(Refusal::Plugin);
-    }
-    let stream = match &site.tls {
-        None => Stream::Clear(stream),
-        Some(tls) => shake_hands(&site, &connection, stream, tls.clone().into()).await?,
+    let Some(mut connection) = describe(&site, &stream, client) else { return Ok(None) };
+    let admitted = |admits: bool| if admits { Ok(()) } else { Err(Refusal::Plugin) };
+    let Some(tls) = &site.tls else {
+        admitted(site.chain.admits(&connection))?;
+        return Ok(Some((connection, Stream::Clear(stream))));
     };
+    admitted(site.chain.admits_before_tls(&connection))?;
+    let (stream, known) = secure(&site, &connection, stream, tls.clone()).await?;
+    connection.tls = Some(Arc::new(known));
+    admitted(site.chain.admits_after_tls(&connection))?;
     Ok(Some((connection, stream)))
 }
 
@@ -110,18 +114,18 @@ fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> Option<Conne
     // A failure costs latency, not correctness.
     let _ = stream.set_nodelay(true);
     let scheme = if site.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    Some(Connection { id: ConnectionId(site.worker.number()), client, local, listener: site.name, scheme })
+    Some(Connection { id: ConnectionId(site.worker.number()), client, local, listener: site.name, scheme, tls: None })
 }
 
-async fn shake_hands(
+async fn secure(
     site: &Site,
     connection: &Connection,
     stream: TcpStream,
-    acceptor: TlsAcceptor,
-) -> Result<Stream, Refusal> {
-    let handshake = tokio::time::timeout(site.config.limits.handshake_timeout, acceptor.accept(stream));
-    let stream = match handshake.await {
-        Ok(Ok(stream)) => stream,
+    tls: Arc<ServerConfig>,
+) -> Result<(Stream, Tls), Refusal> {
+    let handshake = shake_hands(tls, stream, site.fingerprinting);
+    let (stream, known) = match tokio::time::timeout(site.config.limits.handshake_timeout, handshake).await {
+        Ok(Ok(done)) => done,
         Ok(Err(error)) => {
             tracing::debug!(client = %connection.client, %error, "a TLS handshake failed");
             return Err(Refusal::Handshake);
@@ -133,7 +137,7 @@ async fn shake_hands(
     if !is_h2 && !site.config.http.h1 {
         return Err(Refusal::Protocol);
     }
-    Ok(Stream::Tls(Box::new(stream), if is_h2 { Speaks::Http2 } else { Speaks::Http1 }))
+    Ok((Stream::Tls(Box::new(stream), if is_h2 { Speaks::Http2 } else { Speaks::Http1 }), known))
 }
 
 async fn serve_http<S>(

@@ -19,6 +19,7 @@ use crate::routes::Routes;
 use crate::site::{Listening, Site, Streams, Way, Worker};
 use crate::sockets::{Addresses, SocketId, Sockets};
 use crate::ticking::Ticking;
+use crate::tls::Fingerprinting;
 use crate::upstream::{Pools, Upstreams};
 use crate::worker::Switch;
 
@@ -222,6 +223,9 @@ impl Serving {
         let patience = routes.iter().filter_map(|route| route.streams.body_timeout);
         let patience_min = patience.chain([listener.config.limits.body_timeout]).min().unwrap_or_default();
         let monitor = before.map(|before| before.monitor.clone());
+        let own = chain(&listener.config.chain, &listener.leases);
+        let ways: Vec<Way> = listener.routes.iter().filter_map(way).collect();
+        let reads_tls = ways.iter().map(|way| &way.chain).chain([&own]).any(|chain| chain.reads_tls());
         Rc::new(Site {
             generation: plan.generation,
             name: listener.name,
@@ -232,9 +236,10 @@ impl Serving {
             monitor: monitor.unwrap_or_else(|| plan.monitor.listener(&listener.config.name)),
             logs_access: plan.logs_access,
             worker: self.worker.clone(),
-            chain: chain(&listener.config.chain, &listener.leases),
+            fingerprinting: if reads_tls { Fingerprinting::Ja4 } else { Fingerprinting::Off },
+            chain: own,
             routes: Routes::new(&routes),
-            ways: listener.routes.iter().filter_map(way).collect(),
+            ways,
             patience_min,
         })
     }

@@ -122,6 +122,7 @@ fn begin(shared: &Shared, head: RequestHead, rest: &RequestRest) -> Option<Box<E
         local: options.local,
         listener: options.listener,
         scheme: options.scheme,
+        tls: None,
     };
     Some(Exchange::new(id, Arc::new(connection), protocol, head))
 }

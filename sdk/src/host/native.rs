@@ -267,3 +267,18 @@ pub(crate) mod timer {
         world::with(|world| world.tick_every(millis))
     }
 }
+
+pub(crate) mod tls {
+    use crate::{
+        bindings::capabilities::palisade::plugin::tls::{Certificate, Session},
+        test_host::world,
+    };
+
+    pub(crate) fn handshake() -> Option<Session> {
+        world::with(|world| world.request.tls.as_ref().map(|tls| tls.handshake.clone()))
+    }
+
+    pub(crate) fn client_certificate() -> Option<Certificate> {
+        world::with(|world| world.request.tls.as_ref().and_then(|tls| tls.client.clone()))
+    }
+}

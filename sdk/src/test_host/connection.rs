@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{address, names};
+use super::{address, names, tls::TestTls};
 use crate::bindings::connection_filter::exports::palisade::plugin::connection_filter as host;
 
 /// A connection for [`TestHost::connection`](crate::TestHost::connection): to 192.0.2.2 port 443 on the listener `test`,
@@ -14,6 +14,7 @@ pub struct TestConnection {
     local: IpAddr,
     local_port: u16,
     listener: String,
+    pub(super) tls: Option<TestTls>,
 }
 
 impl TestConnection {
@@ -29,6 +30,7 @@ impl TestConnection {
             local: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
             local_port: 443,
             listener: "test".to_owned(),
+            tls: None,
         }
     }
 
@@ -47,6 +49,13 @@ impl TestConnection {
     #[must_use]
     pub fn local(mut self, address: &str, port: u16) -> Self {
         (self.local, self.local_port) = (address::parse(address), port);
+        self
+    }
+
+    /// Sets how the client came through TLS. Without it the plugin is told of none.
+    #[must_use]
+    pub fn tls(mut self, tls: TestTls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -1,5 +1,6 @@
 //! The heads of a test's exchange, with the checks that the host makes when a plugin changes one.
 
+use super::tls::TestTls;
 use crate::bindings::capabilities::palisade::plugin::types::HeadError;
 
 /// The head of a request.
@@ -9,6 +10,8 @@ pub(crate) struct RequestSide {
     pub(crate) target: String,
     pub(crate) authority: String,
     pub(crate) fields: Fields,
+    /// How its client came through TLS.
+    pub(crate) tls: Option<TestTls>,
 }
 
 impl RequestSide {

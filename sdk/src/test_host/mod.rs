@@ -12,6 +12,7 @@ mod registry;
 mod request;
 mod response;
 pub(crate) mod shared;
+pub(crate) mod tls;
 pub(crate) mod world;
 
 use std::{fmt, time::Duration};
@@ -31,6 +32,7 @@ pub use self::{
     pick::{TestCandidate, TestPick},
     request::TestRequest,
     response::TestResponse,
+    tls::TestTls,
 };
 use crate::{
     Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, Observer,
@@ -222,7 +224,10 @@ impl<P: ConnectionFilter> TestHost<P> {
     ///
     /// Where text is not an address.
     pub fn connection(&mut self, connection: impl Into<TestConnection>) -> Result<Admission, Error> {
-        let connection = connection.into().to_host(self.next_number());
+        let connection = connection.into();
+        let side = RequestSide { tls: connection.tls.clone(), ..RequestSide::default() };
+        self.world.begin(0, side, ResponseSide::default());
+        let connection = connection.to_host(self.next_number());
         match self.call(|plugin| phase::on_connection(plugin, connection)) {
             HostAdmission::Accept => Ok(Admission::Accept),
             HostAdmission::Refuse => Ok(Admission::Refuse),

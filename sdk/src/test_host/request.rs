@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{address, head::RequestSide, names};
+use super::{address, head::RequestSide, names, tls::TestTls};
 use crate::{
     Method, Protocol, Scheme, bindings::request_filter::exports::palisade::plugin::request_filter::RequestHead,
 };
@@ -103,6 +103,13 @@ impl TestRequest {
     #[must_use]
     pub fn scheme(mut self, scheme: Scheme) -> Self {
         self.scheme = scheme;
+        self
+    }
+
+    /// Sets how the client came through TLS. Without it the plugin is told of none.
+    #[must_use]
+    pub fn tls(mut self, tls: TestTls) -> Self {
+        self.side.tls = Some(tls);
         self
     }
 

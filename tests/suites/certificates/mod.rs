@@ -1,5 +1,6 @@
 //! What clients are shown: whose certificate, with which key, and what becomes of it when its files change.
 
+mod clients;
 mod names;
 mod reload;
 mod staple;
@@ -53,13 +54,17 @@ impl Authority {
         Pair { chain, key: key.serialize_pem() }
     }
 
-    /// A client that trusts this authority alone.
-    fn client(&self) -> Arc<ClientConfig> {
+    fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).expect("a root");
+        roots
+    }
+
+    /// A client that trusts this authority alone.
+    fn client(&self) -> Arc<ClientConfig> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let mut client = builder.expect("versions").with_root_certificates(roots).with_no_client_auth();
+        let mut client = builder.expect("versions").with_root_certificates(self.roots()).with_no_client_auth();
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
         Arc::new(client)
     }

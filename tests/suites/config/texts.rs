@@ -54,7 +54,7 @@ const CASES: [Case; 42] = [
     (
         r#"["metrics"]"#,
         r#"["metrics", "files"]"#,
-        &[r#"6:24: plugin.wall.grant[1]: "files" is not a capability: expected "metrics" or "shared""#],
+        &[r#"6:24: plugin.wall.grant[1]: "files" is not a capability: expected "metrics", "shared" or "tls""#],
     ),
     (
         r#"["metrics"]"#,

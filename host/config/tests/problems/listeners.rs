@@ -75,6 +75,15 @@ fn a_listeners_tls_has_certificates() {
         ],
     );
     check(
+        &listener(&format!(
+            "{bind}\ntls = {{ certificates = [{{ chain = \"a\", key = \"b\" }}], client_certificates = {{ mode = \"on\" }} }}"
+        )),
+        &[
+            "4:76: listener[0].tls.client_certificates.ca: is missing: client_certificates needs it",
+            "4:85: listener[0].tls.client_certificates.mode: \"on\" is not a mode: expected \"required\" or \"optional\"",
+        ],
+    );
+    check(
         &listener(&format!("{bind}\ntls = {{}}\nhttp = [\"h2\"]")),
         &["4:7: listener[0].tls.certificates: is missing: a listener's tls needs it"],
     );

@@ -43,7 +43,7 @@ fn a_plugin_is_granted_what_there_is() {
     check(
         &plugin("grant = [\"metrics\", \"files\", \"metrics\"]"),
         &[
-            "4:21: plugin.edge.grant[1]: \"files\" is not a capability: expected \"metrics\" or \"shared\"",
+            "4:21: plugin.edge.grant[1]: \"files\" is not a capability: expected \"metrics\", \"shared\" or \"tls\"",
             "4:30: plugin.edge.grant[2]: \"metrics\" is granted already",
         ],
     );

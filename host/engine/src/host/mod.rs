@@ -15,6 +15,7 @@ mod response;
 mod setup;
 mod shared;
 mod timer;
+mod tls;
 pub(crate) mod wasi;
 
 use wasmtime::component::{Linker, LinkerInstance};
@@ -25,7 +26,7 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, Add); 14] = [
+    let interfaces: [(&str, Add); 15] = [
         ("setup", setup::add),
         ("timer", timer::add),
         ("fault", fault::add),
@@ -40,6 +41,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         ("metrics", metrics::add),
         ("fetch", fetch::add),
         ("shared", shared::add),
+        ("tls", tls::add),
     ];
     for (name, add) in interfaces {
         add(&mut linker.instance(&format!("{PACKAGE}/{name}@{ABI}"))?)?;

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use palisade_contract::{Connection, ConnectionId, Refusal, Scheme};
+use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connecting, Incoming};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -15,6 +17,7 @@ use super::restrained::Unproven;
 use crate::accept::Closed;
 use crate::http3;
 use crate::site::{Listening, Site, Worker};
+use crate::tls;
 
 /// With so many clients on one worker that have not shown yet that they are where they say, the next ones show it first
 /// (RFC 9000, section 8.1.2).
@@ -108,7 +111,8 @@ impl Connections {
         self.tasks.spawn_local(async move {
             let _place = place;
             let _closed = closed;
-            let ended = match shake_hands(&listening, &connection, connecting, unproven).await {
+            let mut connection = connection;
+            let ended = match shake_hands(&listening, &mut connection, connecting, unproven).await {
                 Ok(quic) => http3::run(listening.clone(), connection, quic, end).await,
                 Err(why) => Err(why),
             };
@@ -134,7 +138,7 @@ fn is_under_load(site: &Site, socket: &Socket) -> bool {
     socket.socket.unproven() >= UNPROVEN_MAX || site.connections.taken() >= site.config.limits.connections.div_ceil(2)
 }
 
-/// Asks the listener's connection filters, and lets the handshake begin, both by the plan of the moment.
+/// Asks the listener's connection filters that need nothing of TLS, and lets the handshake begin, both by the plan of the moment.
 fn begin(site: &Site, bound: SocketAddr, incoming: Incoming) -> Result<(Connection, Connecting), Refusal> {
     let local = incoming.local_ip().map_or(bound, |address| SocketAddr::new(address, bound.port()));
     let connection = Connection {
@@ -143,8 +147,9 @@ fn begin(site: &Site, bound: SocketAddr, incoming: Incoming) -> Result<(Connecti
         local,
         listener: site.name,
         scheme: Scheme::Https,
+        tls: None,
     };
-    if !site.chain.admits(&connection) {
+    if !site.chain.admits_before_tls(&connection) {
         incoming.refuse();
         return Err(Refusal::Plugin);
     }
@@ -161,18 +166,37 @@ fn begin(site: &Site, bound: SocketAddr, incoming: Incoming) -> Result<(Connecti
 
 async fn shake_hands(
     listening: &Listening,
-    connection: &Connection,
+    connection: &mut Connection,
     connecting: Connecting,
     unproven: Option<Unproven>,
 ) -> Result<quinn::Connection, Refusal> {
-    let limit = listening.site().config.limits.handshake_timeout;
+    let site = listening.site();
     let _unproven = unproven;
-    match tokio::time::timeout(limit, connecting).await {
-        Ok(Ok(quic)) => Ok(quic),
+    match tokio::time::timeout(site.config.limits.handshake_timeout, connecting).await {
+        Ok(Ok(quic)) => {
+            connection.tls = Some(Arc::new(known(&quic)));
+            if site.chain.admits_after_tls(connection) { Ok(quic) } else { Err(Refusal::Plugin) }
+        }
         Ok(Err(error)) => {
             tracing::debug!(client = %connection.client, %error, "a QUIC handshake failed");
             Err(Refusal::Handshake)
         }
         Err(_) => Err(Refusal::HandshakeTimeout),
+    }
+}
+
+/// What is known of a client whose handshake is done. Its suite and its ClientHello are not told by the library.
+fn known(quic: &quinn::Connection) -> Tls {
+    const TLS_1_3: u16 = 0x0304;
+    let agreed = quic.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    let (alpn, server_name) = agreed.map(|agreed| (agreed.protocol, agreed.server_name)).unwrap_or_default();
+    let chain = quic.peer_identity().and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
+    Tls {
+        version: TLS_1_3,
+        cipher_suite: 0,
+        server_name: server_name.map(|name| name.to_ascii_lowercase().into()),
+        alpn: alpn.map(Vec::into_boxed_slice),
+        ja4: None,
+        client: chain.as_ref().and_then(|chain| chain.first()).map(|certificate| tls::client(certificate)),
     }
 }

@@ -38,9 +38,17 @@ impl About {
     }
 }
 
+/// Whom a certificate is for, as RFC 4514 writes it.
+///
+/// # Errors
+/// This is no certificate.
+pub(super) fn subject(certificate: &[u8]) -> Result<String, Error> {
+    Ok(CertificateInner::<Raw>::from_der(certificate)?.tbs_certificate.subject.to_string())
+}
+
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, KeyPair, SerialNumber, date_time_ymd};
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SerialNumber, date_time_ymd};
 
     use super::*;
 
@@ -59,6 +67,16 @@ mod tests {
             serial: vec![1, 2, 3],
         };
         assert_eq!(About::read(certificate.der()), Ok(expected));
+    }
+
+    #[test]
+    fn a_subject_is_written_as_rfc_4514_says() {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, "Example, Inc.");
+        params.distinguished_name.push(DnType::CommonName, "machine 7");
+        let certificate = params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate");
+        assert_eq!(subject(certificate.der()), Ok("CN=machine 7,O=Example\\, Inc.".to_owned()));
     }
 
     #[test]

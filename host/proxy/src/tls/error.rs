@@ -48,6 +48,22 @@ pub enum CertificateError {
         /// Why.
         reason: StapleError,
     },
+    /// There is nothing of the kind in this file.
+    #[error("there is no {what} in {}", file.display())]
+    None {
+        /// Which.
+        what: &'static str,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Clients' certificates cannot be checked with these.
+    #[error("clients' certificates cannot be checked by {}: {reason}", file.display())]
+    Clients {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The versions that are spoken do not fit the crypto provider.
     #[error("TLS cannot be set up: {0}")]
     Rustls(#[from] rustls::Error),

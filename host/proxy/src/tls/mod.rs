@@ -2,8 +2,12 @@
 
 mod about;
 mod certificates;
+mod clients;
 mod error;
+mod handshake;
+mod hello;
 mod identity;
+mod ja4;
 mod server;
 mod shown;
 mod staple;
@@ -13,6 +17,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use error::{CertificateError, StapleError};
+pub(crate) use handshake::{Fingerprinting, client, shake_hands};
 pub(crate) use identity::{identity, pieces};
 pub(crate) use server::{Next, ServerTls};
 pub use shown::ShownCertificate;

@@ -44,7 +44,8 @@ pub(super) async fn pass(mut watch: Watch, traffic: Traffic) -> Report {
     drop((watch.lines.take(), watch.recorder.take()));
     let Traffic { client, request, response, endpoints, name } = traffic;
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 443));
-    let connection = Connection { id: ConnectionId(1), client, local, listener: name, scheme: Scheme::Https };
+    let scheme = Scheme::Https;
+    let connection = Connection { id: ConnectionId(1), client, local, listener: name, scheme, tls: None };
     if has(&watch, Phase::Connection) && !admits(&mut watch, &chain, &connection) {
         return watch.report;
     }

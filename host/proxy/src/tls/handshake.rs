@@ -1,0 +1,111 @@
+//! A handshake with a client: a socket goes in; the stream within TLS, and what is known of the client then, come out.
+
+use std::io;
+use std::sync::Arc;
+
+use palisade_contract::{ClientCertificate, Tls};
+use rustls::server::{Accepted, AcceptedAlert, Acceptor};
+use rustls::{ServerConfig, ServerConnection};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{StartHandshake, TlsAcceptor};
+
+use crate::tls::about;
+use crate::tls::hello::{Peeked, peek};
+use crate::tls::ja4::ja4;
+
+/// Whether anybody wants to know the client's fingerprint: nobody else pays for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fingerprinting {
+    Off,
+    Ja4,
+}
+
+/// # Errors
+/// The handshake failed. The client was told, as far as that goes.
+pub(crate) async fn shake_hands(
+    tls: Arc<ServerConfig>,
+    stream: TcpStream,
+    fingerprinting: Fingerprinting,
+) -> io::Result<(TlsStream<TcpStream>, Tls)> {
+    let (stream, ja4) = match fingerprinting {
+        Fingerprinting::Off => (TlsAcceptor::from(tls).accept(stream).await?, None),
+        Fingerprinting::Ja4 => {
+            let mut stream = stream;
+            let (accepted, records) = hello(&mut stream).await?;
+            let ja4 = match peek(&records) {
+                Peeked::Whole(hello) => Some(ja4(&hello)),
+                Peeked::Part | Peeked::Other => None,
+            };
+            drop(records);
+            (StartHandshake::from_parts(accepted, stream).into_stream(tls).await?, ja4)
+        }
+    };
+    let known = known(stream.get_ref().1, ja4);
+    Ok((stream, known))
+}
+
+/// Reads until the ClientHello is whole, and keeps what was read for it; nothing of a longer one than JA4 is for.
+async fn hello(stream: &mut TcpStream) -> io::Result<(Accepted, Vec<u8>)> {
+    let mut acceptor = Acceptor::default();
+    let (mut records, mut read) = (Vec::new(), Vec::with_capacity(READ_BYTES));
+    loop {
+        read.clear();
+        if stream.take(READ_BYTES_U64).read_buf(&mut read).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut rest = read.as_slice();
+        // All of it, also what is behind the ClientHello: nothing can be added later.
+        while !rest.is_empty() {
+            acceptor.read_tls(&mut rest)?;
+        }
+        if records.len() <= HELLO_BYTES_MAX {
+            records.extend_from_slice(&read);
+        }
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(accepted)) if records.len() <= HELLO_BYTES_MAX => return Ok((accepted, records)),
+            Ok(Some(accepted)) => return Ok((accepted, Vec::new())),
+            Err((error, alert)) => {
+                tell(stream, alert).await;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+    }
+}
+
+/// What rustls takes at a time.
+const READ_BYTES: usize = 4 << 10;
+const READ_BYTES_U64: u64 = 4 << 10;
+
+/// A ClientHello of 16 KiB is far longer than any that clients send; in records of one byte each it is six times as long.
+const HELLO_BYTES_MAX: usize = 6 * (16 << 10);
+
+async fn tell(stream: &mut TcpStream, mut alert: AcceptedAlert) {
+    let mut bytes = Vec::new();
+    if alert.write_all(&mut bytes).is_ok() {
+        // Who does not take it does not want to know.
+        let _ = stream.write_all(&bytes).await;
+    }
+}
+
+fn known(tls: &ServerConnection, ja4: Option<String>) -> Tls {
+    Tls {
+        version: tls.protocol_version().map_or(0, u16::from),
+        cipher_suite: tls.negotiated_cipher_suite().map_or(0, |suite| u16::from(suite.suite())),
+        server_name: tls.server_name().map(Into::into),
+        alpn: tls.alpn_protocol().map(Into::into),
+        ja4: ja4.map(String::into_boxed_str),
+        client: tls.peer_certificates().and_then(<[_]>::first).map(|certificate| client(certificate)),
+    }
+}
+
+/// Whom a certificate that was checked is for.
+pub(crate) fn client(certificate: &[u8]) -> ClientCertificate {
+    ClientCertificate {
+        subject: about::subject(certificate).unwrap_or_default(),
+        sha256: Sha256::digest(certificate).into(),
+    }
+}
