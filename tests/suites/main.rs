@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its limits are on real time"
 )]
 
+mod acme;
 mod attacks;
 mod bodies;
 mod bounds;

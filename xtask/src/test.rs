@@ -9,7 +9,9 @@ use crate::{plugins, python, tools};
 /// Ends with the lines of `cargo test --workspace`, which is given the arguments.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut steps = Steps::new(5);
-    steps.next("looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, Python and the WebAssembly targets");
+    steps.next(
+        "looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, Pebble, Python and the WebAssembly targets",
+    );
     tools::ensure(&[
         tools::C_COMPILER,
         tools::CHROMIUM,
@@ -17,6 +19,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         tools::H2LOAD,
         tools::WRK,
         tools::OPENSSL,
+        tools::PEBBLE,
         tools::PYTHON,
     ])?;
     plugins::ensure_targets()?;

@@ -18,6 +18,8 @@ pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", package: "chromium
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
 pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl" };
+/// A real ACME server.
+pub(crate) const PEBBLE: Tool = Tool { program: "pebble", package: "pebble" };
 /// With what makes environments of it, which Debian has apart.
 pub(crate) const PYTHON: Tool = Tool { program: "python3", package: "python3 python3-venv" };
 pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };

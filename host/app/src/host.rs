@@ -12,6 +12,7 @@ use palisade_monitor::{AccessLog, Registry, Reload};
 use palisade_proxy::{Bound, Inherited, Running, StartError};
 use tokio::task::JoinHandle;
 
+use crate::acme;
 use crate::admin::{Admin, AdminError};
 use crate::beginning::{Beginning, First};
 use crate::expiry::Warned;
@@ -46,6 +47,7 @@ pub enum HostError {
 pub struct Host {
     state: Arc<State>,
     upkeep: JoinHandle<()>,
+    ordering: JoinHandle<()>,
     reloader: JoinHandle<()>,
     keeping: Keeping,
 }
@@ -103,7 +105,14 @@ impl Host {
         let (keeper, keeping) = Keeper::start(last_good);
         let fixed = Fixed::of(&config);
         let reloader = Reloader { state: state.clone(), loader, watch, asked, fixed, keeper };
-        Ok(Self { upkeep: tokio::spawn(upkeep(state.clone())), reloader: tokio::spawn(reloader.run()), keeping, state })
+        let ordering = tokio::spawn(acme::run(state.clone()));
+        Ok(Self {
+            ordering,
+            upkeep: tokio::spawn(upkeep(state.clone())),
+            reloader: tokio::spawn(reloader.run()),
+            keeping,
+            state,
+        })
     }
 
     /// Each listener's name with each address that it listens on.
@@ -140,6 +149,7 @@ impl Host {
     /// Drains: is no longer ready, stops accepting, finishes what is under way within the configured time.
     pub async fn shut_down(self) {
         self.state.draining.store(true, Ordering::Relaxed);
+        self.ordering.abort();
         self.reloader.abort();
         let _ = self.reloader.await;
         self.state.proxy.shut_down().await;

@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+mod acme;
 mod admin;
 mod admin_client;
 mod beginning;

@@ -1,6 +1,7 @@
 //! The whole config: one file's text, checked.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, Read},
     num::NonZeroUsize,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, TrustedKeys, Upstream, file_path,
+    Acme, Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, TrustedKeys, Upstream, file_path,
     reference::References,
     scope::Scope,
     shared::Spaces,
@@ -40,6 +41,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// What all plugins share.
     pub engine: Engine,
+    /// Accounts with authorities that issue certificates.
+    pub acme: Vec<Acme>,
     /// The configured plugins.
     pub plugins: Vec<Plugin>,
     /// The upstreams.
@@ -136,12 +139,16 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
     let engine = root.or("engine", Engine::default(), |value| Engine::read(&value));
     let named_plugins = root.named("plugin", PLUGINS);
     let named_upstreams = root.named("upstream", UPSTREAMS);
+    let named_acme = root.named("acme", ACCOUNTS);
     if let (Some((_, plugin)), false) = (named_plugins.first(), root.has("plugins_dir")) {
         plugin.lacks::<()>("needs plugins_dir, the folder that modules are in, which is missing".to_owned());
     }
     let mut scope = Scope {
         plugins: References::new("plugin", &named_plugins),
         upstreams: References::new("upstream", &named_upstreams),
+        acme: References::new("acme", &named_acme),
+        accounts: named_acme.iter().map(|(name, value)| Acme::read(name, value)).collect(),
+        issued: HashMap::new(),
         bound: Seen::default(),
         listener_names: Seen::default(),
         route_names: Seen::default(),
@@ -156,6 +163,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         .collect();
     scope.plugins.warn_of_unused(&named_plugins, "is in no chain");
     scope.upstreams.warn_of_unused(&named_upstreams, "is in no route, and no plugin is granted it");
+    scope.acme.warn_of_unused(&named_acme, "is in no listener's certificates");
     Some(Config {
         file: file.to_owned(),
         plugins_dir,
@@ -166,6 +174,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         admin,
         shutdown,
         engine,
+        acme: scope.accounts.into_iter().flatten().collect(),
         plugins,
         upstreams: named_upstreams.iter().filter_map(|(name, value)| Upstream::read(name, value)).collect(),
         listeners: listeners?,
@@ -183,4 +192,5 @@ fn listeners(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Vec<Listener>> 
 
 const PLUGINS: Form = Form { noun: "a table of plugins", expected: "[plugin.NAME]" };
 const UPSTREAMS: Form = Form { noun: "a table of upstreams", expected: "[upstream.NAME]" };
+const ACCOUNTS: Form = Form { noun: "a table of ACME accounts", expected: "[acme.NAME]" };
 const LISTENERS: Form = Form { noun: "a list", expected: "[[listener]] with two brackets on each side" };

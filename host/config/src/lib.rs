@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acme;
 mod address;
 mod admin;
 mod chain;
@@ -36,6 +37,7 @@ mod tls;
 mod trusted_key;
 mod upstream;
 
+pub use acme::{Acme, AcmeCertificate, AcmeChallenge};
 pub use admin::Admin;
 pub use chain::{ChainEntry, ChainMode};
 pub use config::{Config, ReadError};
@@ -55,6 +57,7 @@ pub use shared::SharedSpace;
 pub use shutdown::Shutdown;
 pub use streams::Streams;
 pub use tls::{
-    CertificateFiles, ClientCertificates, ClientMode, ListenerCertificate, ListenerTls, TlsVersion, UpstreamTls,
+    CertificateFiles, ClientCertificates, ClientMode, FileCertificate, ListenerCertificate, ListenerTls, TlsVersion,
+    UpstreamTls,
 };
 pub use upstream::{Endpoint, Upstream, UpstreamProtocol};

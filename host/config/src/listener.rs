@@ -41,7 +41,7 @@ impl Listener {
         let bind = table.required("bind", |value| addresses(&value, &mut scope.bound));
         let says_tls = table.has("tls");
         let http = table.optional("http", |value| HttpVersions::read(&value, says_tls));
-        let tls = table.optional("tls", |value| ListenerTls::read(&value));
+        let tls = table.optional("tls", |value| ListenerTls::read(&value, scope));
         let chain = table.or("chain", Vec::new(), |value| scope.chain(&value));
         let routes = Routes { listener: name.as_deref().unwrap_or_default(), chain: &chain, taken: Seen::default() };
         let action = Action::read(&mut table, routes, scope);

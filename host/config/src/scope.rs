@@ -1,9 +1,9 @@
 //! What the listeners of one config share while they are read.
 
-use std::net::SocketAddr;
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    ChainEntry, chain,
+    Acme, ChainEntry, chain,
     reference::References,
     text::{Seen, Value},
 };
@@ -13,6 +13,11 @@ use crate::{
 pub(crate) struct Scope<'a> {
     pub(crate) plugins: References<'a>,
     pub(crate) upstreams: References<'a>,
+    pub(crate) acme: References<'a>,
+    /// By index; none where one is wrong.
+    pub(crate) accounts: Vec<Option<Acme>>,
+    /// The names of what is kept in each file.
+    pub(crate) issued: HashMap<PathBuf, Vec<String>>,
     pub(crate) bound: Seen<SocketAddr>,
     pub(crate) listener_names: Seen<String>,
     pub(crate) route_names: Seen<String>,

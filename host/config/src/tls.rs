@@ -3,8 +3,9 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use crate::{
-    file_path, host,
-    text::{Form, Value},
+    AcmeCertificate, AcmeChallenge, file_path, host,
+    scope::Scope,
+    text::{Form, Table, Value},
 };
 
 /// A listener's `tls` table.
@@ -21,20 +22,36 @@ pub struct ListenerTls {
 }
 
 impl ListenerTls {
-    pub(crate) fn read(value: &Value<'_>) -> Option<Self> {
+    pub(crate) fn read(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Self> {
         let mut table = value.table("a listener's tls")?;
-        let certificates = table.required("certificates", certificates);
+        let certificates = table.required("certificates", |value| certificates(&value, scope));
         let min_version = table.or("min_version", TlsVersion::V1_2, |value| value.choice("a TLS version", &VERSIONS));
         let tickets = table.or("tickets", true, |value| value.boolean());
         let client_certificates = table.optional("client_certificates", ClientCertificates::read);
         table.finish();
-        Some(Self { certificates: certificates?, min_version, tickets, client_certificates })
+        let certificates = certificates?;
+        let has_to = client_certificates.as_ref().is_some_and(|clients| clients.mode == ClientMode::Required);
+        let shows_itself = |certificate: &ListenerCertificate| match certificate {
+            ListenerCertificate::Acme(issued) => issued.challenge == AcmeChallenge::TlsAlpn01,
+            ListenerCertificate::Files(_) => false,
+        };
+        if has_to && certificates.iter().any(shows_itself) {
+            return value.refuse(
+                "lets in only clients with certificates, and authorities that look at a tls-alpn-01 challenge have none: \
+                 expected challenge = \"http-01\" in the [acme.NAME] of its certificates",
+            );
+        }
+        Some(Self { certificates, min_version, tickets, client_certificates })
     }
 
-    /// Every file that is named here.
+    /// Every file that an operator writes.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let of_clients = self.client_certificates.iter();
-        let shown = self.certificates.iter().flat_map(|certificate| {
+        let written = self.certificates.iter().filter_map(|certificate| match certificate {
+            ListenerCertificate::Files(written) => Some(written),
+            ListenerCertificate::Acme(_) => None,
+        });
+        let shown = written.flat_map(|certificate| {
             [&certificate.files.chain, &certificate.files.key].into_iter().chain(&certificate.ocsp)
         });
         shown.chain(of_clients.flat_map(|clients| std::iter::once(&clients.ca).chain(&clients.crl)))
@@ -74,12 +91,12 @@ impl ClientCertificates {
 
 const MODES: [(&str, ClientMode); 2] = [("required", ClientMode::Required), ("optional", ClientMode::Optional)];
 
-fn certificates(value: Value<'_>) -> Option<Vec<ListenerCertificate>> {
+fn certificates(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Vec<ListenerCertificate>> {
     let elements = value.list(CERTIFICATES)?;
     if elements.is_empty() || elements.len() > CERTIFICATES_MAX {
         return value.refuse(format!("holds {} certificates: expected 1 to {CERTIFICATES_MAX}", elements.len()));
     }
-    Some(elements.into_iter().filter_map(ListenerCertificate::read).collect())
+    Some(elements.iter().filter_map(|element| ListenerCertificate::read(element, scope)).collect())
 }
 
 const VERSIONS: [(&str, TlsVersion); 2] = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
@@ -89,7 +106,16 @@ const CERTIFICATES: Form =
 
 /// What clients of a listener are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerCertificate {
+pub enum ListenerCertificate {
+    /// What an operator has put there.
+    Files(FileCertificate),
+    /// What an authority issues.
+    Acme(AcmeCertificate),
+}
+
+/// A certificate that an operator has put there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCertificate {
     /// The certificate and its key.
     pub files: CertificateFiles,
     /// DER file: what its authority says of it (RFC 6960), which clients are shown along with it.
@@ -97,12 +123,31 @@ pub struct ListenerCertificate {
 }
 
 impl ListenerCertificate {
-    fn read(value: Value<'_>) -> Option<Self> {
+    fn read(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Self> {
         let mut table = value.table("a certificate")?;
+        if table.has("acme") || table.has("names") {
+            let issued = AcmeCertificate::read(&mut table, scope);
+            table.finish();
+            let issued = issued?;
+            let known = scope.issued.entry(issued.file.clone()).or_insert_with(|| issued.names.clone());
+            if *known != issued.names {
+                return value.refuse(
+                    "begins with the same name as another certificate of the account: expected the same names",
+                );
+            }
+            return Some(Self::Acme(issued));
+        }
+        let certificate = FileCertificate::read(&mut table);
+        table.finish();
+        certificate.map(Self::Files)
+    }
+}
+
+impl FileCertificate {
+    fn read(table: &mut Table<'_>) -> Option<Self> {
         let chain = table.required("chain", file_path::read);
         let key = table.required("key", file_path::read);
         let ocsp = table.optional("ocsp", file_path::read);
-        table.finish();
         Some(Self { files: CertificateFiles { chain: chain?, key: key? }, ocsp })
     }
 }

@@ -23,13 +23,14 @@ fn its_other_examples_are_one_config_together() {
 
 #[test]
 fn it_has_a_row_for_every_key_and_no_other() {
-    let tables = ["log", "shutdown", "engine", "plugin", "upstream", "listener", "admin"];
+    let tables = ["log", "shutdown", "engine", "acme", "plugin", "upstream", "listener", "admin"];
     check("## Top level", "zzzzzzzz = 1", &tables);
     check("### A trusted key", "trusted_keys = [{ zzzzzzzz = 1 }]", &[]);
     check("## `[log]`", "log.zzzzzzzz = 1", &[]);
     check("## `[admin]`", "admin.zzzzzzzz = 1", &[]);
     check("## `[shutdown]`", "shutdown.zzzzzzzz = 1", &[]);
     check("## `[engine]`", "engine.zzzzzzzz = 1", &[]);
+    check("## `[acme.NAME]`", "acme.a.zzzzzzzz = 1", &[]);
     check("## `[plugin.NAME]`", "plugin.a.zzzzzzzz = 1", &[]);
     check("### `shared` of a plugin", "plugin.a.shared.zzzzzzzz = 1", &[]);
     check("### `backoff` of a plugin", "plugin.a.backoff.zzzzzzzz = 1", &[]);
@@ -41,6 +42,11 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("### An entry of a `chain` as a table", "[[listener]]\nchain = [{ zzzzzzzz = 1 }]", &[]);
     check("### `tls` of a listener", "[[listener]]\ntls.zzzzzzzz = 1", &[]);
     check("### A certificate of a listener", "[[listener]]\ntls.certificates = [{ zzzzzzzz = 1 }]", &[]);
+    check(
+        "### A certificate that an authority issues",
+        "[[listener]]\ntls.certificates = [{ acme = \"a\", zzzzzzzz = 1 }]",
+        &[],
+    );
     check("### `client_certificates` of a listener's `tls`", "[[listener]]\ntls.client_certificates.zzzzzzzz = 1", &[]);
     check("### `redirect_to_https` as a table", "[[listener]]\nredirect_to_https.zzzzzzzz = 1", &[]);
     check("### `limits` of a listener", "[[listener]]\nlimits.zzzzzzzz = 1", &[]);

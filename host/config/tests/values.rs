@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
-    Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry, ChainMode, ClientCertificates,
-    ClientMode, Config, Endpoint, Engine, HostPattern, HttpVersions, Isolation, Life, Listener, ListenerCertificate,
-    ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError, PathPolicy, Plugin, PluginLimits, ReadError, Route,
-    SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
+    Acme, AcmeCertificate, AcmeChallenge, Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry,
+    ChainMode, ClientCertificates, ClientMode, Config, Endpoint, Engine, FileCertificate, HostPattern, HttpVersions,
+    Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError,
+    PathPolicy, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream,
+    UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -108,6 +109,15 @@ fn every_key_is_read_for_the_whole_host() {
     assert_eq!(config.admin, Some(Admin { bind: address("[::1]:9901") }));
     assert_eq!(config.shutdown, Shutdown { drain: Duration::ZERO });
     assert_eq!(config.engine, Engine { stack_bytes: 1 << 20, memory_bytes: 512 << 20 });
+    let account = Acme {
+        name: "authority".to_owned(),
+        directory: "https://acme.test/directory".to_owned(),
+        contact: vec!["mailto:ops@foobar.com".to_owned()],
+        ca: Some("conf/acme-ca.pem".into()),
+        state: "conf/acme".into(),
+        challenge: AcmeChallenge::Http01,
+    };
+    assert_eq!(config.acme, [account]);
     assert_eq!(config.warnings, []);
 }
 
@@ -194,16 +204,30 @@ fn every_key_is_read_for_upstreams() {
 fn every_key_is_read_for_listeners() {
     let listeners = good(EVERY_KEY).listeners;
     let [public, to_https] = listeners.as_slice() else { panic!("{listeners:?}") };
-    let certificate = |name: &str, ocsp: Option<&str>| ListenerCertificate {
-        files: CertificateFiles { chain: format!("conf/{name}.pem").into(), key: format!("conf/{name}.key").into() },
-        ocsp: ocsp.map(Into::into),
+    let certificate = |name: &str, ocsp: Option<&str>| {
+        ListenerCertificate::Files(FileCertificate {
+            files: CertificateFiles {
+                chain: format!("conf/{name}.pem").into(),
+                key: format!("conf/{name}.key").into(),
+            },
+            ocsp: ocsp.map(Into::into),
+        })
     };
     assert_eq!(public.bind, [address("[::]:443"), address("0.0.0.0:8443")]);
     assert_eq!(public.http, HttpVersions { h1: true, h2: false, h3: true });
     assert_eq!(
         public.tls,
         Some(ListenerTls {
-            certificates: vec![certificate("a", None), certificate("b", Some("conf/b.ocsp"))],
+            certificates: vec![
+                certificate("a", None),
+                certificate("b", Some("conf/b.ocsp")),
+                ListenerCertificate::Acme(AcmeCertificate {
+                    account: "authority".to_owned(),
+                    names: vec!["foobar.com".to_owned(), "www.foobar.com".to_owned()],
+                    file: "conf/acme/foobar.com.pem".into(),
+                    challenge: AcmeChallenge::Http01,
+                }),
+            ],
             min_version: TlsVersion::V1_3,
             tickets: false,
             client_certificates: Some(ClientCertificates {

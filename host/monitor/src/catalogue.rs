@@ -58,6 +58,9 @@ pub(crate) const CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: HostMetric = gauge(
     "When a certificate that clients are shown expires, in seconds since 1970; NaN once it is not shown any more.",
 );
 
+pub(crate) const ACME_ORDERS_TOTAL: HostMetric =
+    counter("palisade_acme_orders_total", "Certificates that were ordered of an authority, by what came of it.");
+
 pub(crate) const UPSTREAM_CONNECTIONS: HostMetric =
     gauge("palisade_upstream_connections", "Open connections to endpoints.");
 pub(crate) const UPSTREAM_REQUESTS_TOTAL: HostMetric =
@@ -117,6 +120,7 @@ pub(crate) const ALL: &[HostMetric] = &[
     RESPONSE_BODY_BYTES_TOTAL,
     ENDINGS_TOTAL,
     CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
+    ACME_ORDERS_TOTAL,
     UPSTREAM_CONNECTIONS,
     UPSTREAM_REQUESTS_TOTAL,
     UPSTREAM_FAILURES_TOTAL,

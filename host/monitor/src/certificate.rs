@@ -19,7 +19,24 @@ pub struct CertificateFigures {
     pub expires: SystemTime,
 }
 
+/// What came of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ordered {
+    /// A certificate.
+    Issued,
+    /// Nothing.
+    Failed,
+}
+
 impl Registry {
+    /// An order of this ACME account is over.
+    pub fn ordered(&self, account: &str, outcome: Ordered) {
+        for (result, is_it) in [("issued", outcome == Ordered::Issued), ("failed", outcome == Ordered::Failed)] {
+            let count = self.counter(&catalogue::ACME_ORDERS_TOTAL, &[("account", account), ("result", result)]);
+            count.increment(u64::from(is_it));
+        }
+    }
+
     /// Takes over what certificates are shown, before a scrape. Of several with the same labels the one that expires first
     /// counts. One that is missing from the list is shown no more: no alert about its expiry is for anybody.
     pub fn certificate_figures(&self, certificates: &[CertificateFigures]) {

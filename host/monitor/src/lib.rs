@@ -25,7 +25,7 @@ mod shadow;
 mod shared;
 
 pub use access::AccessLog;
-pub use certificate::CertificateFigures;
+pub use certificate::{CertificateFigures, Ordered};
 pub use figures::{FailureFigures, PhaseFigures, PluginFigures};
 pub use registry::Registry;
 pub use reload::Reload;

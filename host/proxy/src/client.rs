@@ -29,7 +29,7 @@ use crate::io::{Abort, Framed, Watched};
 use crate::linger::{close_well, linger};
 use crate::serve::{Client, Closed, Outgoing, serve};
 use crate::site::{Listening, Site};
-use crate::tls::shake_hands;
+use crate::tls::{ACME_TLS, shake_hands};
 
 /// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
 /// connection is closed (CVE-2023-44487, CVE-2025-8671).
@@ -102,7 +102,7 @@ async fn begin(
         return Ok(Some((connection, Stream::Clear(stream))));
     };
     admitted(site.chain.admits_before_tls(&connection))?;
-    let (stream, known) = secure(&site, &connection, stream, tls.clone()).await?;
+    let Some((stream, known)) = secure(&site, &connection, stream, tls.clone()).await? else { return Ok(None) };
     connection.tls = Some(Arc::new(known));
     admitted(site.chain.admits_after_tls(&connection))?;
     Ok(Some((connection, stream)))
@@ -122,7 +122,7 @@ async fn secure(
     connection: &Connection,
     stream: TcpStream,
     tls: Arc<ServerConfig>,
-) -> Result<(Stream, Tls), Refusal> {
+) -> Result<Option<(Stream, Tls)>, Refusal> {
     let handshake = shake_hands(tls, stream, site.fingerprinting);
     let (stream, known) = match tokio::time::timeout(site.config.limits.handshake_timeout, handshake).await {
         Ok(Ok(done)) => done,
@@ -132,12 +132,17 @@ async fn secure(
         }
         Err(_) => return Err(Refusal::HandshakeTimeout),
     };
+    if known.alpn.as_deref() == Some(ACME_TLS) {
+        // It has seen what it was to see: nothing follows (RFC 8737, section 3).
+        close_well(stream).await;
+        return Ok(None);
+    }
     let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     // A client that negotiates nothing speaks HTTP/1, which not every listener does.
     if !is_h2 && !site.config.http.h1 {
         return Err(Refusal::Protocol);
     }
-    Ok((Stream::Tls(Box::new(stream), if is_h2 { Speaks::Http2 } else { Speaks::Http1 }), known))
+    Ok(Some((Stream::Tls(Box::new(stream), if is_h2 { Speaks::Http2 } else { Speaks::Http1 }), known)))
 }
 
 async fn serve_http<S>(

@@ -45,5 +45,5 @@ pub use explain::{EXPLAIN, Explanation, Explanations, Unexplained};
 pub use inherited::Inherited;
 pub use plan::{Parts, PlanError};
 pub use server::{Bound, Running, StartError};
-pub use tls::{CertificateError, ShownCertificate, StapleError};
+pub use tls::{Answering, CertificateError, Challenges, Issued, ShownCertificate, StapleError};
 pub use upstream::{UpstreamTlsError, UpstreamTlsReason};

@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) logs_access: bool,
     /// How long what is under way may go on after its listener has gone.
     pub(crate) drain_limit: Duration,
+    /// What its listeners' TLS has in common.
+    pub(crate) common: tls::Common,
     /// What of it is not as it stands on disk.
     pub(crate) kept: Vec<PlanError>,
     /// The last version that an upstream was given.
@@ -107,10 +109,11 @@ impl Plan {
             }
         }
         let (mut listeners, mut kept) = (Vec::new(), Vec::new());
+        let mut common = before.map(|before| before.common.clone()).unwrap_or_default();
         for config in &config.listeners {
             let known = before.and_then(|before| before.listener(&config.name));
             let listener = config.name.clone();
-            match tls(config, known) {
+            match tls(config, known, &mut common) {
                 Ok((secure, errors)) => {
                     kept.extend(errors.into_iter().map(|error| PlanError::Kept { listener: listener.clone(), error }));
                     listeners.push(ListenerPlan::next(config, secure, known, &names));
@@ -124,6 +127,7 @@ impl Plan {
         if !problems.is_empty() {
             return Err(problems);
         }
+        common.retain(config);
         Ok(Self {
             generation: before.map_or(0, |before| before.generation) + 1,
             plugins,
@@ -132,6 +136,7 @@ impl Plan {
             listeners,
             logs_access: config.log.access,
             drain_limit: config.shutdown.drain,
+            common,
             kept,
             upstream_version,
         })
@@ -180,9 +185,14 @@ struct Secure {
 /// A listener's TLS, with why certificates of it are as they were before.
 type Tls = (Secure, Vec<CertificateError>);
 
-fn tls(config: &palisade_config::Listener, before: Option<&ListenerPlan>) -> Result<Tls, Vec<CertificateError>> {
+fn tls(
+    config: &palisade_config::Listener,
+    before: Option<&ListenerPlan>,
+    common: &mut tls::Common,
+) -> Result<Tls, Vec<CertificateError>> {
     let Some(tls) = &config.tls else { return Ok((Secure::default(), Vec::new())) };
-    let tls::Next { tls, kept } = ServerTls::next(tls, config.http, before.and_then(|before| before.tls.as_ref()))?;
+    let before = before.and_then(|before| before.tls.as_ref());
+    let tls::Next { tls, kept } = ServerTls::next(tls, config.http, before, common)?;
     let quic = config.http.h3.then(|| quic::server(&tls.rustls, &config.limits)).transpose();
     let quic = quic.map_err(|error| vec![error.into()])?;
     Ok((Secure { tls: Some(tls), quic }, kept))

@@ -125,6 +125,10 @@ pub(crate) async fn serve(
             return Ok(refusal(&error, (version, is_head), record));
         }
     };
+    if let Some(reply) = challenged(&site, &arrived.head) {
+        record.asked(&arrived.head);
+        return Ok(whole(reply, is_head, record));
+    }
     let way = site.way(arrived.head.authority_bytes(), arrived.head.target.path());
     let mut exchange = begin((&site, way), &client, version, arrived.head, &mut record);
     let request =
@@ -173,6 +177,17 @@ pub(crate) fn refused(site: &Rc<Site>, client: &Client, error: &RequestError) ->
     let mut response = whole(error.reply(), false, record);
     client.advertise(site, response.headers_mut());
     response
+}
+
+/// What an authority is told that looks at a challenge, in clear text and before any plugin (RFC 8555, section 8.3).
+fn challenged(site: &Site, head: &palisade_contract::RequestHead) -> Option<Reply> {
+    if site.tls.is_some() || head.method != Method::GET {
+        return None;
+    }
+    let answer = site.challenges.http(head.target.path())?;
+    let mut reply = Reply { body: answer.into(), ..Reply::default() };
+    reply.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Some(reply)
 }
 
 /// What of a request is not its head.

@@ -16,7 +16,7 @@ use crate::explain::Explanations;
 use crate::inherited::Inherited;
 use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
-use crate::tls::ShownCertificate;
+use crate::tls::{Challenges, Issued, ShownCertificate};
 use crate::worker::{self, Order, Switch};
 
 /// Stack of a worker beside what guests may use.
@@ -191,6 +191,18 @@ impl Running {
     pub fn certificates(&self) -> Vec<ShownCertificate> {
         let plan = self.current().plan.clone();
         plan.certificates().collect()
+    }
+
+    /// The certificates that an authority is to issue.
+    #[must_use]
+    pub fn issued(&self) -> Vec<Arc<Issued>> {
+        self.current().plan.common.issued.clone()
+    }
+
+    /// Where the answers to an authority's challenges go.
+    #[must_use]
+    pub fn challenges(&self) -> Arc<Challenges> {
+        self.current().plan.common.challenges.clone()
     }
 
     /// Exchanges under way whose chain has the plugin of this name, by whichever configuration they began.

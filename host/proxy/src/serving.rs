@@ -236,6 +236,7 @@ impl Serving {
             monitor: monitor.unwrap_or_else(|| plan.monitor.listener(&listener.config.name)),
             logs_access: plan.logs_access,
             worker: self.worker.clone(),
+            challenges: plan.common.challenges.clone(),
             fingerprinting: if reads_tls { Fingerprinting::Ja4 } else { Fingerprinting::Off },
             chain: own,
             routes: Routes::new(&routes),

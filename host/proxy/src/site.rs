@@ -19,7 +19,7 @@ use crate::hygiene::Trust;
 use crate::places::{Full, Place, Places};
 use crate::refusals::Refusals;
 use crate::routes::Routes;
-use crate::tls::Fingerprinting;
+use crate::tls::{Challenges, Fingerprinting};
 use crate::upstream::Pools;
 use crate::worker::Own;
 
@@ -53,6 +53,8 @@ pub(crate) struct Site {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Where HTTP/3 is spoken.
     pub(crate) quic: Option<Arc<quinn::ServerConfig>>,
+    /// What authorities ask for without TLS.
+    pub(crate) challenges: Arc<Challenges>,
     /// Whether a plugin of the listener may ask for clients' fingerprints.
     pub(crate) fingerprinting: Fingerprinting,
     /// Connections at the moment, all workers and all plans together.

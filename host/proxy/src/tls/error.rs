@@ -48,6 +48,14 @@ pub enum CertificateError {
         /// Why.
         reason: StapleError,
     },
+    /// A certificate was issued for other names.
+    #[error("the certificate in {} is not for {name:?}", file.display())]
+    NotFor {
+        /// Its file.
+        file: PathBuf,
+        /// One that it is not for.
+        name: String,
+    },
     /// There is nothing of the kind in this file.
     #[error("there is no {what} in {}", file.display())]
     None {

@@ -2,11 +2,13 @@
 
 mod about;
 mod certificates;
+mod challenges;
 mod clients;
 mod error;
 mod handshake;
 mod hello;
 mod identity;
+mod issued;
 mod ja4;
 mod server;
 mod shown;
@@ -16,10 +18,13 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
+pub(crate) use challenges::ACME_TLS;
+pub use challenges::{Answering, Challenges};
 pub use error::{CertificateError, StapleError};
 pub(crate) use handshake::{Fingerprinting, client, shake_hands};
 pub(crate) use identity::{identity, pieces};
-pub(crate) use server::{Next, ServerTls};
+pub use issued::Issued;
+pub(crate) use server::{Common, Next, ServerTls};
 pub use shown::ShownCertificate;
 
 /// The one crypto provider; it prefers X25519MLKEM768.

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use palisade_config::{ClientCertificates, HttpVersions, ListenerCertificate, ListenerTls, TlsVersion};
+use palisade_config::{
+    AcmeCertificate, ClientCertificates, Config, FileCertificate, HttpVersions, ListenerCertificate, ListenerTls,
+    TlsVersion,
+};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 
-use crate::tls::certificates::Certificates;
+use crate::tls::certificates::{Certificates, Source};
+use crate::tls::challenges::{ACME_TLS, Challenges};
 use crate::tls::clients::Clients;
+use crate::tls::issued::Issued;
 use crate::tls::shown::{Shown, ShownCertificate};
 use crate::tls::{CertificateError, provider};
 
@@ -24,8 +29,37 @@ pub(crate) struct ServerTls {
 struct Parts {
     config: ListenerTls,
     http: HttpVersions,
-    shown: Vec<Arc<Shown>>,
+    sources: Vec<Source>,
     clients: Option<Arc<Clients>>,
+}
+
+/// What all listeners of a process have in common, from plan to plan.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Common {
+    pub(crate) challenges: Arc<Challenges>,
+    /// By file.
+    pub(crate) issued: Vec<Arc<Issued>>,
+}
+
+impl Common {
+    /// Forgets what no listener of this configuration shows.
+    pub(crate) fn retain(&mut self, config: &Config) {
+        let shown = config.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let shown: Vec<_> = shown.flat_map(|tls| &tls.certificates).collect();
+        let is_shown = |issued: &AcmeCertificate| {
+            shown.iter().any(|shown| matches!(shown, ListenerCertificate::Acme(shown) if shown == issued))
+        };
+        self.issued.retain(|issued| is_shown(issued.config()));
+    }
+
+    fn issued(&mut self, config: &AcmeCertificate) -> Arc<Issued> {
+        if let Some(known) = self.issued.iter().find(|known| known.config() == config) {
+            return known.clone();
+        }
+        let issued = Issued::new(config);
+        self.issued.push(issued.clone());
+        issued
+    }
 }
 
 /// What became of the files of a listener's TLS.
@@ -46,39 +80,44 @@ impl ServerTls {
         config: &ListenerTls,
         http: HttpVersions,
         before: Option<&Arc<Self>>,
+        common: &mut Common,
     ) -> Result<Next, Vec<CertificateError>> {
         let mut reading =
             Reading { before: before.map(|before| &before.parts), kept: Vec::new(), problems: Vec::new() };
-        let shown = config.certificates.iter().filter_map(|certificate| reading.shown(certificate)).collect();
+        let source = |certificate: &ListenerCertificate| match certificate {
+            ListenerCertificate::Files(files) => reading.shown(files).map(Source::Read),
+            ListenerCertificate::Acme(acme) => Some(Source::Issued(common.issued(acme))),
+        };
+        let sources = config.certificates.iter().filter_map(source).collect();
         let clients = config.client_certificates.as_ref().and_then(|clients| reading.clients(clients));
         let Reading { kept, problems, .. } = reading;
         if !problems.is_empty() {
             return Err(problems);
         }
-        let parts = Parts { config: config.clone(), http, shown, clients };
+        let parts = Parts { config: config.clone(), http, sources, clients };
         if let Some(before) = before.filter(|before| before.parts.are(&parts)) {
             return Ok(Next { tls: before.clone(), kept });
         }
         let tickets = before.filter(|before| before.parts.shares_tickets(&parts));
         let tickets = tickets.map(|before| before.rustls.ticketer.clone());
-        let rustls = server(&parts, tickets).map_err(|error| vec![error.into()])?;
+        let rustls = server(&parts, common.challenges.clone(), tickets).map_err(|error| vec![error.into()])?;
         Ok(Next { tls: Arc::new(Self { rustls: Arc::new(rustls), parts }), kept })
     }
 
     /// What is known of its certificates.
     pub(crate) fn known(&self, listener: &str) -> impl Iterator<Item = ShownCertificate> {
-        self.parts.shown.iter().map(move |shown| shown.known(listener))
+        self.parts.sources.iter().filter_map(Source::current).map(move |shown| shown.known(listener))
     }
 }
 
 impl Parts {
     fn are(&self, other: &Self) -> bool {
-        let pairs = || self.shown.iter().zip(&other.shown);
+        let mut pairs = self.sources.iter().zip(&other.sources);
         self.config == other.config
             && self.http == other.http
             && self.has_clients_of(other)
-            && self.shown.len() == other.shown.len()
-            && pairs().all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.sources.len() == other.sources.len()
+            && pairs.all(|(one, other)| one.is(other))
     }
 
     fn has_clients_of(&self, other: &Self) -> bool {
@@ -106,8 +145,11 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn shown(&mut self, config: &ListenerCertificate) -> Option<Arc<Shown>> {
-        let known = self.before.and_then(|before| before.shown.iter().find(|shown| shown.is_of(config))).cloned();
+    fn shown(&mut self, config: &FileCertificate) -> Option<Arc<Shown>> {
+        let known = self.before.into_iter().flat_map(|before| &before.sources).find_map(|source| match source {
+            Source::Read(shown) if shown.is_of(config) => Some(shown.clone()),
+            Source::Read(_) | Source::Issued(_) => None,
+        });
         let read = Shown::new(config, &provider(), known.as_ref());
         self.read(read, known)
     }
@@ -128,8 +170,12 @@ impl Reading<'_> {
     }
 }
 
-fn server(parts: &Parts, tickets: Option<Arc<dyn ProducesTickets>>) -> Result<ServerConfig, rustls::Error> {
-    let Parts { config, http, shown, clients } = parts;
+fn server(
+    parts: &Parts,
+    challenges: Arc<Challenges>,
+    tickets: Option<Arc<dyn ProducesTickets>>,
+) -> Result<ServerConfig, rustls::Error> {
+    let Parts { config, http, sources, clients } = parts;
     let versions: &[_] = match config.min_version {
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
@@ -139,12 +185,12 @@ fn server(parts: &Parts, tickets: Option<Arc<dyn ProducesTickets>>) -> Result<Se
         None => builder.with_no_client_auth(),
         Some(clients) => builder.with_client_cert_verifier(clients.verifier()),
     };
-    let mut server = builder.with_cert_resolver(Arc::new(Certificates::new(shown)));
-    server.alpn_protocols = [(http.h2, "h2"), (http.h1, "http/1.1"), (http.h1, "http/1.0")]
-        .into_iter()
-        .filter(|(offered, _)| *offered)
-        .map(|(_, name)| name.as_bytes().to_vec())
-        .collect();
+    let mut server = builder.with_cert_resolver(Arc::new(Certificates::new(sources, challenges)));
+    let is_issued = sources.iter().any(|source| matches!(source, Source::Issued(_)));
+    let protocols: [(bool, &[u8]); 4] =
+        [(http.h2, b"h2"), (http.h1, b"http/1.1"), (http.h1, b"http/1.0"), (is_issued, ACME_TLS)];
+    let offered = protocols.into_iter().filter(|(offered, _)| *offered);
+    server.alpn_protocols = offered.map(|(_, name)| name.to_vec()).collect();
     if config.tickets {
         // Its keys are changed every six hours. A reload keeps them: clients resume what they had.
         server.ticketer = tickets.map_or_else(aws_lc_rs::Ticketer::new, Ok)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use palisade_config::ListenerCertificate;
+use palisade_config::FileCertificate;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
@@ -17,7 +17,7 @@ use crate::tls::{CertificateError, staple};
 /// A certificate of a listener, as it was read.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    config: ListenerCertificate,
+    config: FileCertificate,
     files: Fingerprint,
     about: About,
     bare: Arc<CertifiedKey>,
@@ -52,11 +52,11 @@ impl Shown {
     /// # Errors
     /// One of its files cannot be read, or they do not belong together.
     pub(super) fn new(
-        config: &ListenerCertificate,
+        config: &FileCertificate,
         provider: &CryptoProvider,
         before: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, CertificateError> {
-        let ListenerCertificate { files, ocsp } = config;
+        let FileCertificate { files, ocsp } = config;
         let (chain, key) = (read("the certificate", &files.chain)?, read("the private key", &files.key)?);
         let response = ocsp.as_ref().map(|file| read("the OCSP response", file)).transpose()?;
         let contents = [chain.as_slice(), &key].into_iter().chain(response.as_deref());
@@ -79,7 +79,7 @@ impl Shown {
     }
 
     /// Whether it was read from the files of this table.
-    pub(super) fn is_of(&self, config: &ListenerCertificate) -> bool {
+    pub(super) fn is_of(&self, config: &FileCertificate) -> bool {
         self.config == *config
     }
 
