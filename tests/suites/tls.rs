@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use harness::{Http, Origin, Running, Site, eventually};
+use harness::{Http, Origin, Running, Site, eventually, run_command};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
@@ -202,6 +202,96 @@ async fn an_endpoint_is_asked_over_tls_only_if_it_is_who_it_should_be() {
             assert_eq!(site.origin(0).seen(), []);
         }
     }
+}
+
+#[tokio::test]
+async fn an_endpoint_is_asked_only_if_its_key_is_one_that_is_pinned() {
+    let pin =
+        |file: &str| format!("openssl x509 -in {file} -pubkey -noout | openssl pkey -pubin -outform der | sha256sum");
+    let other = format!("sha256:{}", "ab".repeat(32));
+    for (pins, expected) in [(&["own", "other"][..], 200), (&["other"], 502), (&["authority"], 502)] {
+        let (folder, _origins) = Site::new().write();
+        let digest = async |file: &str| {
+            let ended = run_command("sh", &["-c", &pin(file)], folder.path()).await;
+            format!("sha256:{}", ended.stdout.split(' ').next().unwrap_or_default())
+        };
+        let (own, authority) = (digest("site.pem").await, digest("ca.pem").await);
+        let pins: Vec<&String> = pins
+            .iter()
+            .map(|pin| match *pin {
+                "own" => &own,
+                "authority" => &authority,
+                _ => &other,
+            })
+            .collect();
+        let tls = json!({ "ca": "ca.pem", "server_name": "www.example.test", "pins": pins });
+        let mut site = Site::new().set("upstream.web.tls", tls).origin(Origin::echo_over_tls()).start_process().await;
+        assert_eq!(site.get("/").await.status, expected, "{pins:?}");
+        if expected == 502 {
+            let told = format!("its key is none of those that tls.pins allows: {own}");
+            let process = site.process();
+            eventually("the access log says why", async || process.log().contains(&told)).await;
+            assert_eq!(site.origin(0).seen(), []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_asks_for_a_certificate_is_shown_one() {
+    // The endpoint is another host, which lets in only who has a certificate of its authority.
+    let endpoint = Site::new()
+        .set("listener.public.tls.client_certificates", json!({ "mode": "required", "ca": "ca.pem" }))
+        .plugin("knows", "knows-clients", json!({}))
+        .set("plugin.knows.grant", json!(["tls"]))
+        .chain(&["knows"])
+        .origin(Origin::echo())
+        .start()
+        .await;
+    let address = endpoint.address("public").to_string();
+    let own = json!({ "chain": "site.pem", "key": "site.key" });
+    for protocol in ["h1", "h2"] {
+        for (certificate, expected) in [(Some(&own), 200), (None, 502)] {
+            let mut tls = json!({ "ca": "ca.pem", "server_name": "www.example.test" });
+            if let (Some(certificate), Some(tls)) = (certificate, tls.as_object_mut()) {
+                tls.insert("certificate".to_owned(), certificate.clone());
+            }
+            let site = Site::new()
+                .set("upstream.web", json!({ "endpoints": [address], "tls": tls, "protocol": protocol }))
+                .start()
+                .await;
+            let reply = site.get("/").await;
+            assert_eq!(reply.status, expected, "{protocol}, {certificate:?}");
+            if expected == 200 {
+                let told = reply.json();
+                assert_eq!(told["headers"]["x-server-name"], json!(["www.example.test"]), "{told}");
+                assert!(
+                    told["headers"]["x-fingerprint"][0].as_str().is_some_and(|digits| digits.len() == 64),
+                    "{told}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upstreams_authority_that_goes_bad_is_a_problem_and_the_one_before_holds() {
+    let tls = json!({ "ca": "ca.pem", "server_name": "www.example.test" });
+    let site = Site::new().set("upstream.web.tls", tls).origin(Origin::echo_over_tls()).start().await;
+    let good = fs::read(site.folder().path().join("ca.pem")).expect("a file");
+    site.folder().write("ca.pem", "nothing");
+    eventually("it is told", async || {
+        let problems = site.admin().problems().await;
+        problems.len() == 1
+            && problems.iter().all(|problem| {
+                problem.starts_with("upstream \"web\": there is no root certificate in ")
+                    && problem.ends_with("; what was read before holds on")
+            })
+    })
+    .await;
+    site.folder().write("ca.pem", good);
+    let asked = site.connect(Http::H2).await.get("/").await;
+    assert_eq!(asked.status, 200);
+    eventually("it is mended", async || site.admin().problems().await.is_empty()).await;
 }
 
 #[tokio::test]

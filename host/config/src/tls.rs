@@ -161,6 +161,9 @@ pub struct UpstreamTls {
     pub server_name: String,
     /// What the host shows to endpoints that ask for a certificate.
     pub certificate: Option<CertificateFiles>,
+    /// The SHA-256 of the public keys (`SubjectPublicKeyInfo`) that endpoints' certificates may have, at most 20; without
+    /// any, every key is good.
+    pub pins: Vec<[u8; 32]>,
 }
 
 impl UpstreamTls {
@@ -175,8 +178,9 @@ impl UpstreamTls {
         let ca = table.optional("ca", file_path::read);
         let server_name = table.required("server_name", server_name);
         let certificate = table.optional("certificate", CertificateFiles::read);
+        let pins = table.or("pins", Vec::new(), pins);
         table.finish();
-        Some(Self { ca, server_name: server_name?, certificate })
+        Some(Self { ca, server_name: server_name?, certificate, pins })
     }
 }
 
@@ -184,6 +188,31 @@ fn server_name(value: Value<'_>) -> Option<String> {
     let name = value.text(SERVER_NAME)?.to_ascii_lowercase();
     if host::is_name(&name) || name.parse::<IpAddr>().is_ok() { Some(name) } else { value.is_not(SERVER_NAME) }
 }
+
+fn pins(value: Value<'_>) -> Option<Vec<[u8; 32]>> {
+    let elements = value.list(PINS)?;
+    if elements.is_empty() || elements.len() > PINS_MAX {
+        return value.refuse(format!("holds {} pins: expected 1 to {PINS_MAX}", elements.len()));
+    }
+    let pins: Vec<_> = elements.iter().filter_map(pin).collect();
+    (pins.len() == elements.len()).then_some(pins)
+}
+
+fn pin(value: &Value<'_>) -> Option<[u8; 32]> {
+    let digits = value.text(PIN)?.strip_prefix("sha256:").filter(|digits| digits.len() == 64);
+    let Some(digits) = digits else { return value.is_not(PIN) };
+    let mut pin = [0; 32];
+    for (byte, pair) in pin.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(read) = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) else { return value.is_not(PIN) };
+        *byte = read;
+    }
+    Some(pin)
+}
+
+const PINS_MAX: usize = 20;
+const PINS: Form = Form { noun: "a list", expected: "pins, such as [\"sha256:…\"]" };
+const PIN: Form = Form { noun: "a pin", expected: "\"sha256:\" and 64 hexadecimal digits" };
 
 const UPSTREAM_TLS: Form =
     Form { noun: "an upstream's tls", expected: "false or a table, such as { server_name = \"web.internal\" }" };

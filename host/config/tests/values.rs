@@ -186,6 +186,7 @@ fn every_key_is_read_for_upstreams() {
                 ca: Some("conf/internal-ca.pem".into()),
                 server_name: "web.internal".to_owned(),
                 certificate: Some(CertificateFiles { chain: "conf/host.pem".into(), key: "/keys/host.key".into() }),
+                pins: vec![std::array::from_fn(|index| u8::try_from(index).unwrap_or_default())],
             }),
             protocol: UpstreamProtocol::Auto,
             connect_timeout: Duration::from_secs(2),

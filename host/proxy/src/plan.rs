@@ -45,6 +45,9 @@ pub enum PlanError {
     /// An upstream's certificates.
     #[error(transparent)]
     Upstream(#[from] UpstreamTlsError),
+    /// An upstream's certificates have gone bad, and are as they were.
+    #[error("{0}; what was read before holds on")]
+    KeptUpstream(UpstreamTlsError),
 }
 
 /// What all workers are made of, by one configuration.
@@ -97,18 +100,21 @@ impl Plan {
     /// Certificates or keys cannot be read or used, and never were.
     pub(crate) fn next(config: &Config, parts: Parts, before: Option<&Self>) -> Result<Self, Vec<PlanError>> {
         let Parts { plugins, monitor, names } = parts;
-        let mut problems = Vec::new();
+        let (mut problems, mut kept) = (Vec::new(), Vec::new());
         let mut upstreams = Vec::new();
         let mut upstream_version = before.map_or(0, |before| before.upstream_version);
         for upstream in &config.upstreams {
             upstream_version += 1;
             let known = before.and_then(|before| before.upstream(&upstream.name));
             match Upstream::next(upstream, known, &names, upstream_version) {
-                Ok(upstream) => upstreams.push(upstream),
+                Ok((upstream, error)) => {
+                    upstreams.push(upstream);
+                    kept.extend(error.map(PlanError::KeptUpstream));
+                }
                 Err(error) => problems.push(error.into()),
             }
         }
-        let (mut listeners, mut kept) = (Vec::new(), Vec::new());
+        let mut listeners = Vec::new();
         let mut common = before.map(|before| before.common.clone()).unwrap_or_default();
         for config in &config.listeners {
             let known = before.and_then(|before| before.listener(&config.name));

@@ -67,6 +67,20 @@ fn an_upstream_has_tls_limits_and_timeouts() {
         ],
     );
     check(
+        &upstream(&format!(
+            "{endpoints}\ntls = {{ server_name = \"web\", pins = [\"sha256:00\", \"sha256:{}\", \"{}\"] }}",
+            "é".repeat(32),
+            "00".repeat(32)
+        )),
+        &[
+            "3:38: upstream.web.tls.pins[0]: \"sha256:00\" is not a pin: expected \"sha256:\" and 64 hexadecimal digits",
+            "3:51: upstream.web.tls.pins[1]: \"sha256:éééééééééééééééééééééééééééééééé\" is not a pin: expected \"sha256:\" and \
+             64 hexadecimal digits",
+            "3:94: upstream.web.tls.pins[2]: \"0000000000000000000000000000000000000000000000000000000000000000\" is not a pin: \
+             expected \"sha256:\" and 64 hexadecimal digits",
+        ],
+    );
+    check(
         &upstream(&format!("{endpoints}\ntls = {{ server_name = \"*.web.internal\" }}")),
         &[
             "3:23: upstream.web.tls.server_name: \"*.web.internal\" is not a server name: expected a host name or an IP \

@@ -8,6 +8,7 @@ mod connection;
 mod endpoint;
 mod fetch;
 mod pick;
+mod pinned;
 mod pool;
 mod send;
 mod sender;
@@ -47,20 +48,29 @@ impl Upstream {
     /// The upstream as it is configured now. Where `before` is no other, it is that one, with its connections; endpoints
     /// that stay keep what is known of them in any case.
     ///
+    /// Where a file has gone bad, connections are made as it was read before, and why that is so comes out as well.
+    ///
     /// # Errors
-    /// Its certificates cannot be read or used.
+    /// Its certificates cannot be read or used, and never were.
     pub(crate) fn next(
         config: &palisade_config::Upstream,
         before: Option<&Arc<Self>>,
         names: &Names,
         version: u64,
-    ) -> Result<Arc<Self>, UpstreamTlsError> {
+    ) -> Result<(Arc<Self>, Option<UpstreamTlsError>), UpstreamTlsError> {
         let tls = config.tls.as_ref();
-        let tls = tls.map(|tls| tls::Tls::new(&config.name, tls, config.protocol)).transpose()?;
+        let read = tls.map(|tls| tls::Tls::new(&config.name, tls, config.protocol)).transpose();
+        let known =
+            before.filter(|before| before.config.tls == config.tls && before.config.protocol == config.protocol);
+        let (tls, kept) = match (read, known) {
+            (Ok(tls), _) => (tls, None),
+            (Err(error), Some(known)) => (known.tls.clone(), Some(error)),
+            (Err(error), None) => return Err(error),
+        };
         let files = |tls: &Option<tls::Tls>| tls.as_ref().map(tls::Tls::files);
         let same = |before: &&Arc<Self>| before.config == *config && files(&before.tls) == files(&tls);
         if let Some(before) = before.filter(same) {
-            return Ok(before.clone());
+            return Ok((before.clone(), kept));
         }
         let known: HashMap<SocketAddr, (&palisade_config::Endpoint, &Arc<Endpoint>)> = before
             .iter()
@@ -71,13 +81,14 @@ impl Upstream {
             Some((known, endpoint)) if *known == config => Arc::clone(endpoint),
             Some(_) | None => Arc::new(Endpoint::new(config, names)),
         };
-        Ok(Arc::new(Self {
+        let upstream = Arc::new(Self {
             name: names.intern(&config.name),
             endpoints: config.endpoints.iter().map(endpoint).collect(),
             tls,
             config: config.clone(),
             version,
-        }))
+        });
+        Ok((upstream, kept))
     }
 
     /// Whether a connection to it can become a tunnel: no two speak HTTP/2 with each other then (RFC 9113, section 8.6).

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use palisade_config::{UpstreamProtocol, UpstreamTls};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem};
 use rustls::{ClientConfig, RootCertStore};
@@ -14,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::fingerprint::Fingerprint;
 use crate::tls::{CertificateError, identity, pieces, provider};
+use crate::upstream::pinned::Pinned;
 use crate::upstream::pool::Purpose;
 
 /// How an upstream's endpoints are connected to.
@@ -59,6 +61,9 @@ pub enum UpstreamTlsReason {
     /// `tls.server_name`.
     #[error("tls.server_name is not a name: {0}")]
     ServerName(#[from] InvalidDnsNameError),
+    /// `tls.ca`.
+    #[error("endpoints cannot be checked: {0}")]
+    Verifier(#[from] VerifierBuilderError),
     /// `tls.certificate`.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -84,9 +89,15 @@ impl Tls {
         let (roots, identity) = (roots(config)?, config.certificate.as_ref().map(identity).transpose()?);
         let root_pieces = roots.roots.iter().flat_map(|root| [root.subject.as_ref(), &root.subject_public_key_info]);
         let files = Fingerprint::of(root_pieces.chain(identity.iter().flat_map(pieces)));
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+        let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+        let builder = if config.pins.is_empty() {
+            builder.with_webpki_verifier(verifier)
+        } else {
+            // Nothing is left out: pins are checked when everything else was.
+            let pinned = Pinned { verifier, pins: config.pins.clone() };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(pinned))
+        };
         let mut client = match identity {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
