@@ -3,6 +3,7 @@
 mod clients;
 mod names;
 mod reload;
+mod scan;
 mod staple;
 
 use std::sync::Arc;
