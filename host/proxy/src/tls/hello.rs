@@ -152,6 +152,9 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A ClientHello with these extensions, as one message.
@@ -223,6 +226,18 @@ pub(super) mod tests {
             ("extensions that end early", records(&[&[1, 0, 0, 43][..], &[3; 43]].concat(), 100)),
         ] {
             assert_eq!(peek(&bytes), Peeked::Other, "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_client_sends_makes_it_panic(body in vec(any::<u8>(), 0..300), bytes in 1_usize..300) {
+            let length = u8::try_from(body.len().min(255)).unwrap_or(255);
+            let message = [&[CLIENT_HELLO, 0, 0, length][..], &body].concat();
+            if let Peeked::Whole(hello) = peek(&records(&message, bytes)) {
+                let _ = crate::tls::ja4::ja4(&hello);
+            }
+            let _ = peek(&body);
         }
     }
 
