@@ -34,11 +34,12 @@ async fn hosts_that_are_exchanged_under_load_fail_no_request() {
     let url = format!("https://{}/", site.address("public"));
     let wrk = load("wrk", format!("-t 1 -c 32 -d 12s --timeout 10s {url}"));
     let h2load = load("h2load", format!("-D 12 -c 8 -m 8 {url}"));
-    let mut process = site.process().id();
+    let (mut process, mut successors) = (site.process().id(), Vec::new());
     for time in 0..TIMES {
         tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
         signal(process, "USR2");
         process = successor(&mut site, time).await;
+        successors.push(Successor(process));
     }
     assert_eq!(site.process().wait().await.code, Some(0), "the first one has drained");
     let (wrk, h2load) = (wrk.await.expect("wrk"), h2load.await.expect("h2load"));
@@ -61,6 +62,16 @@ async fn hosts_that_are_exchanged_under_load_fail_no_request() {
     assert!(ended.len() > 1_000 && failed.is_none(), "{failed:?}");
     assert_eq!(site.admin().get("/readyz").await.text(), "ready\n");
     end(&site, process).await;
+    drop(successors);
+}
+
+/// A process that is not ours, and may not be left behind.
+struct Successor(u32);
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.0.to_string()]).stderr(Stdio::null()).status();
+    }
 }
 
 /// The process that took over as the one of this number, from zero.

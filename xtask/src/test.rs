@@ -10,7 +10,7 @@ use crate::{plugins, python, tools};
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut steps = Steps::new(5);
     steps.next(
-        "looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, testssl.sh, Pebble, Python and the WebAssembly targets",
+        "looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, testssl.sh, Pebble, slowhttptest, Python and the WebAssembly targets",
     );
     tools::ensure(&[
         tools::C_COMPILER,
@@ -21,6 +21,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         tools::OPENSSL,
         tools::TESTSSL,
         tools::PEBBLE,
+        tools::SLOWHTTPTEST,
         tools::PYTHON,
     ])?;
     plugins::ensure_targets()?;

@@ -20,6 +20,8 @@ pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-clie
 pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl" };
 /// A real ACME server.
 pub(crate) const PEBBLE: Tool = Tool { program: "pebble", package: "pebble" };
+/// Slow clients, of every kind and as many as are wanted.
+pub(crate) const SLOWHTTPTEST: Tool = Tool { program: "slowhttptest", package: "slowhttptest" };
 /// A scanner of TLS, with what it reads its tables with.
 pub(crate) const TESTSSL: Tool = Tool { program: "testssl", package: "testssl.sh bsdmainutils" };
 /// With what makes environments of it, which Debian has apart.

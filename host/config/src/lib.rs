@@ -60,4 +60,4 @@ pub use tls::{
     CertificateFiles, ClientCertificates, ClientMode, FileCertificate, ListenerCertificate, ListenerTls, TlsVersion,
     UpstreamTls,
 };
-pub use upstream::{Endpoint, Upstream, UpstreamProtocol};
+pub use upstream::{Endpoint, ProxyProtocol, Upstream, UpstreamProtocol};

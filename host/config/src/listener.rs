@@ -28,6 +28,8 @@ pub struct Listener {
     pub action: Action,
     /// Peers whose `X-Forwarded-*` and `Forwarded` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Peers whose connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: Vec<IpNet>,
     /// What becomes of paths that are not in their normal form.
     pub paths: PathPolicy,
     /// What clients may use.
@@ -46,6 +48,7 @@ impl Listener {
         let routes = Routes { listener: name.as_deref().unwrap_or_default(), chain: &chain, taken: Seen::default() };
         let action = Action::read(&mut table, routes, scope);
         let trusted_proxies = table.or("trusted_proxies", Vec::new(), |value| networks(&value));
+        let proxy_protocol = table.or("proxy_protocol", Vec::new(), |value| networks(&value));
         let paths = table.or("paths", PathPolicy::default(), |value| value.choice("a policy for paths", &PATHS));
         let limits = table.or("limits", ListenerLimits::default(), |value| ListenerLimits::read(&value));
         table.finish();
@@ -57,6 +60,7 @@ impl Listener {
             chain,
             action: action?,
             trusted_proxies,
+            proxy_protocol,
             paths,
             limits,
         })

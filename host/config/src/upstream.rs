@@ -18,6 +18,9 @@ pub struct Upstream {
     pub tls: Option<UpstreamTls>,
     /// What endpoints are spoken to in.
     pub protocol: UpstreamProtocol,
+    /// Which header of the PROXY protocol connections begin with, so that endpoints know who asks. Each connection is one
+    /// client's then: none is kept.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// From the first packet until the connection can be used, TLS included.
     pub connect_timeout: Duration,
     /// From the end of the request until the head of the response.
@@ -41,6 +44,7 @@ impl Upstream {
         let endpoints = table.required("endpoints", |value| endpoints(&value, says_tls));
         let tls = table.optional("tls", |value| UpstreamTls::read(&value));
         let protocol = table.optional("protocol", |value| UpstreamProtocol::read(&value, says_tls));
+        let proxy_protocol = table.optional("proxy_protocol", |value| ProxyProtocol::read(&value, protocol));
         let connect_timeout = table.or("connect_timeout", Duration::from_secs(5), duration::timeout);
         let response_timeout = table.or("response_timeout", Duration::from_secs(60), duration::timeout);
         let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), duration::timeout);
@@ -49,11 +53,13 @@ impl Upstream {
         let connections = table.or("connections", 1_024, |value| value.whole(1..=1_000_000));
         let streams = table.or("streams", 100, |value| value.whole(1..=1_000));
         table.finish();
+        let idle_connections = if proxy_protocol.is_some() { 0 } else { idle_connections };
         Some(Self {
             name: name.to_owned(),
             endpoints: endpoints?,
             tls,
             protocol: protocol.unwrap_or(UpstreamProtocol::Http1),
+            proxy_protocol,
             connect_timeout,
             response_timeout,
             idle_timeout,
@@ -85,6 +91,25 @@ impl UpstreamProtocol {
                 .refuse("\"auto\" is agreed on within TLS: expected \"h1\" or \"h2\" on an upstream without it");
         }
         Some(protocol)
+    }
+}
+
+/// A version of the PROXY protocol (HAProxy, "The PROXY protocol", versions 1 and 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl ProxyProtocol {
+    fn read(value: &Value<'_>, protocol: Option<UpstreamProtocol>) -> Option<Self> {
+        let version = value.choice("a version of the PROXY protocol", &[("v1", Self::V1), ("v2", Self::V2)])?;
+        if protocol.is_some_and(|protocol| protocol != UpstreamProtocol::Http1) {
+            return value.refuse("names one client for a whole connection: expected protocol = \"h1\" beside it");
+        }
+        Some(version)
     }
 }
 

@@ -6,8 +6,8 @@ use palisade_config::{
     Acme, AcmeCertificate, AcmeChallenge, Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry,
     ChainMode, ClientCertificates, ClientMode, Config, Endpoint, Engine, FileCertificate, HostPattern, HttpVersions,
     Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError,
-    PathPolicy, Plugin, PluginLimits, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream,
-    UpstreamProtocol, UpstreamTls,
+    PathPolicy, Plugin, PluginLimits, ProxyProtocol, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion,
+    Upstream, UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -39,6 +39,7 @@ fn what_the_text_leaves_out_has_its_default() {
             endpoints: vec![Endpoint { address: address("127.0.0.1:80"), weight: 1, zone: None }],
             tls: None,
             protocol: UpstreamProtocol::Http1,
+            proxy_protocol: None,
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
@@ -58,6 +59,7 @@ fn what_the_text_leaves_out_has_its_default() {
             chain: Vec::new(),
             action: Action::Routes(vec![route]),
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
             paths: PathPolicy::Normalize,
             limits: ListenerLimits::default(),
         }
@@ -173,7 +175,7 @@ fn every_key_is_read_for_plugins() {
 #[test]
 fn every_key_is_read_for_upstreams() {
     let upstreams = good(EVERY_KEY).upstreams;
-    let [web, plain] = upstreams.as_slice() else { panic!("{upstreams:?}") };
+    let [web, plain, told] = upstreams.as_slice() else { panic!("{upstreams:?}") };
     assert_eq!(
         web,
         &Upstream {
@@ -189,6 +191,7 @@ fn every_key_is_read_for_upstreams() {
                 pins: vec![std::array::from_fn(|index| u8::try_from(index).unwrap_or_default())],
             }),
             protocol: UpstreamProtocol::Auto,
+            proxy_protocol: None,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(90),
@@ -199,6 +202,7 @@ fn every_key_is_read_for_upstreams() {
         }
     );
     assert_eq!((plain.name.as_str(), &plain.tls, plain.protocol), ("plain", &None, UpstreamProtocol::Http2));
+    assert_eq!((told.proxy_protocol, told.idle_connections), (Some(ProxyProtocol::V2), 0));
 }
 
 #[test]
@@ -240,6 +244,8 @@ fn every_key_is_read_for_listeners() {
     );
     assert_eq!(public.chain, [enforced(0), in_shadow(1)]);
     assert_eq!(public.paths, PathPolicy::Refuse);
+    let balancers: Vec<String> = public.proxy_protocol.iter().map(ToString::to_string).collect();
+    assert_eq!(balancers, ["10.1.0.0/16"]);
     let proxies: Vec<String> = public.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
     assert_eq!(

@@ -25,8 +25,10 @@ use tokio_rustls::server::TlsStream;
 use crate::activity::{Activity, Verdict};
 use crate::body::ClientBody;
 use crate::guard::Fault;
+use crate::hygiene::Trust;
 use crate::io::{Abort, Framed, Watched};
 use crate::linger::{close_well, linger};
+use crate::proxy_protocol;
 use crate::serve::{Client, Closed, Outgoing, serve};
 use crate::site::{Listening, Site};
 use crate::tls::{ACME_TLS, shake_hands};
@@ -95,6 +97,8 @@ async fn begin(
     client: SocketAddr,
 ) -> Result<Option<(Connection, Stream)>, Refusal> {
     let site = listening.site();
+    let mut stream = stream;
+    let client = behind(&site, &mut stream, client).await?;
     let Some(mut connection) = describe(&site, &stream, client) else { return Ok(None) };
     let admitted = |admits: bool| if admits { Ok(()) } else { Err(Refusal::Plugin) };
     let Some(tls) = &site.tls else {
@@ -106,6 +110,21 @@ async fn begin(
     connection.tls = Some(Arc::new(known));
     admitted(site.chain.admits_after_tls(&connection))?;
     Ok(Some((connection, stream)))
+}
+
+/// Who the client is, where a peer says so before anything else.
+async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result<SocketAddr, Refusal> {
+    if site.config.proxy_protocol.is_empty() || Trust::of(peer.ip(), &site.config.proxy_protocol) == Trust::Stranger {
+        return Ok(peer);
+    }
+    match tokio::time::timeout(site.config.limits.handshake_timeout, proxy_protocol::read(stream)).await {
+        Ok(Ok(client)) => Ok(client.unwrap_or(peer)),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a peer has not said who its client is");
+            Err(Refusal::Protocol)
+        }
+        Err(_) => Err(Refusal::HandshakeTimeout),
+    }
 }
 
 fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> Option<Connection> {

@@ -26,6 +26,7 @@ mod io;
 mod linger;
 mod places;
 mod plan;
+mod proxy_protocol;
 mod quic;
 mod record;
 mod refusals;

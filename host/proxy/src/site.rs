@@ -113,7 +113,8 @@ impl Site {
     /// There is none.
     pub(crate) fn place(&self, client: SocketAddr) -> Result<Place, Refusal> {
         // What is behind a trusted proxy is not one client.
-        let is_proxy = Trust::of(client.ip(), &self.config.trusted_proxies) == Trust::Proxy;
+        let is_of = |networks| Trust::of(client.ip(), networks) == Trust::Proxy;
+        let is_proxy = is_of(&self.config.trusted_proxies) || is_of(&self.config.proxy_protocol);
         let limits = &self.config.limits;
         let of_address = limits.connections_per_address.filter(|_| !is_proxy);
         self.connections.take(limits.connections, client.ip(), of_address).map_err(|full| match full {

@@ -10,10 +10,11 @@ use hyper_util::rt::TokioIo;
 use palisade_config::UpstreamProtocol;
 use palisade_contract::UpstreamFault;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::error::RequestError;
+use crate::proxy_protocol::{self, Ends};
 use crate::upstream::pool::{OpenConnection, Purpose, Up};
 use crate::upstream::shared::Shared;
 use crate::upstream::{Connection, Pool};
@@ -22,6 +23,26 @@ use crate::upstream::{Connection, Pool};
 pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 200;
 
+/// What a new connection is wanted for, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) purpose: Purpose,
+    /// The client whose request it is for; none for the host's own.
+    pub(crate) client: Option<Ends>,
+}
+
+impl Wanted {
+    /// For a request of this client's.
+    pub(crate) fn by(purpose: Purpose, client: &palisade_contract::Connection) -> Self {
+        Self { purpose, client: Some(Ends { source: client.client, destination: client.local }) }
+    }
+
+    /// For a request of the host's own.
+    pub(crate) fn by_host() -> Self {
+        Self { purpose: Purpose::Exchange, client: None }
+    }
+}
+
 /// What went wrong, and what the client is told.
 type Failed = (UpstreamFault, RequestError);
 
@@ -29,9 +50,9 @@ type Failed = (UpstreamFault, RequestError);
 ///
 /// # Errors
 /// What the client is answered with; already counted as the endpoint's failure.
-pub(crate) async fn connect(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, RequestError> {
+pub(crate) async fn connect(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, RequestError> {
     let limit = pool.upstream.config.connect_timeout;
-    let connected = tokio::time::timeout(limit, in_turn(pool, purpose)).await;
+    let connected = tokio::time::timeout(limit, in_turn(pool, wanted)).await;
     let connected = connected.unwrap_or_else(|_| Err((UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout)));
     connected.map_err(|(fault, error)| {
         // Having enough is not a failure of the endpoint.
@@ -44,8 +65,9 @@ pub(crate) async fn connect(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connect
 }
 
 /// Where connections are shared they are made one after the other: each may be enough for all who wait.
-async fn in_turn(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, Failed> {
-    let Some(turn) = pool.turn(purpose) else { return establish(pool, purpose).await };
+async fn in_turn(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, Failed> {
+    let purpose = wanted.purpose;
+    let Some(turn) = pool.turn(purpose) else { return establish(pool, wanted).await };
     let mine = turn.acquire().await;
     if let Some(connection) = pool.take(purpose) {
         return Ok(connection);
@@ -54,13 +76,14 @@ async fn in_turn(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, Failed
         // The one before has found that none is shared.
         drop(mine);
     }
-    establish(pool, purpose).await
+    establish(pool, wanted).await
 }
 
-async fn establish(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, Failed> {
+async fn establish(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, Failed> {
+    let purpose = wanted.purpose;
     let Some(open) = pool.open() else { return Err((UpstreamFault::Limit, RequestError::TooManyConnections)) };
     let failed = |fault| move |error: io::Error| (fault, RequestError::Connection(error.to_string()));
-    let stream = tcp(pool).await.map_err(failed(UpstreamFault::Connect))?;
+    let stream = tcp(pool, wanted.client).await.map_err(failed(UpstreamFault::Connect))?;
     let Some(tls) = &pool.upstream.tls else {
         return match pool.upstream.config.protocol {
             UpstreamProtocol::Http2 => http2((pool, open), stream, Scheme::HTTP).await,
@@ -84,12 +107,15 @@ async fn establish(pool: &Rc<Pool>, purpose: Purpose) -> Result<Connection, Fail
 
 const NO_HTTP2: &str = "the endpoint has not agreed to speak HTTP/2 (ALPN \"h2\")";
 
-async fn tcp(pool: &Pool) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(pool.endpoint.address).await?;
+async fn tcp(pool: &Pool, client: Option<Ends>) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(pool.endpoint.address).await?;
     stream.set_nodelay(true)?;
     // A stream may be silent for as long as its route allows, and its endpoint's machine be gone meanwhile. HTTP/2 has a ping of
     // its own, which gRPC servers take for abuse when it comes as often as this.
     SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4))?;
+    if let Some(version) = pool.upstream.config.proxy_protocol {
+        stream.write_all(&proxy_protocol::header(version, client)).await?;
+    }
     Ok(stream)
 }
 

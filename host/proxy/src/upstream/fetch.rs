@@ -13,7 +13,7 @@ use palisade_contract::{Callout, Fetch, FetchError, Fetching, Outcome, Reply};
 use crate::body::RequestBody;
 use crate::error::RequestError;
 use crate::hygiene;
-use crate::upstream::connect::connect;
+use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::pick::pick;
 use crate::upstream::pool::Purpose;
 use crate::upstream::{Connection, Pools};
@@ -50,7 +50,7 @@ async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> 
     let connection = connection(pools).await.map_err(failed)?;
     let (body, upload) = RequestBody::whole(callout.body.clone());
     let request = request(callout, &connection, body);
-    let (response, connection) = pools.ask((connection, Purpose::Exchange), request, &upload).await.map_err(failed)?;
+    let (response, connection) = pools.ask((connection, Wanted::by_host()), request, &upload).await.map_err(failed)?;
     let (parts, incoming) = response.into_parts();
     let head = hygiene::response(parts, None).map_err(failed)?;
     let body = whole(incoming, &connection, body_bytes_max).await?;
@@ -78,7 +78,7 @@ async fn connection(pools: &Pools) -> Result<Connection, RequestError> {
         if let Some(connection) = pool.take(Purpose::Exchange) {
             return Ok(connection);
         }
-        match connect(pool, Purpose::Exchange).await {
+        match connect(pool, Wanted::by_host()).await {
             Ok(connection) => return Ok(connection),
             Err(error) if tried.len() + 1 >= ATTEMPTS.min(pools.pools.len()) => return Err(error),
             Err(_) => tried.push(index),

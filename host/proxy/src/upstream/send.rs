@@ -15,7 +15,7 @@ use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
 use crate::record::Record;
-use crate::upstream::connect::connect;
+use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::pick::pick;
 use crate::upstream::pool::Purpose;
 use crate::upstream::{Connection, Pools};
@@ -62,9 +62,10 @@ impl Pools {
         let upgrade = asked.upgrade.clone();
         let purpose = if upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
         let connection = self.connection(&mut asked, purpose).await?;
+        let wanted = Wanted::by(purpose, &asked.exchange.connection);
         let (request, record) = asked.into_request(connection.pool().endpoint.address, body);
         let asked_at = Instant::now();
-        let (response, connection) = self.ask((connection, purpose), request, upload).await?;
+        let (response, connection) = self.ask((connection, wanted), request, upload).await?;
         let status = response.status();
         record.host_did("answer", Some(asked_at.elapsed()), || format!("{status} from the endpoint"));
         let (mut parts, incoming) = response.into_parts();
@@ -94,7 +95,7 @@ impl Pools {
                 return Ok(connection);
             }
             let began = Instant::now();
-            let connected = connect(pool, purpose).await;
+            let connected = connect(pool, Wanted::by(purpose, &asked.exchange.connection)).await;
             asked.record.host_did("connection", Some(began.elapsed()), || match &connected {
                 Ok(_) => format!("a new one to {}", pool.endpoint.address),
                 Err(error) => format!("{} {error}", pool.endpoint.address),
@@ -148,7 +149,7 @@ impl Pools {
     /// says it has not looked at.
     pub(super) async fn ask(
         &self,
-        (mut connection, purpose): (Connection, Purpose),
+        (mut connection, wanted): (Connection, Wanted),
         mut request: Request<RequestBody>,
         upload: &Upload,
     ) -> Result<(Response<Incoming>, Connection), RequestError> {
@@ -166,7 +167,7 @@ impl Pools {
                         is_first = false;
                         let pool = connection.pool().clone();
                         drop(connection);
-                        connection = connect(&pool, purpose).await?;
+                        connection = connect(&pool, wanted).await?;
                         continue;
                     }
                     Err(unanswered) => unanswered.decided(upload),
