@@ -5,7 +5,7 @@
 pub struct Tls {
     /// As on the wire: 0x0303 for TLS 1.2, 0x0304 for TLS 1.3 (RFC 8446, section 4.1.3).
     pub version: u16,
-    /// The number of IANA's registry.
+    /// The number of IANA's registry; zero where it is not known.
     pub cipher_suite: u16,
     /// The name that the client asked for (RFC 6066, section 3), in lower case.
     pub server_name: Option<Box<str>>,
