@@ -252,7 +252,7 @@ impl BodyActivity {
     }
 
     /// It no longer waits for the client, whatever the client did.
-    fn rests(&mut self) {
+    pub(crate) fn rests(&mut self) {
         if std::mem::take(&mut self.awaits_client) {
             self.waits.ends();
         }

@@ -36,6 +36,46 @@ struct UploadBody {
     upload: Rc<Upload>,
     bytes_max: u64,
     version: Version,
+    pace: Option<Pace>,
+}
+
+/// How fast a body comes whose length was announced: what is sent at once must not be sent byte by byte. Others may be streams, whose
+/// pauses mean something.
+#[derive(Debug)]
+struct Pace {
+    /// What came since it was last fast enough.
+    bytes: u64,
+    /// When it last came, or was wanted.
+    at: Instant,
+}
+
+/// What a client has to send of an announced body on average over the time that it may make no progress, in bytes a second.
+const BYTES_PER_SECOND_MIN: u64 = 128;
+
+/// After a pause as long as this it was not the client that was waited for.
+const OUR_PAUSE: Duration = Duration::from_secs(1);
+
+impl Pace {
+    /// So many bytes came: whether that is progress.
+    fn is_progress(&mut self, bytes: usize, patience: Duration) -> bool {
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.at = Instant::now();
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let is_enough = self.bytes >= millis.saturating_mul(BYTES_PER_SECOND_MIN) / 1_000;
+        if is_enough {
+            self.bytes = 0;
+        }
+        is_enough
+    }
+
+    /// More is wanted: whether its time begins anew, because it was not wanted for a while.
+    fn begins_anew(&mut self) -> bool {
+        let paused = std::mem::replace(&mut self.at, Instant::now()).elapsed() >= OUR_PAUSE;
+        if paused {
+            self.bytes = 0;
+        }
+        paused
+    }
 }
 
 /// Where the body of a request comes from.
@@ -137,9 +177,10 @@ impl RequestBody {
         limits: &ListenerLimits,
     ) -> (Self, Rc<Upload>) {
         let upload = Upload::new(limits.body_timeout, incoming.is_end_stream());
+        let pace = incoming.size_hint().exact().map(|_| Pace { bytes: 0, at: Instant::now() });
         let incoming = (!incoming.is_end_stream()).then_some(Origin::Client(incoming));
         let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
-        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version };
+        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version, pace };
         (Self { filtered: None, upload: body }, upload)
     }
 
@@ -149,7 +190,7 @@ impl RequestBody {
         let incoming = (!bytes.is_empty()).then_some(Origin::Plugin(bytes));
         let activity = Activity::new().exchange().body();
         let (version, bytes_max) = (Version::HTTP_11, u64::MAX);
-        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version };
+        let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version, pace: None };
         (Self { filtered: None, upload: body }, upload)
     }
 
@@ -183,9 +224,10 @@ impl RequestBody {
 
     /// The same body once more, where it has no bytes.
     pub(crate) fn again(&self) -> Option<Self> {
-        let UploadBody { incoming: None, activity, upload, bytes_max, version } = &self.upload else { return None };
+        let UploadBody { incoming: None, activity, upload, bytes_max, version, .. } = &self.upload else { return None };
         let (activity, upload) = (activity.another(), upload.clone());
-        let upload = UploadBody { incoming: None, activity, upload, bytes_max: *bytes_max, version: *version };
+        let upload =
+            UploadBody { incoming: None, activity, upload, bytes_max: *bytes_max, version: *version, pace: None };
         Some(Self { filtered: None, upload })
     }
 }
@@ -258,13 +300,22 @@ impl Source for UploadBody {
             }
         };
         let Poll::Ready(frame) = incoming.poll_frame(context) else {
+            if !self.upload.awaits_client.replace(true) && self.pace.as_mut().is_some_and(Pace::begins_anew) {
+                self.activity.moved();
+                self.upload.moved.set(Instant::now());
+            }
             self.activity.awaits_client();
-            self.upload.awaits_client.set(true);
             return Poll::Pending;
         };
-        self.activity.moved();
+        let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        let (patience, is_end) = (self.upload.patience.get(), incoming.is_end_stream());
+        if is_end || self.pace.as_mut().is_none_or(|pace| pace.is_progress(bytes, patience)) {
+            self.activity.moved();
+            self.upload.moved.set(Instant::now());
+        } else {
+            self.activity.rests();
+        }
         self.upload.awaits_client.set(false);
-        self.upload.moved.set(Instant::now());
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.upload.ended.set(incoming.is_end_stream());
