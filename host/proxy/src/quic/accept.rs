@@ -1,6 +1,7 @@
 //! One UDP socket of one worker: connections are let in for a listener, and drained when it is no longer theirs.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,32 +36,44 @@ pub(super) async fn accept(
     end: watch::Receiver<bool>,
 ) {
     let mut taken_over = socket.begin(listening.site().quic.as_deref());
+    let busy = socket.group.busy();
     let mut connections = Connections { listening, end, tasks: JoinSet::new() };
     connections.accept(&socket).await;
-    let drained = async {
-        connections.drain(worker.drain_limit()).await;
-        // The worker may end with this, and nothing is sent after that.
-        let _ = tokio::time::timeout(LAST_PACKETS, socket.endpoint.wait_idle()).await;
-    };
-    let refused = async {
+    let mut is_ours = true;
+    {
+        let mut drained = pin!(connections.drain(worker.drain_limit()));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut drained => break,
+                () = refuse(&socket, &mut taken_over), if is_ours => is_ours = false,
+            }
+        }
+    }
+    drop(busy);
+    if is_ours {
+        // As long as other workers keep the address, some of those who come still come here.
         tokio::select! {
             biased;
-            // Another listener accepts here.
-            _ = taken_over.changed() => {}
-            () = refuse(&socket) => {}
+            () = socket.group.at_rest() => {}
+            () = refuse(&socket, &mut taken_over) => {}
         }
-        std::future::pending().await
-    };
-    tokio::select! {
-        () = drained => {}
-        () = refused => {}
     }
+    // The worker may end with this, and nothing is sent after that.
+    let _ = tokio::time::timeout(LAST_PACKETS, socket.endpoint.wait_idle()).await;
 }
 
-/// Whoever still comes is told at once that nobody is there.
-async fn refuse(socket: &Socket) {
-    while let Some(incoming) = socket.endpoint.accept().await {
-        incoming.refuse();
+/// Tells whoever still comes that nobody is there, until another listener accepts here.
+async fn refuse(socket: &Socket, taken_over: &mut watch::Receiver<()>) {
+    loop {
+        tokio::select! {
+            biased;
+            _ = taken_over.changed() => return,
+            incoming = socket.endpoint.accept() => match incoming {
+                Some(incoming) => incoming.refuse(),
+                None => return,
+            },
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use tokio::sync::watch;
+
 use super::steering;
 
 /// What a socket may hold of packets that are not read yet, where the system allows as much.
@@ -22,8 +24,20 @@ pub(crate) struct Group {
     sockets: OnceLock<Vec<UdpSocket>>,
     /// Held by who tries to bind it.
     binding: Mutex<()>,
+    /// How many workers accept here, or have connections to drain.
+    busy: watch::Sender<usize>,
     /// What ids of connections are made with.
     key: RandomState,
+}
+
+/// A worker that is not done with an address.
+#[derive(Debug)]
+pub(super) struct Busy(Arc<Group>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 /// What becomes of a group whose address somebody else has.
@@ -39,7 +53,8 @@ pub(crate) enum Occupied {
 impl Group {
     fn new(address: SocketAddr, workers: usize) -> Arc<Self> {
         let (sockets, binding) = (OnceLock::new(), Mutex::default());
-        Arc::new(Self { address, workers, sockets, binding, key: RandomState::new() })
+        let (busy, _) = watch::channel(0);
+        Arc::new(Self { address, workers, sockets, binding, busy, key: RandomState::new() })
     }
 
     /// Binds the address, if that has not happened yet, for all workers. One that anybody has already is refused.
@@ -61,6 +76,18 @@ impl Group {
         // Nobody else was let in here.
         let _ = self.sockets.set(sockets);
         Ok(())
+    }
+
+    /// A worker begins to accept.
+    pub(super) fn busy(self: &Arc<Self>) -> Busy {
+        self.busy.send_modify(|count| *count += 1);
+        Busy(self.clone())
+    }
+
+    /// Waits until all workers are done.
+    pub(super) async fn at_rest(&self) {
+        // It cannot fail: the sender is ours.
+        let _ = self.busy.subscribe().wait_for(|count| *count == 0).await;
     }
 
     pub(super) fn address(&self) -> SocketAddr {
