@@ -57,8 +57,12 @@ async fn hosts_that_are_exchanged_under_load_fail_no_request() {
     );
     let log = site.process().log();
     let ended: Vec<&str> = log.lines().filter(|line| line.contains("\"ending\":")).collect();
-    let failed =
-        ended.iter().find(|line| !line.contains("\"ending\":\"complete\"") || !line.contains("\"status\":200"));
+    // A tool that leaves at its end does not wait for its last answers; while it runs, it tells what it missed.
+    let went_well = |line: &str| {
+        let left = line.contains("\"ending\":\"client-gone\"");
+        left || line.contains("\"ending\":\"complete\"") && line.contains("\"status\":200")
+    };
+    let failed = ended.iter().find(|line| !went_well(line));
     assert!(ended.len() > 1_000 && failed.is_none(), "{failed:?}");
     assert_eq!(site.admin().get("/readyz").await.text(), "ready\n");
     end(&site, process).await;
