@@ -96,3 +96,36 @@ async fn endpoints_are_told_who_asks() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_named_client_has_the_connections_of_its_own_address_and_its_name_in_the_log() {
+    let site = site("127.0.0.1/32").set("listener.plain.limits.connections_per_address", 2);
+    let mut site = site.start_process().await;
+    let header = |last: u8| format!("PROXY TCP4 198.51.100.{last} 192.0.2.1 4096 443\r\n");
+    let keep = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut kept = Vec::new();
+    for last in [1, 1, 2, 2, 3] {
+        let mut raw = site.raw(Http::Plain).await;
+        raw.send(header(last) + keep).await;
+        assert!(raw.read_until("\r\n").await.starts_with(b"HTTP/1.1 200 "), "{last}");
+        kept.push(raw);
+    }
+    assert_eq!(answer(&site, header(1).as_bytes()).await, "");
+    assert!(answer(&site, header(3).as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    drop(kept);
+    eventually("there is room again", async || answer(&site, header(1).as_bytes()).await.starts_with("HTTP/1.1 200 "))
+        .await;
+    // Somebody who only looks whether anybody is there has been refused nothing.
+    drop(site.raw(Http::Plain).await);
+    assert_eq!(answer(&site, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await, "");
+    eventually("both are told", async || {
+        let log = site.process().log();
+        let told = |words: &[&str]| log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        told(&["address_limit", "198.51.100.1:4096"])
+            && told(&["protocol", "the header of the PROXY protocol is missing"])
+    })
+    .await;
+    let metrics = site.admin().metrics().await;
+    let protocol = [("listener", "plain"), ("reason", "protocol")];
+    assert_eq!(metrics.count("palisade_connections_refused_total", &protocol), 1);
+}

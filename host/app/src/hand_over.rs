@@ -12,6 +12,8 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -29,12 +31,17 @@ const FIRST_FD: i32 = 3;
 /// How long the other process may take to be up: it may have plugins to compile.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How often it is looked whether it is still to take over.
+const STEP: Duration = Duration::from_millis(100);
+
 /// What this process was begun with, and so the next one is.
 #[derive(Debug)]
 pub(crate) struct Origin {
     program: PathBuf,
     arguments: Vec<OsString>,
     folder: PathBuf,
+    /// Nobody is to take over any more.
+    ended: AtomicBool,
 }
 
 /// What was given to this process when it began.
@@ -45,7 +52,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// What the environment says, which is not said again to others. To be called before there is a second thread.
+    /// What the environment says. To be called before there is a second thread.
     pub(crate) fn take() -> Self {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let ready = env::var(READY).ok().and_then(|number| number.parse().ok());
@@ -89,7 +96,12 @@ impl Origin {
     /// It cannot be known.
     pub(crate) fn now() -> io::Result<Self> {
         let (program, folder) = (env::current_exe()?, env::current_dir()?);
-        Ok(Self { program, arguments: env::args_os().skip(1).collect(), folder })
+        Ok(Self { program, arguments: env::args_os().skip(1).collect(), folder, ended: AtomicBool::new(false) })
+    }
+
+    /// Nobody is to take over any more: who was about to is ended.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Starts another process with these sockets and waits until it is up. Blocks.
@@ -122,8 +134,17 @@ impl Origin {
             let mut byte = [0];
             let _ = tell.send(ready.read_exact(&mut byte).is_ok());
         });
-        let is_up = told.recv_timeout(LIMIT).unwrap_or(false);
-        if is_up {
+        let mut waited = Duration::ZERO;
+        let is_up = loop {
+            match told.recv_timeout(STEP) {
+                Ok(is_up) => break is_up,
+                Err(RecvTimeoutError::Timeout) if waited < LIMIT && !self.ended.load(Ordering::Relaxed) => {
+                    waited += STEP
+                }
+                Err(_) => break false,
+            }
+        };
+        if is_up && !self.ended.load(Ordering::Relaxed) {
             return Ok(child.id());
         }
         let _ = child.kill();

@@ -58,6 +58,7 @@ impl Run {
             let host = Host::begin(beginning, given.sockets).await?;
             Given::tell_ready(ready);
             signals.until_end(&host, &origin).await;
+            origin.end();
             tracing::info!("draining");
             host.shut_down().await;
             Ok(())

@@ -119,6 +119,11 @@ impl Activity {
         (self.active.get() == 0).then(|| self.moved.get())
     }
 
+    /// Whether a head has begun, and not ended.
+    pub(crate) fn is_in_head(&self) -> bool {
+        self.head_began.get().is_some()
+    }
+
     /// Whether there was an exchange.
     pub(crate) fn had_any(&self) -> bool {
         self.had_any.get()

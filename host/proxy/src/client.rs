@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -28,6 +28,7 @@ use crate::guard::Fault;
 use crate::hygiene::Trust;
 use crate::io::{Abort, Framed, Watched};
 use crate::linger::{close_well, linger};
+use crate::places::OfAddress;
 use crate::proxy_protocol;
 use crate::serve::{Client, Closed, Outgoing, serve};
 use crate::site::{Listening, Site};
@@ -49,7 +50,9 @@ pub(crate) async fn run(
     (stream, client): (TcpStream, SocketAddr),
     drain: watch::Receiver<bool>,
 ) {
-    let refused = match begin(&listening, stream, client).await {
+    let mut client = client;
+    let mut of_address = None;
+    let refused = match begin(&listening, stream, (&mut client, &mut of_address)).await {
         Ok(Some((connection, Stream::Clear(stream)))) => {
             serve_http(&listening, connection, stream, Speaks::Http1, drain).await
         }
@@ -57,7 +60,7 @@ pub(crate) async fn run(
             serve_http(&listening, connection, *stream, speaks, drain).await
         }
         Ok(None) => return,
-        Err(why) => Err(why.into()),
+        Err(why) => Err(why),
     };
     if let Err(Refused { why, detail }) = refused {
         let detail = detail.as_ref().map(|detail| detail as &dyn std::fmt::Display);
@@ -94,12 +97,19 @@ enum Speaks {
 async fn begin(
     listening: &Listening,
     stream: TcpStream,
-    client: SocketAddr,
-) -> Result<Option<(Connection, Stream)>, Refusal> {
+    (client, of_address): (&mut SocketAddr, &mut Option<OfAddress>),
+) -> Result<Option<(Connection, Stream)>, Refused> {
     let site = listening.site();
     let mut stream = stream;
-    let client = behind(&site, &mut stream, client).await?;
-    let Some(mut connection) = describe(&site, &stream, client) else { return Ok(None) };
+    match behind(&site, &mut stream, *client).await? {
+        Behind::Peer => {}
+        Behind::Client(named) => {
+            *client = named;
+            *of_address = site.place_of(named)?;
+        }
+        Behind::Nobody => return Ok(None),
+    }
+    let Some(mut connection) = describe(&site, &stream, *client) else { return Ok(None) };
     let admitted = |admits: bool| if admits { Ok(()) } else { Err(Refusal::Plugin) };
     let Some(tls) = &site.tls else {
         admitted(site.chain.admits(&connection))?;
@@ -112,18 +122,32 @@ async fn begin(
     Ok(Some((connection, stream)))
 }
 
+/// Whose connection it is.
+enum Behind {
+    /// The peer's own.
+    Peer,
+    /// This client's, as the peer says.
+    Client(SocketAddr),
+    /// Its peer has left at once.
+    Nobody,
+}
+
 /// Who the client is, where a peer says so before anything else.
-async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result<SocketAddr, Refusal> {
+async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result<Behind, Refused> {
     if site.config.proxy_protocol.is_empty() || Trust::of(peer.ip(), &site.config.proxy_protocol) == Trust::Stranger {
-        return Ok(peer);
+        return Ok(Behind::Peer);
+    }
+    // A look whether somebody is here, as balancers have: nothing was refused.
+    if stream.peek(&mut [0]).await.is_ok_and(|bytes| bytes == 0) {
+        return Ok(Behind::Nobody);
     }
     match tokio::time::timeout(site.config.limits.handshake_timeout, proxy_protocol::read(stream)).await {
-        Ok(Ok(client)) => Ok(client.unwrap_or(peer)),
-        Ok(Err(error)) => {
-            tracing::debug!(%peer, %error, "a peer has not said who its client is");
-            Err(Refusal::Protocol)
+        Ok(Ok(client)) => Ok(client.map_or(Behind::Peer, Behind::Client)),
+        Ok(Err(error)) => Err(Refused { why: Refusal::Protocol, detail: Some(error.to_string()) }),
+        Err(_) => {
+            let detail = Some("no header of the PROXY protocol came".to_owned());
+            Err(Refused { why: Refusal::HandshakeTimeout, detail })
         }
-        Err(_) => Err(Refusal::HandshakeTimeout),
     }
 }
 
@@ -198,6 +222,7 @@ where
         let (listening, client, stream) = (listening.clone(), client.clone(), stream.clone());
         service_fn(move |request| {
             let (client, stream) = (client.clone(), stream.clone());
+            let is_upgrade = request.headers().contains_key(UPGRADE);
             let served = answer(listening.site(), client.clone(), request);
             async move {
                 let mut response = served.await?;
@@ -206,7 +231,7 @@ where
                 }
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     stream.ends();
-                } else {
+                } else if is_upgrade {
                     stream.goes_on();
                 }
                 Ok::<_, Closed>(response)
@@ -221,7 +246,8 @@ where
         .serve_connection(TokioIo::new(stream.clone()), service);
     let end = End { close: http1::Connection::graceful_shutdown, grace: DRAIN_GRACE };
     let ended = drive(listening, activity, Pin::new(&mut served), end, drain).await;
-    if let (Ok(()), Some(tunnel)) = (ended, client.tunnel.take()) {
+    let tunnel = client.tunnel.take().filter(|_| stream.refused().is_none());
+    if let (Ok(()), Some(tunnel)) = (ended, tunnel) {
         let read = served.into_parts().read_buf;
         let held = stream.take_held();
         let read = if held.is_empty() { read } else { [read.as_ref(), &held].concat().into() };
@@ -339,8 +365,8 @@ where
             biased;
             ended = &mut served => return ended.or_else(|error| judge(&error)),
             () = &mut timer => match verdict(activity, &listening.site()) {
-                // Its grace is over.
-                _ if activity.is_draining() && !closing => {
+                // Its grace is over, and no request is on its way that would be its last.
+                _ if activity.is_draining() && !closing && !activity.is_in_head() => {
                     closing = true;
                     close(served.as_mut());
                     timer.as_mut().reset(Instant::now());
@@ -359,6 +385,8 @@ where
                 activity.drains();
                 let grace = if activity.had_any() { grace } else { DRAIN_GRACE };
                 match activity.rests_since().map(|since| since + grace) {
+                    // It is answered, and told that it was the last.
+                    Some(_) if activity.is_in_head() => {}
                     Some(end) if end > Instant::now() => timer.as_mut().reset(end),
                     Some(_) | None if closing => {}
                     Some(_) | None => {

@@ -75,6 +75,13 @@ enum State {
     Done(Box<Explanation>),
 }
 
+impl Slot {
+    /// What is under way is kept until it ends, and from then on as long as anything.
+    fn is_old(&self) -> bool {
+        !matches!(self.state, State::UnderWay) && self.since.elapsed() >= KEPT
+    }
+}
+
 impl Explanations {
     /// Gives out a token for one request. None where there is no randomness to make one of, or where there are too many.
     #[must_use]
@@ -83,7 +90,7 @@ impl Explanations {
         crate::tls::provider().secure_random.fill(&mut bytes).ok()?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut slots = self.slots();
-        slots.retain(|_, slot| slot.since.elapsed() < KEPT);
+        slots.retain(|_, slot| !slot.is_old());
         if slots.len() >= SLOTS_MAX {
             self.count(&slots);
             return None;
@@ -116,6 +123,7 @@ impl Explanations {
         let mut slots = self.slots();
         match slots.remove(token) {
             None => Err(Unexplained::Unknown),
+            Some(slot) if slot.is_old() => Err(Unexplained::Unknown),
             Some(Slot { state: State::Done(explanation), .. }) => Ok(explanation),
             Some(slot) => {
                 let why = match slot.state {
@@ -136,7 +144,7 @@ impl Explanations {
         let token = headers.get(EXPLAIN)?.to_str().ok()?.to_owned();
         let mut slots = self.slots();
         let slot = slots.get_mut(&token).filter(|slot| matches!(slot.state, State::Armed))?;
-        if slot.since.elapsed() >= KEPT {
+        if slot.is_old() {
             return None;
         }
         slot.state = State::UnderWay;
@@ -192,7 +200,7 @@ impl Explaining {
             observed_by: end.observed_by,
         };
         if let Some(slot) = self.at.slots().get_mut(&self.token) {
-            slot.state = State::Done(Box::new(explanation));
+            *slot = Slot { since: Instant::now(), state: State::Done(Box::new(explanation)) };
         }
         self.at.changed.notify_waiters();
     }

@@ -25,7 +25,14 @@ pub(crate) enum Full {
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    address: Option<IpAddr>,
+    _of_address: Option<OfAddress>,
+}
+
+/// One of the places that an address may have. It gives itself back.
+#[derive(Debug)]
+pub(crate) struct OfAddress {
+    places: Arc<Places>,
+    address: IpAddr,
 }
 
 impl Places {
@@ -41,26 +48,31 @@ impl Places {
     ) -> Result<Place, Full> {
         // Counted first, so that no two workers take the last place; the place gives itself back.
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
-        let mut place = Place { places: self.clone(), address: None };
+        let mut place = Place { places: self.clone(), _of_address: None };
         if taken >= limit {
             return Err(Full::Listener);
         }
-        let Some(of_address) = of_address else { return Ok(place) };
+        place._of_address = of_address.map(|limit| self.take_of(client, limit)).transpose()?;
+        Ok(place)
+    }
+
+    /// One of the places that this address may have, for a connection that has a place already.
+    ///
+    /// # Errors
+    /// It has all of them.
+    pub(crate) fn take_of(self: &Arc<Self>, client: IpAddr, limit: usize) -> Result<OfAddress, Full> {
         let address = network(client);
         let mut by_address = self.by_address();
         let count = by_address.entry(address).or_default();
-        if *count >= of_address {
-            // It has others, or the limit were zero.
-            drop(by_address);
+        if *count >= limit {
             return Err(Full::Address);
         }
         *count += 1;
         drop(by_address);
-        place.address = Some(address);
-        Ok(place)
+        Ok(OfAddress { places: self.clone(), address })
     }
 
-    /// How many are taken.
+    /// Connections at the moment.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
@@ -73,8 +85,12 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.taken.fetch_sub(1, Ordering::Relaxed);
-        let Some(address) = self.address else { return };
-        if let Entry::Occupied(mut count) = self.places.by_address().entry(address) {
+    }
+}
+
+impl Drop for OfAddress {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut count) = self.places.by_address().entry(self.address) {
             *count.get_mut() = count.get().saturating_sub(1);
             if *count.get() == 0 {
                 count.remove();

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::explain::Explanations;
 use crate::hygiene::Trust;
-use crate::places::{Full, Place, Places};
+use crate::places::{Full, OfAddress, Place, Places};
 use crate::refusals::Refusals;
 use crate::routes::Routes;
 use crate::tls::{Challenges, Fingerprinting};
@@ -121,6 +121,17 @@ impl Site {
             Full::Listener => Refusal::Limit,
             Full::Address => Refusal::AddressLimit,
         })
+    }
+
+    /// One of the places that a client's address may have, where somebody in between has said whose connection it is.
+    ///
+    /// # Errors
+    /// It has all of them.
+    pub(crate) fn place_of(&self, client: SocketAddr) -> Result<Option<OfAddress>, Refusal> {
+        let is_proxy = Trust::of(client.ip(), &self.config.trusted_proxies) == Trust::Proxy;
+        let limit = self.config.limits.connections_per_address.filter(|_| !is_proxy);
+        let taken = limit.map(|limit| self.connections.take_of(client.ip(), limit)).transpose();
+        taken.map_err(|_| Refusal::AddressLimit)
     }
 
     /// A connection of this client is refused or cut: it is counted and, now and then, logged.

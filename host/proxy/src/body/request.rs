@@ -309,7 +309,9 @@ impl Source for UploadBody {
         };
         let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
         let (patience, is_end) = (self.upload.patience.get(), incoming.is_end_stream());
-        if is_end || self.pace.as_mut().is_none_or(|pace| pace.is_progress(bytes, patience)) {
+        // What is there already when it is wanted was not waited for.
+        let is_anew = !self.upload.awaits_client.get() && self.pace.as_mut().is_some_and(Pace::begins_anew);
+        if is_anew || is_end || self.pace.as_mut().is_none_or(|pace| pace.is_progress(bytes, patience)) {
             self.activity.moved();
             self.upload.moved.set(Instant::now());
         } else {

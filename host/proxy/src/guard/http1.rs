@@ -7,8 +7,9 @@
 
 use memchr::{memchr, memchr2};
 
-/// What no message goes on with, wherever it is within its head or between its chunks: a CR without its LF.
-pub(crate) const POISON: &[u8] = b"\r\0";
+/// What no message goes on with, wherever it is within its head or between its chunks: a CR without its LF. It ends as a head does,
+/// because a parser may look at a head again only when that has come.
+pub(crate) const POISON: &[u8] = b"\r\0\r\n\r\n";
 
 /// Why a message is refused. Each is a message that another HTTP parser may end elsewhere than we do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,9 @@ pub(crate) enum Ambiguity {
     /// It is no part of a request; parsers cut it off, or do not.
     #[error("the request target has a fragment (RFC 9112, section 3.2)")]
     Fragment,
+    /// Nobody parses so long a line of a head; some do of a chunk.
+    #[error("a line has no end")]
+    NoEnd,
     /// It once continued the field before it.
     #[error("a field line begins with white space (RFC 9112, sections 2.2 and 5.2)")]
     Fold,
@@ -170,19 +174,13 @@ impl Http1Guard {
     fn line(&mut self, bytes: &[u8]) -> Result<Option<usize>, (usize, Ambiguity)> {
         let ended_in_cr = self.partial.last() == Some(&b'\r');
         let end = if ended_in_cr { Some(0) } else { memchr2(b'\r', b'\n', bytes) };
-        let Some(end) = end else {
-            self.keep(bytes);
-            return Ok(None);
-        };
+        let Some(end) = end else { return self.keep(bytes) };
         let after_cr = if ended_in_cr { end } else { end + 1 };
         if !ended_in_cr && bytes.get(end) == Some(&b'\n') {
             return Err((end, Ambiguity::BareLf));
         }
         match bytes.get(after_cr) {
-            None => {
-                self.keep(bytes);
-                Ok(None)
-            }
+            None => self.keep(bytes),
             Some(b'\n') => {
                 let read = if self.partial.is_empty() {
                     self.read(bytes.get(..end).unwrap_or_default())
@@ -201,14 +199,14 @@ impl Http1Guard {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        // Whoever parses the head refuses it long before: only then it is not looked at.
+    /// Keeps the beginning of a line.
+    fn keep(&mut self, bytes: &[u8]) -> Result<Option<usize>, (usize, Ambiguity)> {
         if self.partial.len() + bytes.len() > self.partial_bytes_max {
             self.partial = Vec::new();
-            self.at = At::Unguarded;
-        } else {
-            self.partial.extend_from_slice(bytes);
+            return Err((0, Ambiguity::NoEnd));
         }
+        self.partial.extend_from_slice(bytes);
+        Ok(None)
     }
 
     /// A whole line without its end.
@@ -434,11 +432,20 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_somebody_elses_to_refuse() {
-        let mut guard = Http1Guard::new(100);
-        for _ in 0..100 {
-            assert_eq!(guard.check(&[b'a'; 50]), Checked::All);
+    fn a_line_without_an_end_is_refused_wherever_it_is() {
+        for begin in ["", "GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5"] {
+            for byte in *b"0 a" {
+                let mut guard = Http1Guard::new(100);
+                assert_eq!(guard.check(begin.as_bytes()), Checked::All);
+                for _ in 0..4 {
+                    let _ = guard.check(&[byte; 45]);
+                }
+                let refused = guard.check(&[byte; 45]);
+                assert!(guard.partial.capacity() <= 400 && guard.at == At::Unguarded, "{begin:?} {refused:?}");
+            }
         }
-        assert!(guard.partial.capacity() <= 400);
+        let mut guard = Http1Guard::new(100);
+        assert_eq!(guard.check(&[b'a'; 200]), Checked::All);
+        assert_eq!(guard.check(b"a"), Checked::Refuse(0, Ambiguity::NoEnd));
     }
 }

@@ -109,11 +109,13 @@ fn unescaped(path: &str) -> Option<Cow<'_, str>> {
 /// Whether a parser that takes an escaped slash for a slash, or cuts off what follows a semicolon, finds dots to resolve where
 /// others find none.
 fn hides_dots(segment: &str) -> bool {
-    if !segment.contains("%2F") && !segment.contains("%5C") && !segment.contains(';') {
+    if !segment.contains(['%', ';']) {
         return false;
     }
     let pieces = segment.split("%2F").flat_map(|piece| piece.split("%5C"));
-    pieces.map(|piece| piece.split(';').next().unwrap_or_default()).any(|piece| matches!(piece, "." | ".."))
+    let uncut =
+        |piece: &str| matches!(piece.split(';').next().and_then(|piece| piece.split("%3B").next()), Some("." | ".."));
+    pieces.into_iter().any(uncut)
 }
 
 #[cfg(test)]
@@ -144,6 +146,8 @@ mod tests {
             "/a/../../b",
             "/%2e%2e/a",
             "/a/..;/b",
+            "/a/..%3b/b",
+            "/a/.%3Bx/b",
             "/a/.;x/b",
             "/a/..%2fb",
             "/a%2f..%2fb",
