@@ -2,6 +2,7 @@
 
 mod client;
 mod filtered;
+mod pace;
 mod patience;
 mod request;
 mod response;

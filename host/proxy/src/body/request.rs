@@ -14,6 +14,7 @@ use palisade_contract::{Exchange, Stopped};
 use tokio::time::Instant;
 
 use super::filtered::{BrokenOff, Filtered, Source};
+use super::pace::Pace;
 use super::{Broken, ClientBody, Error, Way};
 use crate::activity::{Activity, BodyActivity};
 use crate::error::RequestError;
@@ -37,45 +38,6 @@ struct UploadBody {
     bytes_max: u64,
     version: Version,
     pace: Option<Pace>,
-}
-
-/// How fast a body comes whose length was announced: what is sent at once must not be sent byte by byte. Others may be streams, whose
-/// pauses mean something.
-#[derive(Debug)]
-struct Pace {
-    /// What came since it was last fast enough.
-    bytes: u64,
-    /// When it last came, or was wanted.
-    at: Instant,
-}
-
-/// What a client has to send of an announced body on average over the time that it may make no progress, in bytes a second.
-const BYTES_PER_SECOND_MIN: u64 = 128;
-
-/// After a pause as long as this it was not the client that was waited for.
-const OUR_PAUSE: Duration = Duration::from_secs(1);
-
-impl Pace {
-    /// So many bytes came: whether that is progress.
-    fn is_progress(&mut self, bytes: usize, patience: Duration) -> bool {
-        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
-        self.at = Instant::now();
-        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let is_enough = self.bytes >= millis.saturating_mul(BYTES_PER_SECOND_MIN) / 1_000;
-        if is_enough {
-            self.bytes = 0;
-        }
-        is_enough
-    }
-
-    /// More is wanted: whether its time begins anew, because it was not wanted for a while.
-    fn begins_anew(&mut self) -> bool {
-        let paused = std::mem::replace(&mut self.at, Instant::now()).elapsed() >= OUR_PAUSE;
-        if paused {
-            self.bytes = 0;
-        }
-        paused
-    }
 }
 
 /// Where the body of a request comes from.
@@ -177,7 +139,7 @@ impl RequestBody {
         limits: &ListenerLimits,
     ) -> (Self, Rc<Upload>) {
         let upload = Upload::new(limits.body_timeout, incoming.is_end_stream());
-        let pace = incoming.size_hint().exact().map(|_| Pace { bytes: 0, at: Instant::now() });
+        let pace = incoming.size_hint().exact().map(|_| Pace::new());
         let incoming = (!incoming.is_end_stream()).then_some(Origin::Client(incoming));
         let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
         let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version, pace };
