@@ -31,7 +31,7 @@ pub(crate) async fn accept(
     if let Some(socket) = Rc::into_inner(socket).filter(|_| !worker.is_handed_over()) {
         connections.take_queued(socket);
     }
-    connections.drain(worker.drain_limit()).await;
+    drain(&connections.listening, connections.tasks, worker.drain_limit()).await;
 }
 
 /// The connections that one socket brought.
@@ -87,15 +87,16 @@ impl Connections {
             }
         }
     }
+}
 
-    async fn drain(mut self, limit: Duration) {
-        let finished = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(limit, finished).await.is_err() {
-            let (site, cut) = (self.listening.site(), self.tasks.len());
-            tracing::warn!(listener = %site.config.name, cut, "connections were cut: the time to drain was over");
-            (0..cut).for_each(|_| site.monitor.connection_refused(Refusal::Drain));
-            self.tasks.shutdown().await;
-        }
+/// Waits for the connections of one socket to end, and cuts and counts those that have not within the limit.
+pub(crate) async fn drain(listening: &Listening, mut tasks: JoinSet<()>, limit: Duration) {
+    let finished = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(limit, finished).await.is_err() {
+        let (site, cut) = (listening.site(), tasks.len());
+        tracing::warn!(listener = %site.config.name, cut, "connections were cut: the time to drain was over");
+        (0..cut).for_each(|_| site.monitor.connection_refused(Refusal::Drain));
+        tasks.shutdown().await;
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::endpoint::Socket;
 use super::restrained::Unproven;
-use crate::accept::Closed;
+use crate::accept::{Closed, drain};
 use crate::http3;
 use crate::site::{Listening, Site, Worker};
 use crate::tls;
@@ -41,7 +41,7 @@ pub(super) async fn accept(
     connections.accept(&socket).await;
     let mut is_ours = true;
     {
-        let mut drained = pin!(connections.drain(worker.drain_limit()));
+        let mut drained = pin!(drain(&connections.listening, connections.tasks, worker.drain_limit()));
         loop {
             tokio::select! {
                 biased;
@@ -133,16 +133,6 @@ impl Connections {
                 listening.site().refused(client, why, None);
             }
         });
-    }
-
-    async fn drain(mut self, limit: Duration) {
-        let finished = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(limit, finished).await.is_err() {
-            let (site, cut) = (self.listening.site(), self.tasks.len());
-            tracing::warn!(listener = %site.config.name, cut, "connections were cut: the time to drain was over");
-            (0..cut).for_each(|_| site.monitor.connection_refused(Refusal::Drain));
-            self.tasks.shutdown().await;
-        }
     }
 }
 
