@@ -47,6 +47,31 @@ async fn connections_without_a_request_are_closed_at_once() {
     }
 }
 
+/// The rest of a head that had begun comes after a second in which an idle connection would have been closed.
+#[tokio::test]
+async fn a_request_whose_head_has_begun_is_answered() {
+    let head = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let (begin, rest) = head.split_at(20);
+    for http in [Http::Plain, Http::H1] {
+        let mut site = Site::new().origin(Origin::echo()).start_process().await;
+        let mut raw = site.raw(http).await;
+        raw.send(head).await;
+        raw.read_until("\"target\":\"/\"}").await;
+        raw.send(begin).await;
+        site.process().signal("TERM");
+        is_draining(&site).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        raw.send(rest).await;
+        let answer = raw.read_to_end().await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.contains("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close\r\n"),
+            "{http:?} {answer}"
+        );
+        assert_eq!(site.process().wait().await.code, Some(0));
+    }
+}
+
 #[tokio::test]
 async fn a_download_under_way_is_finished() {
     for http in Http::ALL {

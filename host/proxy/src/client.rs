@@ -226,12 +226,15 @@ where
             let served = answer(listening.site(), client.clone(), request);
             async move {
                 let mut response = served.await?;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    // Its `Connection` field is the upgrade's (RFC 9110, section 7.8).
+                    stream.ends();
+                    return Ok(response);
+                }
                 if client.activity.is_draining() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    stream.ends();
-                } else if is_upgrade {
+                if is_upgrade {
                     stream.goes_on();
                 }
                 Ok::<_, Closed>(response)

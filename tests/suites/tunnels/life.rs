@@ -120,6 +120,27 @@ async fn a_silent_tunnel_is_cut_in_its_time() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_was_asked_for_when_the_host_drains_is_one() {
+    let endpoint = Endpoint::answering(GRANT).await;
+    let site = Site::new().set("upstream.web.endpoints", json!([endpoint.address.to_string()]));
+    let mut site = site.start_process().await;
+    let mut raw = site.raw(Http::H1).await;
+    let (begin, rest) = ASK.split_at(20);
+    raw.send(begin).await;
+    site.process().signal("TERM");
+    eventually("the host drains", async || site.admin().get("/readyz").await.status == 503).await;
+    raw.send(rest).await;
+    let head = raw.read_until("\r\n\r\n").await;
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 101 ") && head.contains("connection: upgrade\r\n"), "{head}");
+    raw.send("late").await;
+    assert_eq!(raw.read_until("late").await, b"late");
+    raw.finish().await;
+    raw.read_to_end().await;
+    assert_eq!(site.process().wait().await.code, Some(0));
+}
+
+#[tokio::test]
 async fn a_draining_host_waits_for_tunnels_and_then_cuts_them() {
     for (drain, ends) in [("30s", true), ("500ms", false)] {
         let endpoint = Endpoint::answering(GRANT).await;
