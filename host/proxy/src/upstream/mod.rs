@@ -3,6 +3,7 @@
 //! What all workers share of an endpoint is a few counters. Connections belong to one worker, which takes and returns
 //! them without a lock.
 
+mod choose;
 mod connect;
 mod connection;
 mod endpoint;

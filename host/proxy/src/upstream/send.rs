@@ -8,15 +8,15 @@ use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use palisade_contract::{Exchange, Outcome, Pick, PickRequest, ResponseHead, UpstreamFault};
+use palisade_contract::{Exchange, Outcome, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
 use crate::record::Record;
+use crate::upstream::choose::Unchosen;
 use crate::upstream::connect::{Wanted, connect};
-use crate::upstream::pick::pick;
 use crate::upstream::pool::Purpose;
 use crate::upstream::{Connection, Pools};
 
@@ -84,7 +84,7 @@ impl Pools {
         let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
         loop {
             let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
-            let index = self.choose(asked, attempt, &outcomes)?;
+            let index = self.endpoint(asked, attempt, &outcomes)?;
             let Some(pool) = self.pools.get(index) else { return Err(RequestError::NoEndpoint) };
             asked.exchange.upstream = self.upstream.name;
             asked.exchange.endpoint = pool.endpoint.name;
@@ -109,39 +109,21 @@ impl Pools {
         }
     }
 
-    /// What the chain's balancer says, else what the host finds best.
-    fn choose(
+    /// The endpoint that is to be asked, by its place in the list.
+    fn endpoint(
         &self,
         asked: &mut Asked<'_>,
         attempt: u32,
         outcomes: &[(usize, Outcome)],
     ) -> Result<usize, RequestError> {
-        let outcome_of = |index| outcomes.iter().find(|(tried, _)| *tried == index).map(|(_, outcome)| *outcome);
-        let mut candidates = self.candidates.take();
-        candidates.clear();
-        candidates.extend(
-            self.upstream
-                .endpoints
-                .iter()
-                .enumerate()
-                .map(|(index, endpoint)| endpoint.candidate(outcome_of(index).unwrap_or(Outcome::Untried))),
-        );
-        let request = PickRequest { upstream: self.upstream.name, version: self.upstream.version, attempt };
-        let host = || pick(&candidates, &self.random).map_or(Pick::None, Pick::Endpoint);
-        let picked = match asked.record.lease() {
-            Some(lease) => lease.pick(asked.exchange, &request, &candidates, host),
-            None => Ok(host()),
-        };
-        let chosen = match picked {
-            Ok(Pick::Endpoint(index)) => Ok(index),
-            Ok(Pick::None) => Err(RequestError::NoEndpoint),
-            Err(plugin) => {
+        let by = asked.record.lease().map(|lease| (lease, &mut *asked.exchange));
+        self.choose(by, attempt, outcomes).map_err(|unchosen| match unchosen {
+            Unchosen::None => RequestError::NoEndpoint,
+            Unchosen::Refused(plugin) => {
                 asked.record.decided_by(plugin.clone());
-                Err(RequestError::Plugin(plugin))
+                RequestError::Plugin(plugin)
             }
-        };
-        self.candidates.replace(candidates);
-        chosen
+        })
     }
 
     /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on another
