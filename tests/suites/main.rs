@@ -35,6 +35,7 @@ mod shadow;
 mod shared;
 mod signatures;
 mod slow;
+mod streams;
 mod ticker;
 mod tls;
 mod tunnels;

@@ -1,7 +1,7 @@
 //! The whole config: one file's text, checked.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, Read},
     num::NonZeroUsize,
@@ -146,6 +146,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
     let mut scope = Scope {
         plugins: References::new("plugin", &named_plugins),
         upstreams: References::new("upstream", &named_upstreams),
+        encrypted: encrypted(&named_upstreams),
         acme: References::new("acme", &named_acme),
         accounts: named_acme.iter().map(|(name, value)| Acme::read(name, value)).collect(),
         issued: HashMap::new(),
@@ -180,6 +181,15 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         listeners: listeners?,
         warnings: Vec::new(),
     })
+}
+
+/// The indices of those upstreams that say how they are encrypted.
+fn encrypted(upstreams: &[(&str, Value<'_>)]) -> HashSet<usize> {
+    let says_tls = |(_, (_, value)): &(usize, &(&str, Value<'_>))| {
+        let tls = value.raw().as_table().and_then(|table| table.get("tls"));
+        tls.is_some_and(|tls| tls.get_ref().as_bool() != Some(false))
+    };
+    upstreams.iter().enumerate().filter(says_tls).map(|(index, _)| index).collect()
 }
 
 fn listeners(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Vec<Listener>> {

@@ -45,7 +45,7 @@ pub use engine::Engine;
 pub use host::HostPattern;
 pub use ipnet::IpNet;
 pub use life::{Backoff, Isolation, Life};
-pub use listener::{Action, HttpVersions, Listener, PathPolicy};
+pub use listener::{Action, HttpVersions, Listener, ListenerProtocol, PathPolicy};
 pub use listener_limits::ListenerLimits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use palisade_contract::{Bounds, OnError};

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::{
     ChainEntry, ListenerLimits, ListenerTls, Route, address, name, redirect,
-    route::Routes,
+    route::{Carries, Routes},
     scope::Scope,
     text::{Form, Seen, Table, Value},
 };
@@ -18,9 +18,12 @@ pub struct Listener {
     pub name: String,
     /// 1 to 64 addresses; none is bound by another listener. Port 0 is any free port.
     pub bind: Vec<SocketAddr>,
-    /// What is spoken: at least one version; HTTP/2 only over TLS, and HTTP/3 only beside one of the others.
+    /// What its connections carry.
+    pub protocol: ListenerProtocol,
+    /// What is spoken: at least one version; HTTP/2 only over TLS, and HTTP/3 only beside one of the others. None where
+    /// connections carry anything.
     pub http: HttpVersions,
-    /// `None` is plain HTTP.
+    /// `None` is clear text, or bytes that are passed on as they are.
     pub tls: Option<ListenerTls>,
     /// In order: what requests pass that no route is for, and the default of routes.
     pub chain: Vec<ChainEntry>,
@@ -42,30 +45,73 @@ impl Listener {
         let name = table.required("name", |value| name::read_unique(&value, &mut scope.listener_names));
         let bind = table.required("bind", |value| addresses(&value, &mut scope.bound));
         let says_tls = table.has("tls");
-        let http = table.optional("http", |value| HttpVersions::read(&value, says_tls));
+        let protocol = table.or("protocol", ListenerProtocol::Http, |value| value.choice("a protocol", &PROTOCOLS));
+        let http = Http::read(&mut table, protocol, says_tls);
         let tls = table.optional("tls", |value| ListenerTls::read(&value, scope));
         let chain = table.or("chain", Vec::new(), |value| scope.chain(&value));
-        let routes = Routes { listener: name.as_deref().unwrap_or_default(), chain: &chain, taken: Seen::default() };
+        let routes = Routes {
+            listener: name.as_deref().unwrap_or_default(),
+            carries: Carries::of(protocol, says_tls),
+            chain: &chain,
+            taken: Seen::default(),
+        };
         let action = Action::read(&mut table, routes, scope);
-        let trusted_proxies = table.or("trusted_proxies", Vec::new(), |value| networks(&value));
         let proxy_protocol = table.or("proxy_protocol", Vec::new(), |value| networks(&value));
-        let paths = table.or("paths", PathPolicy::default(), |value| value.choice("a policy for paths", &PATHS));
         let limits = table.or("limits", ListenerLimits::default(), |value| ListenerLimits::read(&value));
         table.finish();
         Some(Self {
             name: name?,
             bind: bind?,
-            http: http.unwrap_or(HttpVersions { h1: true, h2: says_tls, h3: false }),
+            protocol,
+            http: http.versions,
             tls,
             chain,
             action: action?,
-            trusted_proxies,
+            trusted_proxies: http.trusted_proxies,
             proxy_protocol,
-            paths,
+            paths: http.paths,
             limits,
         })
     }
 }
+
+/// What connections to a listener carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerProtocol {
+    /// HTTP, each request of which is looked at.
+    Http,
+    /// Anything over TCP: bytes are passed on both ways.
+    Tcp,
+}
+
+const PROTOCOLS: [(&str, ListenerProtocol); 2] = [("http", ListenerProtocol::Http), ("tcp", ListenerProtocol::Tcp)];
+
+/// The keys that are about HTTP.
+struct Http {
+    versions: HttpVersions,
+    trusted_proxies: Vec<IpNet>,
+    paths: PathPolicy,
+}
+
+impl Http {
+    fn read(table: &mut Table<'_>, protocol: ListenerProtocol, says_tls: bool) -> Self {
+        if protocol == ListenerProtocol::Tcp {
+            table.refuse_all(["http", "redirect_to_https", "trusted_proxies", "paths"], IS_TCP);
+            let versions = HttpVersions { h1: false, h2: false, h3: false };
+            return Self { versions, trusted_proxies: Vec::new(), paths: PathPolicy::default() };
+        }
+        let versions = table.optional("http", |value| HttpVersions::read(&value, says_tls));
+        Self {
+            versions: versions.unwrap_or(HttpVersions { h1: true, h2: says_tls, h3: false }),
+            trusted_proxies: table.or("trusted_proxies", Vec::new(), |value| networks(&value)),
+            paths: table.or("paths", PathPolicy::default(), |value| value.choice("a policy for paths", &PATHS)),
+        }
+    }
+}
+
+/// Why a key of HTTP has no use.
+pub(crate) const IS_TCP: &str =
+    "has no use: the listener has protocol = \"tcp\", whose bytes are passed on as they are";
 
 fn addresses(value: &Value<'_>, bound: &mut Seen<SocketAddr>) -> Option<Vec<SocketAddr>> {
     let elements = value.one_or_more();
@@ -166,7 +212,11 @@ pub enum Action {
 
 impl Action {
     fn read(table: &mut Table<'_>, mut routes: Routes<'_>, scope: &mut Scope<'_>) -> Option<Self> {
-        let redirect = table.value("redirect_to_https").filter(|value| value.raw().as_bool() != Some(false));
+        let is_http = routes.carries == Carries::Http;
+        let redirect = is_http
+            .then(|| table.value("redirect_to_https"))
+            .flatten()
+            .filter(|value| value.raw().as_bool() != Some(false));
         let list = table.value("route");
         if let Some(redirect) = redirect {
             if let Some(list) = list {
@@ -178,7 +228,12 @@ impl Action {
             return redirect::read(&redirect);
         }
         let Some(list) = list.filter(|list| !list.raw().as_array().is_some_and(|routes| routes.is_empty())) else {
-            table.missing("route", "a listener needs a [[listener.route]] or redirect_to_https = true");
+            let needed = if is_http {
+                "a listener needs a [[listener.route]] or redirect_to_https = true"
+            } else {
+                "a listener needs a [[listener.route]]"
+            };
+            table.missing("route", needed);
             return None;
         };
         let read = |(position, route)| Route::read(&route, position, &mut routes, scope);

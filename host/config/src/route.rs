@@ -1,7 +1,9 @@
 //! Which requests of a listener go to which upstream.
 
 use crate::{
-    ChainEntry, HostPattern, Streams, name,
+    ChainEntry, HostPattern, ListenerProtocol, Streams,
+    listener::IS_TCP,
+    name,
     scope::Scope,
     text::{Form, Seen, Value},
 };
@@ -11,7 +13,8 @@ use crate::{
 pub struct Route {
     /// Unique in the whole config. By default the listener's name, a slash and the position from 0: `public/0`.
     pub name: String,
-    /// The hosts that it is for; empty is every host.
+    /// The hosts that it is for, or over TCP the names that clients ask for within TLS (RFC 6066, section 3); empty is every
+    /// host.
     pub hosts: Vec<HostPattern>,
     /// The path that it is for, with everything below it: `/api` is for `/api` and `/api/x`, not for `/apis`. Starts
     /// with a slash and ends in none, but for `/` itself, which is for every path.
@@ -28,8 +31,29 @@ pub struct Route {
 #[derive(Debug)]
 pub(crate) struct Routes<'a> {
     pub(crate) listener: &'a str,
+    pub(crate) carries: Carries,
     pub(crate) chain: &'a [ChainEntry],
     pub(crate) taken: Seen<(Option<HostPattern>, String)>,
+}
+
+/// What the listener's connections carry, as far as its routes mind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Http,
+    /// Bytes over TCP, within TLS that ends here.
+    Decrypted,
+    /// Bytes over TCP as they are: what of them is TLS does not end here.
+    AsIs,
+}
+
+impl Carries {
+    pub(crate) fn of(protocol: ListenerProtocol, says_tls: bool) -> Self {
+        match (protocol, says_tls) {
+            (ListenerProtocol::Http, _) => Self::Http,
+            (ListenerProtocol::Tcp, true) => Self::Decrypted,
+            (ListenerProtocol::Tcp, false) => Self::AsIs,
+        }
+    }
 }
 
 impl Route {
@@ -42,10 +66,22 @@ impl Route {
         let mut table = value.table("a route")?;
         let name = table.optional("name", |value| name::read_unique(&value, &mut scope.route_names));
         let hosts = table.or("host", Vec::new(), |value| hosts(&value));
-        let path = table.or("path", "/".to_owned(), path);
-        let upstream = table.required("upstream", |value| scope.upstreams.find(&value));
+        let path = if routes.carries == Carries::Http { table.optional("path", path) } else { None };
+        let path = path.unwrap_or_else(|| "/".to_owned());
+        let upstream = table.required("upstream", |value| {
+            let upstream = scope.upstreams.find(&value)?;
+            if routes.carries == Carries::AsIs && !hosts.is_empty() && scope.encrypted.contains(&upstream) {
+                return value.refuse(DOUBLE_TLS);
+            }
+            Some(upstream)
+        });
         let chain = table.optional("chain", |value| scope.chain(&value));
-        let streams = Streams::read(&mut table);
+        let streams = if routes.carries == Carries::Http {
+            Streams::read(&mut table)
+        } else {
+            table.refuse_all(["path", "upgrades", "body_timeout"], IS_TCP);
+            Streams::of_tcp(&mut table)
+        };
         table.finish();
         routes.take(value, &hosts, &path);
         Some(Self {
@@ -58,6 +94,9 @@ impl Route {
         })
     }
 }
+
+const DOUBLE_TLS: &str = "has tls, and the route's clients bring their own, which is passed on as it is: expected an upstream \
+                          with tls = false, or tls on the listener, which then ends here";
 
 impl Routes<'_> {
     /// Keeps what a route is for; reports what another one is for already.

@@ -1,6 +1,10 @@
 //! What the listeners of one config share while they are read.
 
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use crate::{
     Acme, ChainEntry, chain,
@@ -13,6 +17,8 @@ use crate::{
 pub(crate) struct Scope<'a> {
     pub(crate) plugins: References<'a>,
     pub(crate) upstreams: References<'a>,
+    /// Those upstreams that are connected to over TLS.
+    pub(crate) encrypted: HashSet<usize>,
     pub(crate) acme: References<'a>,
     /// By index; none where one is wrong.
     pub(crate) accounts: Vec<Option<Acme>>,

@@ -34,6 +34,12 @@ impl Streams {
             body_timeout: table.optional("body_timeout", duration::patience),
         }
     }
+
+    /// Of a connection that carries anything, which is all a tunnel.
+    pub(crate) fn of_tcp(table: &mut Table<'_>) -> Self {
+        let default = Self::default();
+        Self { tunnel_timeout: table.or("tunnel_timeout", default.tunnel_timeout, duration::long), ..default }
+    }
 }
 
 fn upgrades(value: &Value<'_>) -> Option<Vec<String>> {

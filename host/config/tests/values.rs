@@ -5,9 +5,9 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 use palisade_config::{
     Acme, AcmeCertificate, AcmeChallenge, Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry,
     ChainMode, ClientCertificates, ClientMode, Config, Endpoint, Engine, FileCertificate, HostPattern, HttpVersions,
-    Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerTls, Log, LogFormat, LogLevel, OnError,
-    PathPolicy, Plugin, PluginLimits, ProxyProtocol, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion,
-    Upstream, UpstreamProtocol, UpstreamTls,
+    Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerProtocol, ListenerTls, Log, LogFormat,
+    LogLevel, OnError, PathPolicy, Plugin, PluginLimits, ProxyProtocol, ReadError, Route, SharedSpace, Shutdown,
+    Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -54,6 +54,7 @@ fn what_the_text_leaves_out_has_its_default() {
         &Listener {
             name: "public".to_owned(),
             bind: vec![address("127.0.0.1:8080")],
+            protocol: ListenerProtocol::Http,
             http: HttpVersions { h1: true, h2: false, h3: false },
             tls: None,
             chain: Vec::new(),
@@ -206,9 +207,19 @@ fn every_key_is_read_for_upstreams() {
 }
 
 #[test]
+fn every_key_is_read_for_tcp() {
+    let listeners = good(EVERY_KEY).listeners;
+    let [_, db, _] = listeners.as_slice() else { panic!("{listeners:?}") };
+    assert_eq!((db.protocol, db.http), (ListenerProtocol::Tcp, HttpVersions { h1: false, h2: false, h3: false }));
+    let Action::Routes(routes) = &db.action else { panic!("{:?}", db.action) };
+    let timeouts: Vec<Duration> = routes.iter().map(|route| route.streams.tunnel_timeout).collect();
+    assert_eq!(timeouts, [Duration::from_secs(8 * 3_600)]);
+}
+
+#[test]
 fn every_key_is_read_for_listeners() {
     let listeners = good(EVERY_KEY).listeners;
-    let [public, to_https] = listeners.as_slice() else { panic!("{listeners:?}") };
+    let [public, _, to_https] = listeners.as_slice() else { panic!("{listeners:?}") };
     let certificate = |name: &str, ocsp: Option<&str>| {
         ListenerCertificate::Files(FileCertificate {
             files: CertificateFiles {

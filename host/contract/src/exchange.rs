@@ -90,6 +90,8 @@ pub enum Protocol {
     Http2,
     /// HTTP/3.
     Http3,
+    /// Anything: its bytes are passed on as they are, and the exchange is all of the connection.
+    Tcp,
 }
 
 impl Protocol {
@@ -100,6 +102,7 @@ impl Protocol {
             Self::Http1 => "http/1.1",
             Self::Http2 => "h2",
             Self::Http3 => "h3",
+            Self::Tcp => "tcp",
         }
     }
 }

@@ -78,6 +78,8 @@ pub enum Refusal {
     Handshake,
     /// The TLS handshake took too long.
     HandshakeTimeout,
+    /// No route is for the name that it asked for within TLS.
+    Route,
     /// It broke the rules of HTTP.
     Protocol,
     /// It sent too much that carries neither requests nor data.
@@ -92,12 +94,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Plugin,
         Self::Limit,
         Self::AddressLimit,
         Self::Handshake,
         Self::HandshakeTimeout,
+        Self::Route,
         Self::Protocol,
         Self::Flood,
         Self::HeaderTimeout,
@@ -114,6 +117,7 @@ impl Refusal {
             Self::AddressLimit => "address_limit",
             Self::Handshake => "handshake",
             Self::HandshakeTimeout => "handshake_timeout",
+            Self::Route => "no_route",
             Self::Protocol => "protocol",
             Self::Flood => "flood",
             Self::HeaderTimeout => "header_timeout",

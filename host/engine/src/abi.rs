@@ -50,7 +50,7 @@ enumeration!(WireMethod {
     Trace = "trace", Patch = "patch", Other = "other",
 });
 enumeration!(Scheme { Http = "http", Https = "https" });
-enumeration!(Protocol { Http1 = "http1", Http2 = "http2", Http3 = "http3" });
+enumeration!(Protocol { Http1 = "http1", Http2 = "http2", Http3 = "http3", Tcp = "tcp" });
 enumeration!(lifted Verdict { Proceed = "proceed", Reply = "reply", Close = "close", Failed = "failed" });
 enumeration!(lifted Admission { Accept = "accept", Refuse = "refuse", Failed = "failed" });
 enumeration!(HeadError {
@@ -98,6 +98,7 @@ impl From<contract::Protocol> for Protocol {
             contract::Protocol::Http1 => Self::Http1,
             contract::Protocol::Http2 => Self::Http2,
             contract::Protocol::Http3 => Self::Http3,
+            contract::Protocol::Tcp => Self::Tcp,
         }
     }
 }

@@ -89,7 +89,7 @@ impl ListenerMonitor for ListenerMeters {
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 // Both in the order of declaration, so that a variant's number is its place.
-const PROTOCOLS: [Protocol; 3] = [Protocol::Http1, Protocol::Http2, Protocol::Http3];
+const PROTOCOLS: [Protocol; 4] = [Protocol::Http1, Protocol::Http2, Protocol::Http3, Protocol::Tcp];
 const ENDINGS: [Ending; 5] =
     [Ending::Complete, Ending::ClientGone, Ending::UpstreamFailed, Ending::Truncated, Ending::Closed];
 

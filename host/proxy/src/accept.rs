@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use palisade_config::ListenerProtocol;
 use palisade_contract::{ListenerMonitor, Refusal};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::client;
 use crate::site::{Listening, Worker};
 use crate::sockets::BACKLOG;
+use crate::{client, stream};
 
 /// After the kernel could not hand over a connection: most often there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -73,7 +74,10 @@ impl Connections {
         self.tasks.spawn_local(async move {
             let _place = place;
             let _closed = closed;
-            client::run(listening, (stream, client), end).await;
+            match listening.site().config.protocol {
+                ListenerProtocol::Http => client::run(listening, (stream, client), end).await,
+                ListenerProtocol::Tcp => stream::run(&listening.site(), stream, client).await,
+            }
         });
     }
 

@@ -62,17 +62,24 @@ pub(crate) async fn run(
         Ok(None) => return,
         Err(why) => Err(why),
     };
-    if let Err(Refused { why, detail }) = refused {
-        let detail = detail.as_ref().map(|detail| detail as &dyn std::fmt::Display);
-        listening.site().refused(client, why, detail);
+    if let Err(refused) = refused {
+        refused.tell(&listening.site(), client);
     }
 }
 
 /// Why a connection was ended by us.
 #[derive(Debug)]
-struct Refused {
-    why: Refusal,
-    detail: Option<String>,
+pub(crate) struct Refused {
+    pub(crate) why: Refusal,
+    pub(crate) detail: Option<String>,
+}
+
+impl Refused {
+    /// Counts it and, now and then, logs it.
+    pub(crate) fn tell(&self, site: &Site, client: SocketAddr) {
+        let detail = self.detail.as_ref().map(|detail| detail as &dyn std::fmt::Display);
+        site.refused(client, self.why, detail);
+    }
 }
 
 impl From<Refusal> for Refused {
@@ -123,7 +130,7 @@ async fn begin(
 }
 
 /// Whose connection it is.
-enum Behind {
+pub(crate) enum Behind {
     /// The peer's own.
     Peer,
     /// This client's, as the peer says.
@@ -133,7 +140,7 @@ enum Behind {
 }
 
 /// Who the client is, where a peer says so before anything else.
-async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result<Behind, Refused> {
+pub(crate) async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result<Behind, Refused> {
     if site.config.proxy_protocol.is_empty() || Trust::of(peer.ip(), &site.config.proxy_protocol) == Trust::Stranger {
         return Ok(Behind::Peer);
     }
@@ -151,7 +158,8 @@ async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result
     }
 }
 
-fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> Option<Connection> {
+/// What is known of a connection that was just accepted; none where the client is gone.
+pub(crate) fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> Option<Connection> {
     // Without it the client is gone already.
     let local = stream.local_addr().ok()?;
     // A failure costs latency, not correctness.

@@ -36,6 +36,7 @@ mod server;
 mod serving;
 mod site;
 mod sockets;
+mod stream;
 mod ticking;
 mod tls;
 mod tunnel;

@@ -80,6 +80,14 @@ impl Record {
         self.ended.protocol = protocol;
     }
 
+    /// It is a connection that carries anything, for the name that the client asked for within TLS.
+    pub(crate) fn stream(&mut self, name: &str) {
+        (self.ended.protocol, self.ended.method) = (Protocol::Tcp, Method::CONNECT);
+        if self.site.logs_access {
+            self.authority.extend_from_slice(name.as_bytes());
+        }
+    }
+
     /// What was asked, as the client wrote it.
     pub(crate) fn asked(&mut self, head: &RequestHead) {
         if let Some(explaining) = &mut self.explaining {

@@ -54,6 +54,11 @@ impl Routes {
         &mut self.suffixes[place].1
     }
 
+    /// Whether any route is for some hosts alone.
+    pub(crate) fn has_hosts(&self) -> bool {
+        !self.exact.is_empty() || !self.suffixes.is_empty()
+    }
+
     /// The route for this authority (host and maybe a port, in any letter case) and path.
     pub(crate) fn find(&self, authority: &[u8], path: &str) -> Option<usize> {
         let host = host_of(authority);

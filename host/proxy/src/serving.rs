@@ -193,11 +193,13 @@ impl Serving {
     }
 
     /// A listener as it is served now. Connections of one that stays see it with their next request. One that changes
-    /// between TLS and clear text is another one.
+    /// between TLS and clear text, or HTTP and TCP, is another one.
     fn listening(&self, listener: &ListenerPlan, plan: &Plan) -> Rc<Listening> {
         let known = self.listeners.iter().find(|known| {
             let site = known.site();
-            site.config.name == listener.config.name && site.tls.is_some() == listener.tls.is_some()
+            site.config.name == listener.config.name
+                && site.config.protocol == listener.config.protocol
+                && site.tls.is_some() == listener.tls.is_some()
         });
         let site = self.site(listener, plan, known.map(|known| known.site()));
         match known {

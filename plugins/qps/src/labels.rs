@@ -132,7 +132,8 @@ const METHODS: [Method; 10] = [
     Method::Other,
 ];
 
-const PROTOCOLS: [(Protocol, &str); 3] = [(Protocol::Http1, "h1"), (Protocol::Http2, "h2"), (Protocol::Http3, "h3")];
+const PROTOCOLS: [(Protocol, &str); 4] =
+    [(Protocol::Http1, "h1"), (Protocol::Http2, "h2"), (Protocol::Http3, "h3"), (Protocol::Tcp, "tcp")];
 
 fn number(name: Option<Name>) -> u32 {
     name.map_or(0, Name::number)

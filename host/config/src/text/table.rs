@@ -68,6 +68,13 @@ impl<'a> Table<'a> {
         self.optional(name, read)
     }
 
+    /// Reports those of these keys that are there.
+    pub(crate) fn refuse_all<const N: usize>(&mut self, keys: [&'static str; N], why: &str) {
+        for value in keys.into_iter().filter_map(|key| self.value(key)) {
+            value.refuse::<()>(why);
+        }
+    }
+
     /// Reports a key that is not there, at the head of the table; `why` says who needs it.
     pub(crate) fn missing(&self, name: &str, why: &str) {
         self.report.absent(self.span.clone(), self.child(name), format!("is missing: {why}"));

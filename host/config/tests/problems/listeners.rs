@@ -201,3 +201,45 @@ fn a_redirect_is_for_plain_http_and_has_no_routes() {
         &["1:1: listener[0].route: is missing: a listener needs a [[listener.route]] or redirect_to_https = true"],
     );
 }
+
+#[test]
+fn a_listener_that_carries_anything_knows_nothing_of_http() {
+    let useless = "has no use: the listener has protocol = \"tcp\", whose bytes are passed on as they are";
+    check(
+        &listener(
+            "bind = \"127.0.0.1:3306\"\nprotocol = \"tcp\"\nhttp = [\"h1\"]\npaths = \"keep\"\ntrusted_proxies = \
+             []\nredirect_to_https = true",
+        )
+        .replace("upstream = \"web\"\n", "upstream = \"web\"\npath = \"/a\"\nupgrades = []\nbody_timeout = \"1s\"\n"),
+        &[
+            &format!("5:8: listener[0].http: {useless}"),
+            &format!("6:9: listener[0].paths: {useless}"),
+            &format!("7:19: listener[0].trusted_proxies: {useless}"),
+            &format!("8:21: listener[0].redirect_to_https: {useless}"),
+            &format!("11:8: listener[0].route[0].path: {useless}"),
+            &format!("12:12: listener[0].route[0].upgrades: {useless}"),
+            &format!("13:16: listener[0].route[0].body_timeout: {useless}"),
+        ],
+    );
+    check(
+        &listener("bind = \"127.0.0.1:3306\"\nprotocol = \"udp\""),
+        &["4:12: listener[0].protocol: \"udp\" is not a protocol: expected \"http\" or \"tcp\""],
+    );
+    check(
+        "[[listener]]\nname = \"db\"\nbind = \"127.0.0.1:3306\"\nprotocol = \"tcp\"",
+        &["1:1: listener[0].route: is missing: a listener needs a [[listener.route]]"],
+    );
+}
+
+#[test]
+fn tls_that_passes_through_is_not_wrapped_in_tls() {
+    check(
+        &listener("bind = \"127.0.0.1:443\"\nprotocol = \"tcp\"")
+            .replace("upstream = \"web\"\n", "upstream = \"web\"\nhost = \"a.test\"\n")
+            .replace("endpoints =", "tls = { server_name = \"a.test\" }\nendpoints ="),
+        &[
+            "6:12: listener[0].route[0].upstream: has tls, and the route's clients bring their own, which is passed on as it \
+             is: expected an upstream with tls = false, or tls on the listener, which then ends here",
+        ],
+    );
+}

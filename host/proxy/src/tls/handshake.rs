@@ -34,11 +34,8 @@ pub(crate) async fn shake_hands(
         Fingerprinting::Off => (TlsAcceptor::from(tls).accept(stream).await?, None),
         Fingerprinting::Ja4 => {
             let mut stream = stream;
-            let (accepted, records) = hello(&mut stream).await?;
-            let ja4 = match peek(&records) {
-                Peeked::Whole(hello) => Some(ja4(&hello)),
-                Peeked::Part | Peeked::Other => None,
-            };
+            let (accepted, records) = client_hello(&mut stream).await?;
+            let ja4 = ja4_of(&records);
             drop(records);
             (StartHandshake::from_parts(accepted, stream).into_stream(tls).await?, ja4)
         }
@@ -47,8 +44,16 @@ pub(crate) async fn shake_hands(
     Ok((stream, known))
 }
 
+/// The fingerprint of the ClientHello that these records are.
+pub(crate) fn ja4_of(records: &[u8]) -> Option<String> {
+    match peek(records) {
+        Peeked::Whole(hello) => Some(ja4(&hello)),
+        Peeked::Part | Peeked::Other => None,
+    }
+}
+
 /// Reads until the ClientHello is whole, and keeps what was read for it; nothing of a longer one than JA4 is for.
-async fn hello(stream: &mut TcpStream) -> io::Result<(Accepted, Vec<u8>)> {
+pub(crate) async fn client_hello(stream: &mut TcpStream) -> io::Result<(Accepted, Vec<u8>)> {
     let mut acceptor = Acceptor::default();
     let (mut records, mut read) = (Vec::new(), Vec::with_capacity(READ_BYTES));
     loop {

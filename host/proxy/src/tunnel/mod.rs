@@ -3,7 +3,7 @@
 //! A tunnel is the rest of its exchange. It owns the record, the chain's lease and the endpoint's connection, and runs
 //! where the client's connection did: whatever ends that task ends the tunnel.
 
-mod relay;
+pub(crate) mod relay;
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Tunnel {
         };
         match end {
             End::Both => self.record.ended(Ending::Complete),
-            End::Client => self.record.ended(Ending::ClientGone),
+            End::Client(_) => self.record.ended(Ending::ClientGone),
             End::Endpoint(error, client) => {
                 self.connection.failed(UpstreamFault::Body);
                 self.record.truncated(format!("the endpoint's side of the tunnel broke off: {error}"));

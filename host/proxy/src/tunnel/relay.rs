@@ -20,11 +20,11 @@ const PIECE_BYTES: usize = 16 << 10;
 const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a tunnel ended, and the client where it is to notice.
-pub(super) enum End<C> {
+pub(crate) enum End<C, E> {
     /// Each side ended its half.
     Both,
     /// The client left.
-    Client,
+    Client(E),
     /// The endpoint broke off.
     Endpoint(io::Error, C),
     /// Nothing passed either way for too long.
@@ -32,7 +32,7 @@ pub(super) enum End<C> {
 }
 
 /// Two streams, and what is on its way between them.
-pub(super) struct Relay<C, E> {
+pub(crate) struct Relay<C, E> {
     client: C,
     endpoint: E,
     up: Half,
@@ -58,12 +58,12 @@ where
     E: AsyncRead + AsyncWrite + Unpin,
 {
     /// `read` has come from the client already.
-    pub(super) fn new(client: C, endpoint: E, read: Bytes) -> Self {
+    pub(crate) fn new(client: C, endpoint: E, read: Bytes) -> Self {
         Self { client, endpoint, up: Half { waiting: read, ..Half::default() }, down: Half::default() }
     }
 
     /// Until the end. `timeout` is how long nothing may pass either way.
-    pub(super) async fn run(mut self, timeout: Duration, record: &mut Record) -> End<C> {
+    pub(crate) async fn run(mut self, timeout: Duration, record: &mut Record) -> End<C, E> {
         let mut moved = Instant::now();
         let mut timer = Box::pin(tokio::time::sleep(timeout));
         let turn = poll_fn(|context| {
@@ -87,7 +87,7 @@ where
         });
         match turn.await {
             Turn::Ended => End::Both,
-            Turn::Client => End::Client,
+            Turn::Client => End::Client(self.endpoint),
             Turn::Endpoint(error) => End::Endpoint(error, self.client),
             Turn::Silence => End::Silence(self.client),
         }

@@ -44,7 +44,7 @@ impl Wanted {
 }
 
 /// What went wrong, and what the client is told.
-type Failed = (UpstreamFault, RequestError);
+pub(super) type Failed = (UpstreamFault, RequestError);
 
 /// Connects within the upstream's limits, or finds room on a connection that somebody else has just made.
 ///
@@ -54,14 +54,17 @@ pub(crate) async fn connect(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connectio
     let limit = pool.upstream.config.connect_timeout;
     let connected = tokio::time::timeout(limit, in_turn(pool, wanted)).await;
     let connected = connected.unwrap_or_else(|_| Err((UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout)));
-    connected.map_err(|(fault, error)| {
-        // Having enough is not a failure of the endpoint.
-        if fault != UpstreamFault::Limit {
-            pool.endpoint.failed();
-        }
-        pool.monitor.failed(fault);
-        error
-    })
+    connected.map_err(|failed| counted(pool, failed))
+}
+
+/// Counts it as the endpoint's failure.
+pub(super) fn counted(pool: &Pool, (fault, error): Failed) -> RequestError {
+    // Having enough is not a failure of the endpoint.
+    if fault != UpstreamFault::Limit {
+        pool.endpoint.failed();
+    }
+    pool.monitor.failed(fault);
+    error
 }
 
 /// Where connections are shared they are made one after the other: each may be enough for all who wait.
@@ -107,7 +110,7 @@ async fn establish(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, Failed
 
 const NO_HTTP2: &str = "the endpoint has not agreed to speak HTTP/2 (ALPN \"h2\")";
 
-async fn tcp(pool: &Pool, client: Option<Ends>) -> io::Result<TcpStream> {
+pub(super) async fn tcp(pool: &Pool, client: Option<Ends>) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(pool.endpoint.address).await?;
     stream.set_nodelay(true)?;
     // A stream may be silent for as long as its route allows, and its endpoint's machine be gone meanwhile. HTTP/2 has a ping of

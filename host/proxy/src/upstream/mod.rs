@@ -14,6 +14,7 @@ mod pool;
 mod send;
 mod sender;
 mod shared;
+mod stream;
 mod tls;
 mod unanswered;
 

@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Exchange,
     /// The connection may become a tunnel: HTTP/1.1 alone (RFC 9113, section 8.6).
     Upgrade,
+    /// Bytes pass as they are, whatever they mean.
+    Stream,
 }
 
 /// One worker's connections to one endpoint.
@@ -80,6 +82,7 @@ impl Pool {
         match purpose {
             Purpose::Exchange => self.take_stream().or_else(|| self.take_idle()),
             Purpose::Upgrade => self.take_idle(),
+            Purpose::Stream => None,
         }
     }
 

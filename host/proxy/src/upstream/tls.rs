@@ -24,6 +24,8 @@ pub(crate) struct Tls {
     connector: TlsConnector,
     /// Offers HTTP/1.1 alone, whatever else is spoken.
     for_upgrades: TlsConnector,
+    /// Offers no protocol (RFC 7301): what is spoken is the client's matter.
+    for_streams: TlsConnector,
     name: ServerName<'static>,
     files: Fingerprint,
 }
@@ -102,6 +104,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         };
+        let for_streams = TlsConnector::from(Arc::new(client.clone()));
         client.alpn_protocols = vec![HTTP1.to_vec()];
         let for_upgrades = TlsConnector::from(Arc::new(client.clone()));
         client.alpn_protocols = match protocol {
@@ -109,7 +112,7 @@ impl Tls {
             UpstreamProtocol::Http2 => vec![HTTP2.to_vec()],
             UpstreamProtocol::Auto => vec![HTTP2.to_vec(), HTTP1.to_vec()],
         };
-        Ok(Self { connector: TlsConnector::from(Arc::new(client)), for_upgrades, name, files })
+        Ok(Self { connector: TlsConnector::from(Arc::new(client)), for_upgrades, for_streams, name, files })
     }
 
     /// What its files held.
@@ -123,6 +126,7 @@ impl Tls {
         let connector = match purpose {
             Purpose::Exchange => &self.connector,
             Purpose::Upgrade => &self.for_upgrades,
+            Purpose::Stream => &self.for_streams,
         };
         connector.connect(self.name.clone(), stream).await
     }

@@ -1,0 +1,176 @@
+//! A connection that carries anything: its bytes go to an endpoint and the endpoint's come back, whatever they mean.
+//!
+//! It is one exchange, from its route to its end: it passes the listener's connection filters, has a chain whose balancer
+//! chooses the endpoint, is observed, counted and logged. TLS ends here, where the listener has certificates, or passes
+//! through unread, and is routed by the name that the client asks for.
+
+mod hello;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use palisade_contract::{Connection, Ending, Exchange, Protocol, Refusal, RequestHead, Tls};
+use rustls::ServerConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+use crate::activity::Activity;
+use crate::client::{Behind, Refused, behind, describe};
+use crate::io::Abort;
+use crate::linger::close_well;
+use crate::places::OfAddress;
+use crate::record::Record;
+use crate::site::{Site, Way};
+use crate::tls::{ACME_TLS, shake_hands};
+use crate::tunnel::relay::{End, Relay};
+
+/// After which the kernel asks whether a silent client is still there.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Passes one connection on to its end, and says how it ended if that was our doing.
+pub(crate) async fn run(site: &Rc<Site>, stream: TcpStream, peer: SocketAddr) {
+    let mut client = peer;
+    let mut of_address = None;
+    let refused = match begin(site, stream, (&mut client, &mut of_address)).await {
+        Ok(Some(begun)) => forward(site, begun).await,
+        Ok(None) => return,
+        Err(refused) => Err(refused),
+    };
+    if let Err(refused) = refused {
+        refused.tell(site, client);
+    }
+}
+
+/// The bytes of a client, in clear text (or TLS that passes through) or within TLS that ends here.
+type ClientStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+impl Abort for ClientStream {
+    fn abort(&self) {
+        match self {
+            Self::Left(stream) => stream.abort(),
+            Self::Right(stream) => stream.abort(),
+        }
+    }
+}
+
+/// A connection that may go on.
+struct Begun {
+    connection: Connection,
+    stream: ClientStream,
+    /// What was read of it already.
+    read: Bytes,
+}
+
+/// Asks the listener's connection filters, and does TLS or looks at its beginning; none where the client is gone.
+async fn begin(
+    site: &Site,
+    stream: TcpStream,
+    (client, of_address): (&mut SocketAddr, &mut Option<OfAddress>),
+) -> Result<Option<Begun>, Refused> {
+    let mut stream = stream;
+    match behind(site, &mut stream, *client).await? {
+        Behind::Peer => {}
+        Behind::Client(named) => {
+            *client = named;
+            *of_address = site.place_of(named)?;
+        }
+        Behind::Nobody => return Ok(None),
+    }
+    let Some(mut connection) = describe(site, &stream, *client) else { return Ok(None) };
+    // Databases' clients are silent for hours. Where it fails, the client is gone, which is seen soon enough.
+    let _ =
+        SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
+    let admitted = |admits: bool| if admits { Ok(()) } else { Err(Refusal::Plugin) };
+    if site.tls.is_none() && !site.routes.has_hosts() {
+        admitted(site.chain.admits(&connection))?;
+        return Ok(Some(Begun { connection, stream: Either::Left(stream), read: Bytes::new() }));
+    }
+    admitted(site.chain.admits_before_tls(&connection))?;
+    let limit = site.config.limits.handshake_timeout;
+    let begun = tokio::time::timeout(limit, known(site, stream)).await.map_err(|_| Refusal::HandshakeTimeout)?;
+    let Some((stream, read, tls)) = begun? else { return Ok(None) };
+    connection.tls = Some(Arc::new(tls));
+    admitted(site.chain.admits_after_tls(&connection))?;
+    Ok(Some(Begun { connection, stream, read }))
+}
+
+type Known = (ClientStream, Bytes, Tls);
+
+/// Does TLS, or reads what the client asks for within it.
+async fn known(site: &Site, stream: TcpStream) -> Result<Option<Known>, Refused> {
+    let failed = |error: std::io::Error| Refused { why: Refusal::Handshake, detail: Some(error.to_string()) };
+    match &site.tls {
+        Some(tls) => secure(site, stream, tls.clone()).await.map_err(failed),
+        None => {
+            let mut stream = stream;
+            let (read, tls) = hello::read(&mut stream, site.fingerprinting).await.map_err(failed)?;
+            Ok(Some((Either::Left(stream), read, tls)))
+        }
+    }
+}
+
+async fn secure(site: &Site, stream: TcpStream, tls: Arc<ServerConfig>) -> std::io::Result<Option<Known>> {
+    let (stream, known) = shake_hands(tls, stream, site.fingerprinting).await?;
+    if known.alpn.as_deref() == Some(ACME_TLS) {
+        // It has seen what it was to see: nothing follows (RFC 8737, section 3).
+        close_well(stream).await;
+        return Ok(None);
+    }
+    Ok(Some((Either::Right(Box::new(stream)), Bytes::new(), known)))
+}
+
+/// Passes the bytes both ways until the end.
+async fn forward(site: &Rc<Site>, Begun { connection, stream, read }: Begun) -> Result<(), Refused> {
+    let name = connection.tls.as_ref().and_then(|tls| tls.server_name.as_deref()).unwrap_or_default();
+    let Some(way) = site.way(name.as_bytes(), "/") else {
+        let detail = if name.is_empty() { "it asked for no name".to_owned() } else { format!("it asked for {name:?}") };
+        stream.abort();
+        return Err(Refused { why: Refusal::Route, detail: Some(detail) });
+    };
+    let mut record = Record::begin(site, Activity::new().exchange(), site.worker.exchange_id(), connection.client.ip());
+    record.stream(name);
+    let authority = HeaderValue::from_str(name).ok().filter(|name| !name.is_empty());
+    let head = RequestHead { method: Method::CONNECT, authority, ..RequestHead::default() };
+    let mut exchange = Exchange::new(record.id(), Arc::new(connection), Protocol::Tcp, head);
+    exchange.route = way.name;
+    record.leased(way.chain.lease(record.id()), &exchange);
+    pass(way, (exchange, record), stream, read).await;
+    Ok(())
+}
+
+async fn pass<S>(way: &Way, (mut exchange, mut record): (Box<Exchange>, Record), client: S, read: Bytes)
+where
+    S: AsyncRead + AsyncWrite + Abort + Unpin,
+{
+    let (endpoint, connection) = match way.pools.stream(&mut exchange, &mut record).await {
+        Ok(connected) => connected,
+        Err(error) => {
+            record.failed(&error);
+            return client.abort();
+        }
+    };
+    match Relay::new(client, endpoint, read).run(way.streams.tunnel_timeout, &mut record).await {
+        End::Both => record.ended(Ending::Complete),
+        End::Client(endpoint) => {
+            // What it sent may be cut: it is not to look whole.
+            endpoint.abort();
+            record.ended(Ending::ClientGone);
+        }
+        End::Endpoint(error, client) => {
+            connection.failed();
+            record.truncated(format!("the endpoint broke off: {error}"));
+            client.abort();
+        }
+        End::Silence(client) => {
+            record.truncated("nothing passed for too long".to_owned());
+            client.abort();
+        }
+    }
+}

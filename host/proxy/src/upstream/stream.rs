@@ -1,0 +1,118 @@
+//! A client's bytes go to an endpoint: chosen as for a request, and connected to for this client alone.
+
+use std::io;
+use std::rc::Rc;
+
+use palisade_contract::{Exchange, Outcome, UpstreamFault};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+
+use crate::error::RequestError;
+use crate::io::Abort;
+use crate::proxy_protocol::Ends;
+use crate::record::Record;
+use crate::upstream::Pools;
+use crate::upstream::choose::Unchosen;
+use crate::upstream::connect::{Failed, counted, tcp};
+use crate::upstream::pool::{Pool, Purpose, Up};
+
+/// Endpoints that are tried for one client: none of its bytes was sent to any of them.
+const ATTEMPTS: u32 = 3;
+
+/// The bytes of a connection to an endpoint, in clear text or within TLS.
+pub(crate) type EndpointStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+impl Abort for EndpointStream {
+    fn abort(&self) {
+        match self {
+            Self::Left(stream) => stream.abort(),
+            Self::Right(stream) => stream.get_ref().0.abort(),
+        }
+    }
+}
+
+/// What one client has of an endpoint: it counts there until it is dropped.
+#[derive(Debug)]
+pub(crate) struct StreamConnection {
+    pool: Rc<Pool>,
+    _up: Rc<Up>,
+}
+
+impl StreamConnection {
+    fn new(pool: &Rc<Pool>, up: Rc<Up>) -> Self {
+        pool.endpoint.request_begins();
+        pool.monitor.asked();
+        Self { pool: pool.clone(), _up: up }
+    }
+
+    /// Its endpoint broke off.
+    pub(crate) fn failed(&self) {
+        self.pool.endpoint.failed();
+        self.pool.monitor.failed(UpstreamFault::Body);
+    }
+}
+
+impl Drop for StreamConnection {
+    fn drop(&mut self) {
+        self.pool.endpoint.request_ends();
+    }
+}
+
+impl Pools {
+    /// A connection for this exchange's bytes to the endpoint that its chain chooses, or to another one where none can be
+    /// made.
+    ///
+    /// # Errors
+    /// There is none. Whatever is the endpoints' fault has been counted.
+    pub(crate) async fn stream(
+        &self,
+        exchange: &mut Box<Exchange>,
+        record: &mut Record,
+    ) -> Result<(EndpointStream, StreamConnection), RequestError> {
+        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        exchange.upstream = self.upstream.name;
+        let client = Ends { source: exchange.connection.client, destination: exchange.connection.local };
+        loop {
+            let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
+            let asked = record.lease().map(|lease| (lease, &mut *exchange));
+            let index = self.choose(asked, attempt, &outcomes).map_err(|why| match why {
+                Unchosen::None => RequestError::NoEndpoint,
+                Unchosen::Refused(plugin) => RequestError::Plugin(plugin),
+            })?;
+            let Some(pool) = self.pools.get(index) else { return Err(RequestError::NoEndpoint) };
+            exchange.endpoint = pool.endpoint.name;
+            record.endpoint(self.upstream.name, pool.endpoint.name);
+            let outcome = match connect(pool, client).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.pools.len() => return Err(error),
+                Err(RequestError::ConnectTimeout) => Outcome::TimedOut,
+                Err(_) => Outcome::ConnectFailed,
+            };
+            outcomes.push((index, outcome));
+        }
+    }
+}
+
+async fn connect(pool: &Rc<Pool>, client: Ends) -> Result<(EndpointStream, StreamConnection), RequestError> {
+    let began = Instant::now();
+    let limit = pool.upstream.config.connect_timeout;
+    let connected = tokio::time::timeout(limit, establish(pool, client)).await;
+    let connected = connected.unwrap_or_else(|_| Err((UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout)));
+    connected.inspect(|_| pool.endpoint.answered(began.elapsed())).map_err(|failed| counted(pool, failed))
+}
+
+async fn establish(pool: &Rc<Pool>, client: Ends) -> Result<(EndpointStream, StreamConnection), Failed> {
+    let Some(open) = pool.open() else { return Err((UpstreamFault::Limit, RequestError::TooManyConnections)) };
+    let failed = |fault| move |error: io::Error| (fault, RequestError::Connection(error.to_string()));
+    let stream = tcp(pool, Some(client)).await.map_err(failed(UpstreamFault::Connect))?;
+    let stream = match &pool.upstream.tls {
+        None => Either::Left(stream),
+        Some(tls) => {
+            let stream = tls.connect(stream, Purpose::Stream).await.map_err(failed(UpstreamFault::Handshake))?;
+            Either::Right(Box::new(stream))
+        }
+    };
+    Ok((stream, StreamConnection::new(pool, Up::new(open))))
+}
