@@ -116,6 +116,18 @@ pub mod response_body_filter {
     });
 }
 
+pub mod stream_filter {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "stream-filter-plugin",
+        with: { "palisade:plugin/types@0.1.0": crate::bindings::capabilities::palisade::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_stream_filter",
+        default_bindings_module: "palisade_sdk::bindings::stream_filter",
+        additional_derives: [Hash],
+    });
+}
+
 pub mod balancer {
     wit_bindgen::generate!({
         path: "wit",

@@ -116,14 +116,19 @@ impl Piece {
         if !self.is_changed {
             return Ok(());
         }
-        // No bytes at all drop the piece, and have to be said, too.
-        let nothing: &[u8] = &[];
-        let writes = self.bytes.chunks(WRITE_BYTES_MAX).chain(self.bytes.is_empty().then_some(nothing));
-        for bytes in writes {
-            host::body::write(self.exchange, bytes).map_err(|error| Error::new(reason(error)))?;
-        }
-        Ok(())
+        write(self.exchange, &self.bytes)
     }
+}
+
+/// Puts these bytes in the place of the piece at hand.
+pub(crate) fn write(exchange: u64, bytes: &[u8]) -> Result<(), Error> {
+    // No bytes at all drop the piece, and have to be said, too.
+    let nothing: &[u8] = &[];
+    let writes = bytes.chunks(WRITE_BYTES_MAX).chain(bytes.is_empty().then_some(nothing));
+    for bytes in writes {
+        host::body::write(exchange, bytes).map_err(|error| Error::new(reason(error)))?;
+    }
+    Ok(())
 }
 
 fn reason(error: WriteError) -> &'static str {

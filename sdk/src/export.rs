@@ -4,7 +4,7 @@ use std::{cell::RefCell, marker::PhantomData, panic, thread::LocalKey};
 
 use crate::{
     AsyncRequestFilter, Balancer, ConnectionFilter, Error, Observer, Piece, Plugin, RequestBodyFilter, RequestFilter,
-    ResponseBodyFilter, ResponseFilter, Ticker,
+    ResponseBodyFilter, ResponseFilter, StreamFilter, StreamPiece, Ticker,
     bindings::{
         async_request_filter::exports::palisade::plugin::async_request_filter,
         balancer::exports::palisade::plugin::balancer,
@@ -19,9 +19,10 @@ use crate::{
         request_filter::exports::palisade::plugin::request_filter,
         response_body_filter::exports::palisade::plugin::response_body_filter,
         response_filter::exports::palisade::plugin::response_filter,
+        stream_filter::exports::palisade::plugin::stream_filter,
         ticker::exports::palisade::plugin::ticker,
     },
-    host, log, phase, phase_async, phase_body, settings,
+    host, log, phase, phase_async, phase_body, phase_stream, settings,
 };
 
 /// A plugin that [`register!`](crate::register) gave a place for its one instance.
@@ -40,6 +41,8 @@ pub struct Export<P>(PhantomData<P>);
 thread_local! {
     /// What the module's one plugin keeps for bodies.
     static BODIES: RefCell<phase_body::States> = RefCell::default();
+    /// What it keeps for streams.
+    static STREAMS: RefCell<phase_stream::States> = RefCell::default();
     /// What the exchanges that wait are at.
     static TASKS: RefCell<phase_async::Tasks> = RefCell::default();
 }
@@ -156,6 +159,30 @@ impl<P: Registered + ResponseBodyFilter> response_body_filter::Guest for Export<
 
     fn on_left(exchange: u64) {
         BODIES.with_borrow_mut(|states| phase_body::on_response_left(states, exchange));
+    }
+}
+
+impl<P: Registered + StreamFilter> stream_filter::Guest for Export<P> {
+    fn on_open(opened: stream_filter::Opened) -> stream_filter::Wish {
+        Self::with(stream_filter::Wish::Failed, |plugin| {
+            STREAMS.with_borrow_mut(|states| phase_stream::on_open(plugin, states, opened))
+        })
+    }
+
+    fn on_bytes(
+        exchange: u64,
+        direction: stream_filter::Direction,
+        bytes: Vec<u8>,
+        last: bool,
+    ) -> stream_filter::Verdict {
+        Self::with(stream_filter::Verdict::Failed, |plugin| {
+            let piece = StreamPiece::new(exchange, direction, bytes, last);
+            STREAMS.with_borrow_mut(|states| phase_stream::on_bytes(plugin, states, piece))
+        })
+    }
+
+    fn on_left(exchange: u64) {
+        STREAMS.with_borrow_mut(|states| phase_stream::on_left(states, exchange));
     }
 }
 

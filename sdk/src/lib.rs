@@ -91,6 +91,7 @@ mod observer;
 mod phase;
 mod phase_async;
 mod phase_body;
+mod phase_stream;
 mod plugin;
 pub mod prelude;
 pub mod random;
@@ -103,6 +104,7 @@ mod response_body;
 mod settings;
 mod setup;
 mod shared;
+mod stream;
 #[cfg(not(target_family = "wasm"))]
 mod test_host;
 mod tls;
@@ -121,7 +123,7 @@ pub use name::Name;
 pub use observer::{Begun, Ended, Ending};
 pub use plugin::{
     Admission, AsyncRequestFilter, Balancer, ConnectionFilter, Flow, Observer, Plugin, RequestBodyFilter,
-    RequestFilter, ResponseBodyFilter, ResponseFilter, Ticker,
+    RequestFilter, ResponseBodyFilter, ResponseFilter, StreamFilter, Ticker,
 };
 pub use reply::Reply;
 pub use request::Request;
@@ -131,9 +133,10 @@ pub use response_body::{ResponseBody, ResponseHead};
 pub use settings::NoSettings;
 pub use setup::{HotHeader, Setup};
 pub use shared::{Exchanged, Shared, SharedCounter, SharedError};
+pub use stream::{ChooseError, Direction, Interest, Stream, StreamFlow, StreamPiece, StreamWish};
 #[cfg(not(target_family = "wasm"))]
 pub use test_host::{
     TestBody, TestBodyOutcome, TestCandidate, TestConnection, TestFetch, TestHost, TestOutcome, TestPick, TestRequest,
-    TestResponse, TestTls,
+    TestResponse, TestStream, TestStreamOutcome, TestTls,
 };
 pub use tls::{ClientCertificate, Tls};

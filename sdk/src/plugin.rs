@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Begun, BodyWish, Candidate, Connection, Ended, Error, Pick, PickRequest, Piece, PieceFlow, Reply, Request,
-    RequestBody, RequestHead, Response, ResponseBody, ResponseHead, Setup,
+    RequestBody, RequestHead, Response, ResponseBody, ResponseHead, Setup, Stream, StreamFlow, StreamPiece, StreamWish,
 };
 
 /// What every plugin is: something that is made from settings.
@@ -205,6 +205,73 @@ pub trait ResponseBodyFilter: Plugin {
         piece: &mut Piece,
         head: &mut ResponseHead,
     ) -> Result<PieceFlow, Error>;
+}
+
+/// Is shown the bytes of connections to listeners with `protocol = "tcp"`: what clients send in the order of the chain, what
+/// endpoints send in the reverse order.
+///
+/// ```
+/// use palisade_sdk::prelude::*;
+///
+/// /// Lets clients say who they are, once, in their first line.
+/// struct Door {
+///     refused: Counter,
+/// }
+///
+/// # impl Plugin for Door {
+/// #     type Settings = NoSettings;
+/// #     fn configure(_: NoSettings, host: &mut Setup) -> Result<Self, Error> {
+/// #         Ok(Self { refused: host.counter("refused_total", "connections closed") })
+/// #     }
+/// # }
+/// impl StreamFilter for Door {
+///     /// The line so far.
+///     type State = Vec<u8>;
+///
+///     fn on_stream(&mut self, _stream: &mut Stream) -> Result<StreamWish<Vec<u8>>, Error> {
+///         Ok(StreamWish::before_endpoint(Vec::new()))
+///     }
+///
+///     fn on_bytes(&mut self, line: &mut Vec<u8>, piece: &mut StreamPiece) -> Result<StreamFlow, Error> {
+///         line.extend_from_slice(piece.bytes());
+///         if !line.contains(&b'\n') && line.len() < 100 && !piece.is_last() {
+///             return Ok(StreamFlow::Hold);
+///         }
+///         if !line.starts_with(b"I AM ") {
+///             self.refused.add(1);
+///             return Ok(StreamFlow::Close);
+///         }
+///         Ok(StreamFlow::PassRest)
+///     }
+/// }
+///
+/// register!(Door: StreamFilter);
+///
+/// let mut host = TestHost::<Door>::configure(json!({}))?;
+/// let outcome = host.stream(TestStream::new().client("I AM").client(" BOB\nhello"));
+/// assert_eq!(outcome.to_endpoint(), b"I AM BOB\nhello");
+/// assert!(host.stream(TestStream::new().client("GET / HTTP/1.1\r\n")).is_closed());
+/// assert_eq!(host.counter("refused_total"), 1);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait StreamFilter: Plugin {
+    /// What is kept for one stream from its beginning to its end; `()` for nothing.
+    type State: 'static;
+
+    /// A connection has a route, and nothing of it has gone on.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies.
+    fn on_stream(&mut self, stream: &mut Stream) -> Result<StreamWish<Self::State>, Error>;
+
+    /// Some bytes of it, of those that the filter wanted to be shown.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the plugin could not decide: its `on_error` policy applies, and it is not asked about this stream any
+    /// more.
+    fn on_bytes(&mut self, state: &mut Self::State, piece: &mut StreamPiece) -> Result<StreamFlow, Error>;
 }
 
 /// Is asked when an endpoint is needed, and again for every retry.

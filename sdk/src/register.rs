@@ -95,6 +95,9 @@ macro_rules! __export {
             $exported with_types_in $crate::bindings::response_body_filter
         );
     };
+    ($exported:ident StreamFilter) => {
+        $crate::bindings::stream_filter::export_stream_filter!($exported with_types_in $crate::bindings::stream_filter);
+    };
     ($exported:ident Balancer) => {
         $crate::bindings::balancer::export_balancer!($exported with_types_in $crate::bindings::balancer);
     };

@@ -1,6 +1,6 @@
 //! Whether every plugin of a chain can do there what it is for.
 
-use palisade_config::{Action, ChainEntry, ChainMode, Config};
+use palisade_config::{Action, ChainEntry, ChainMode, Config, ListenerProtocol};
 use palisade_contract::{Phase, Phases};
 
 /// A sentence for each plugin that stands in a chain where it never runs.
@@ -9,10 +9,12 @@ pub(crate) fn misplaced(config: &Config, phases: &[Option<Phases>]) -> Vec<Strin
     for listener in &config.listeners {
         let place = format!("listener {:?}", listener.name);
         problems.extend(second_balancers(config, phases, &place, &listener.chain));
+        problems.extend(of_the_other_protocol((config, phases), listener.protocol, &place, &listener.chain));
         let Action::Routes(routes) = &listener.action else { continue };
         for route in routes.iter().filter(|route| route.chain != listener.chain) {
             let place = format!("{place}, route {:?}", route.name);
             problems.extend(second_balancers(config, phases, &place, &route.chain));
+            problems.extend(of_the_other_protocol((config, phases), listener.protocol, &place, &route.chain));
             let is_listeners = |entry: &ChainEntry| listener.chain.iter().any(|other| other.plugin == entry.plugin);
             let added = route.chain.iter().filter(|entry| !is_listeners(entry)).map(|entry| entry.plugin);
             for plugin in added.filter(|plugin| has_only_connections(phases, *plugin)) {
@@ -37,6 +39,30 @@ fn second_balancers(config: &Config, phases: &[Option<Phases>], place: &str, cha
         format!("{place}: the balancer {second:?} is never asked, because {first:?} comes before it in the chain")
     };
     balancers.map(never_asked).collect()
+}
+
+/// Those that are for requests where there are none, or for streams where there are requests.
+fn of_the_other_protocol(
+    (config, phases): (&Config, &[Option<Phases>]),
+    protocol: ListenerProtocol,
+    place: &str,
+    chain: &[ChainEntry],
+) -> Vec<String> {
+    let (others, what): (&[Phase], _) = match protocol {
+        ListenerProtocol::Http => {
+            (&[Phase::Stream], "filters streams and nothing else: it belongs to a listener with protocol = \"tcp\"")
+        }
+        ListenerProtocol::Tcp => (
+            &[Phase::Request, Phase::RequestBody, Phase::Response, Phase::ResponseBody],
+            "filters requests or responses and nothing else, of which a listener with protocol = \"tcp\" has none",
+        ),
+    };
+    let is_useless = |plugin: usize| {
+        let has = phases.get(plugin).copied().flatten();
+        has.is_some_and(|has| has.iter().next().is_some() && has.iter().all(|phase| others.contains(&phase)))
+    };
+    let useless = chain.iter().map(|entry| entry.plugin).filter(|plugin| is_useless(*plugin));
+    useless.map(|plugin| format!("{place}: the plugin {:?} {what}", name(config, plugin))).collect()
 }
 
 fn has(phases: &[Option<Phases>], plugin: usize, phase: Phase) -> bool {

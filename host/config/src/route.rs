@@ -21,6 +21,8 @@ pub struct Route {
     pub path: String,
     /// Index into the config's upstreams.
     pub upstream: usize,
+    /// Indices of the upstreams that a plugin may send a connection to instead, over TCP: none to 16.
+    pub alternatives: Vec<usize>,
     /// In order: the route's own chain, or else the listener's.
     pub chain: Vec<ChainEntry>,
     /// What exchanges may do that last.
@@ -68,19 +70,20 @@ impl Route {
         let hosts = table.or("host", Vec::new(), |value| hosts(&value));
         let path = if routes.carries == Carries::Http { table.optional("path", path) } else { None };
         let path = path.unwrap_or_else(|| "/".to_owned());
-        let upstream = table.required("upstream", |value| {
-            let upstream = scope.upstreams.find(&value)?;
-            if routes.carries == Carries::AsIs && !hosts.is_empty() && scope.encrypted.contains(&upstream) {
-                return value.refuse(DOUBLE_TLS);
-            }
-            Some(upstream)
-        });
+        let encrypts =
+            if routes.carries == Carries::AsIs && !hosts.is_empty() { Encrypts::No } else { Encrypts::Maybe };
+        let upstream = table.required("upstream", |value| upstream(&value, encrypts, scope));
         let chain = table.optional("chain", |value| scope.chain(&value));
-        let streams = if routes.carries == Carries::Http {
-            Streams::read(&mut table)
+        let (streams, alternatives) = if routes.carries == Carries::Http {
+            table.refuse_all(
+                ["alternatives"],
+                "is for listeners with protocol = \"tcp\": requests go to the route's upstream",
+            );
+            (Streams::read(&mut table), Vec::new())
         } else {
             table.refuse_all(["path", "upgrades", "body_timeout"], IS_TCP);
-            Streams::of_tcp(&mut table)
+            let alternatives = table.or("alternatives", Vec::new(), |value| alternatives(&value, encrypts, scope));
+            (Streams::of_tcp(&mut table), alternatives)
         };
         table.finish();
         routes.take(value, &hosts, &path);
@@ -89,6 +92,7 @@ impl Route {
             hosts: hosts.into_iter().map(|(host, _)| host).collect(),
             path,
             upstream: upstream?,
+            alternatives,
             chain: chain.unwrap_or_else(|| routes.chain.to_vec()),
             streams,
         })
@@ -113,6 +117,32 @@ impl Routes<'_> {
         }
     }
 }
+
+/// Whether connections to an upstream may be encrypted by the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encrypts {
+    Maybe,
+    No,
+}
+
+fn upstream(value: &Value<'_>, encrypts: Encrypts, scope: &Scope<'_>) -> Option<usize> {
+    let upstream = scope.upstreams.find(value)?;
+    if encrypts == Encrypts::No && scope.encrypted.contains(&upstream) {
+        return value.refuse(DOUBLE_TLS);
+    }
+    Some(upstream)
+}
+
+fn alternatives(value: &Value<'_>, encrypts: Encrypts, scope: &Scope<'_>) -> Option<Vec<usize>> {
+    let elements = value.list(ALTERNATIVES)?;
+    if elements.len() > ALTERNATIVES_MAX {
+        return value.refuse(format!("holds {} upstreams: expected at most {ALTERNATIVES_MAX}", elements.len()));
+    }
+    Some(elements.iter().filter_map(|element| upstream(element, encrypts, scope)).collect())
+}
+
+const ALTERNATIVES_MAX: usize = 16;
+const ALTERNATIVES: Form = Form { noun: "a list", expected: "upstreams, such as [\"replicas\"]" };
 
 fn hosts<'a>(value: &Value<'a>) -> Option<Vec<(HostPattern, Value<'a>)>> {
     let elements = value.one_or_more();

@@ -25,6 +25,7 @@ fn what_the_text_leaves_out_has_its_default() {
         hosts: Vec::new(),
         path: "/".to_owned(),
         upstream: 0,
+        alternatives: Vec::new(),
         chain: Vec::new(),
         streams: Streams {
             upgrades: vec!["websocket".to_owned()],
@@ -214,6 +215,8 @@ fn every_key_is_read_for_tcp() {
     let Action::Routes(routes) = &db.action else { panic!("{:?}", db.action) };
     let timeouts: Vec<Duration> = routes.iter().map(|route| route.streams.tunnel_timeout).collect();
     assert_eq!(timeouts, [Duration::from_secs(8 * 3_600)]);
+    let alternatives: Vec<&[usize]> = routes.iter().map(|route| route.alternatives.as_slice()).collect();
+    assert_eq!(alternatives, [[2]]);
 }
 
 #[test]
@@ -295,6 +298,7 @@ fn every_key_is_read_for_routes() {
                 ],
                 path: "/api".to_owned(),
                 upstream: 0,
+                alternatives: Vec::new(),
                 chain: vec![enforced(1)],
                 streams: Streams {
                     upgrades: vec!["websocket".to_owned(), "SPDY/3.1".to_owned()],
@@ -307,6 +311,7 @@ fn every_key_is_read_for_routes() {
                 hosts: Vec::new(),
                 path: "/".to_owned(),
                 upstream: 1,
+                alternatives: Vec::new(),
                 chain: vec![enforced(0), in_shadow(1)],
                 streams: Streams { upgrades: Vec::new(), ..Streams::default() },
             },

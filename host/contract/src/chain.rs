@@ -15,7 +15,7 @@ use crate::shadow::{self, Opinion, Opinions, ShadowMonitor, Subject};
 use crate::stage::Stage;
 use crate::{
     Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Passage,
-    Phase, Pick, PickRequest, Reply, Side, Stopped, Trace, Wish, trace,
+    Phase, Pick, PickRequest, Reply, Side, Stopped, StreamPassage, StreamWish, Trace, Wish, stream, trace,
 };
 
 /// The name of a plugin that decided something.
@@ -45,6 +45,7 @@ pub struct Chain {
     response: Box<[Link]>,
     request_body: Box<[Link]>,
     response_body: Box<[Link]>,
+    streams: Box<[Link]>,
     observers: Box<[Link]>,
     balancer: Option<Link>,
     /// Those that are asked only to be compared.
@@ -89,6 +90,7 @@ impl Chain {
             response,
             request_body: enforced(Phase::RequestBody).collect(),
             response_body,
+            streams: enforced(Phase::Stream).collect(),
             observers: with(Phase::Observe).collect(),
             balancer: enforced(Phase::Balance).next(),
             shadow_balancers: with(Phase::Balance).filter(|link| link.shadow.is_some()).collect(),
@@ -278,6 +280,29 @@ impl Lease {
             }
         }
         Ok(Passage::new(stages))
+    }
+
+    /// Asks every stream filter what it wants to be shown of a connection that carries anything. Gives the bytes' way through
+    /// those that want to be shown any, or none where they pass as they are.
+    ///
+    /// # Errors
+    /// A plugin closes the connection, or failed.
+    pub fn stream(&self, exchange: &mut Box<Exchange>) -> Result<Option<StreamPassage>, Stopped> {
+        self.reached.set(usize::MAX);
+        let mut stages = Vec::new();
+        for link in &self.chain.streams {
+            let fails_open = link.on_error() == OnError::Open;
+            match link.filter.clone().stream(exchange) {
+                Ok(StreamWish::Watch(interest, filter)) => {
+                    stages.push(stream::Stage::new((&link.name, fails_open), interest, filter));
+                }
+                Ok(StreamWish::Skip) => {}
+                Ok(StreamWish::Close) => return Err(Stopped::Close(link.name.clone())),
+                Err(_) if fails_open => {}
+                Err(_) => return Err(Stopped::Failed(link.name.clone())),
+            }
+        }
+        Ok(StreamPassage::new(stages))
     }
 
     fn body_links(&self, side: Side) -> impl Iterator<Item = &Link> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{Connection, HeadLimits, Name, head};
+use crate::{Alternatives, Connection, HeadLimits, Name, head};
 
 /// One request and, later, its response. Boxed once per request; filters swap the box, never copy what is in it.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Exchange {
     pub response: Option<ResponseHead>,
     /// How large a head may become by a filter's changes.
     pub limits: HeadLimits,
+    /// For a connection that carries anything: where else it may go.
+    pub alternatives: Option<Box<Alternatives>>,
 }
 
 impl Exchange {
@@ -48,6 +50,7 @@ impl Exchange {
             request,
             response: None,
             limits: HeadLimits::default(),
+            alternatives: None,
         })
     }
 

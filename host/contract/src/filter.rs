@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::{
-    Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Pick, PickRequest, Reply, Side, Wish, WorkerServices,
+    Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Pick, PickRequest, Reply, Side, StreamWish, Wish,
+    WorkerServices,
 };
 
 /// A configured plugin, shared by all workers.
@@ -79,6 +80,15 @@ pub trait Filter: Debug {
         _announced: Option<u64>,
     ) -> Result<Wish, Failure> {
         Ok(Wish::Skip)
+    }
+
+    /// A connection that carries anything is about to, and no endpoint of it is chosen. Its bytes are none of
+    /// [`Filter::body`]'s.
+    ///
+    /// # Errors
+    /// The plugin failed: the chain follows [`Filter::on_error`].
+    fn stream(self: Rc<Self>, _exchange: &mut Box<Exchange>) -> Result<StreamWish, Failure> {
+        Ok(StreamWish::Skip)
     }
 
     /// Goes on with an exchange that waits in this phase: called after [`Flow::Wait`], and again whenever the context was
@@ -207,6 +217,8 @@ pub enum Phase {
     Response,
     /// [`Filter::body`] of [`Side::Response`].
     ResponseBody,
+    /// [`Filter::stream`].
+    Stream,
     /// [`Filter::begun`] and [`Filter::ended`].
     Observe,
     /// [`Filter::tick`].
@@ -215,13 +227,14 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in the order of an exchange, of which the last is no part.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Connection,
         Self::Request,
         Self::RequestBody,
         Self::Balance,
         Self::Response,
         Self::ResponseBody,
+        Self::Stream,
         Self::Observe,
         Self::Tick,
     ];
@@ -236,6 +249,7 @@ impl Phase {
             Self::Balance => "balancer",
             Self::Response => "response-filter",
             Self::ResponseBody => "response-body-filter",
+            Self::Stream => "stream-filter",
             Self::Observe => "observer",
             Self::Tick => "ticker",
         }
@@ -251,8 +265,9 @@ impl Phase {
             Self::Balance => 3,
             Self::Response => 4,
             Self::ResponseBody => 5,
-            Self::Observe => 6,
-            Self::Tick => 7,
+            Self::Stream => 6,
+            Self::Observe => 7,
+            Self::Tick => 8,
         }
     }
 }
@@ -314,10 +329,10 @@ impl Filter for Unavailable {
         &self.name
     }
 
-    // The request phase is the one that guards an exchange: it stands for every phase that could have refused one, for a
-    // plugin of which nothing is known, and for a policy that was written as closed.
+    // The request phase is the one that guards an exchange, and where there are no requests the stream's: they stand for every
+    // phase that could have refused one, for a plugin of which nothing is known, and for a policy that was written as closed.
     fn phases(&self) -> Phases {
-        let guard = Phases::default().with(Phase::Request);
+        let guard = Phases::default().with(Phase::Request).with(Phase::Stream);
         let known = self.phases.filter(|phases| phases.iter().next().is_some());
         let Some(phases) = known else { return guard };
         let could_refuse = Phase::ALL
@@ -337,6 +352,10 @@ impl Filter for Unavailable {
         Err(Failure::Unavailable(self.reason.clone()))
     }
 
+    fn stream(self: Rc<Self>, _exchange: &mut Box<Exchange>) -> Result<StreamWish, Failure> {
+        Err(Failure::Unavailable(self.reason.clone()))
+    }
+
     fn pick(
         &self,
         _exchange: &mut Box<Exchange>,
@@ -353,13 +372,15 @@ mod tests {
 
     #[test]
     fn what_did_not_load_refuses_only_what_it_could_have_refused() {
-        check(None, &[Phase::Request]);
-        check(Some(&[]), &[Phase::Request]);
-        check(Some(&[Phase::Request, Phase::Observe]), &[Phase::Request]);
-        check(Some(&[Phase::Connection]), &[Phase::Request]);
-        check(Some(&[Phase::Response]), &[Phase::Request]);
-        check(Some(&[Phase::RequestBody]), &[Phase::Request]);
-        check(Some(&[Phase::ResponseBody]), &[Phase::Request]);
+        let guard = &[Phase::Request, Phase::Stream];
+        check(None, guard);
+        check(Some(&[]), guard);
+        check(Some(&[Phase::Request, Phase::Observe]), guard);
+        check(Some(&[Phase::Connection]), guard);
+        check(Some(&[Phase::Response]), guard);
+        check(Some(&[Phase::RequestBody]), guard);
+        check(Some(&[Phase::ResponseBody]), guard);
+        check(Some(&[Phase::Stream]), guard);
         check(Some(&[Phase::Balance]), &[Phase::Balance]);
         check(Some(&[Phase::Observe]), &[]);
         check(Some(&[Phase::Tick]), &[]);
@@ -370,6 +391,7 @@ mod tests {
         let mut unavailable = Unavailable { name: String::new(), on_error: None, phases, reason: String::new() };
         assert_eq!(Filter::phases(&unavailable).iter().collect::<Vec<_>>(), stood_in_for);
         unavailable.on_error = Some(OnError::Closed);
-        assert!(Filter::phases(&unavailable).has(Phase::Request), "closed means that not one request passes");
+        let phases = Filter::phases(&unavailable);
+        assert!(phases.has(Phase::Request) && phases.has(Phase::Stream), "closed means that not one request passes");
     }
 }

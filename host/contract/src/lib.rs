@@ -24,6 +24,7 @@ pub mod passage;
 pub mod shadow;
 pub mod shared;
 mod stage;
+pub mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tls;
@@ -45,5 +46,8 @@ pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
 pub use shadow::{Disagreement, Opinion, ShadowMonitor};
 pub use shared::{Bounds, Namespace, NamespaceFigures, SharedError, SharedStore, Term};
+pub use stream::{
+    Alternatives, ChooseError, Direction, Interest, StreamFilter, StreamPassage, StreamPiece, StreamVerdict, StreamWish,
+};
 pub use tls::{ClientCertificate, Tls};
 pub use trace::{BodyFigures, Trace, TraceStep};

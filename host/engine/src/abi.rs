@@ -43,6 +43,7 @@ macro_rules! enumeration {
 
 pub(crate) mod body;
 pub(crate) mod fetch;
+pub(crate) mod stream;
 pub(crate) mod tls;
 
 enumeration!(WireMethod {

@@ -13,7 +13,7 @@ use cpu_time::ThreadTime;
 use palisade_config::Capability;
 use palisade_contract::{
     self as contract, Candidate, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Phases, Pick,
-    PickRequest, Side, Wish, WorkerServices,
+    PickRequest, Side, StreamWish, Wish, WorkerServices,
 };
 
 use crate::abi::{self, Choice, Verdict, WireRequest};
@@ -25,6 +25,7 @@ use crate::instances::Instances;
 use crate::plugin::Inner;
 use crate::state::Identity;
 use crate::stats::Tally;
+use crate::stream;
 use crate::waiting::{Requests, Waiting, progressed};
 
 /// A plugin on one worker.
@@ -329,6 +330,10 @@ impl Filter for Slot {
 
     fn body(self: Rc<Self>, side: Side, exchange: &mut Box<Exchange>, announced: Option<u64>) -> Result<Wish, Failure> {
         body::ask(self, side, exchange, announced)
+    }
+
+    fn stream(self: Rc<Self>, exchange: &mut Box<Exchange>) -> Result<StreamWish, Failure> {
+        stream::ask(self, exchange)
     }
 
     fn resume(

@@ -10,10 +10,11 @@ use wasmtime::{Store, component};
 
 use crate::abi::body::{PieceVerdict, RequestBody, ResponseBody, Wish};
 use crate::abi::fetch::Progress;
+use crate::abi::stream::{Direction, Opened, StreamVerdict, StreamWish};
 use crate::abi::{self, Admission, Choice, Verdict, WireRequest, WireResponse};
 use crate::failure;
 use crate::image::Setup;
-use crate::module::{BodyExports, Code, RequestExports};
+use crate::module::{BodyExports, Code, RequestExports, StreamExports};
 use crate::pool;
 use crate::runtime::ticks;
 use crate::state::{Identity, Stage, State};
@@ -44,6 +45,15 @@ pub(crate) struct BodyFunctions<B> {
     pub(crate) on_left: OnLeft,
 }
 
+/// The functions of a filter of streams.
+#[derive(Clone, Copy)]
+pub(crate) struct StreamFunctions {
+    pub(crate) on_open: TypedFunc<(Opened,), (StreamWish,)>,
+    pub(crate) on_bytes: OnBytes,
+    pub(crate) on_left: OnLeft,
+}
+
+pub(crate) type OnBytes = TypedFunc<(u64, Direction, &'static [u8], bool), (StreamVerdict,)>;
 pub(crate) type OnPiece = TypedFunc<(u64, &'static [u8], bool), (PieceVerdict,)>;
 pub(crate) type OnLeft = TypedFunc<(u64,), ()>;
 
@@ -57,6 +67,7 @@ pub(crate) struct Instance {
     pub(crate) request_body: Option<BodyFunctions<RequestBody>>,
     pub(crate) response: Option<TypedFunc<(WireResponse,), (Verdict,)>>,
     pub(crate) response_body: Option<BodyFunctions<ResponseBody>>,
+    pub(crate) stream: Option<StreamFunctions>,
     pub(crate) pick: Option<PickFunction>,
     pub(crate) begun: Option<TypedFunc<(&'static [abi::Begun],), ()>>,
     pub(crate) ended: Option<TypedFunc<(&'static [abi::Ended],), ()>>,
@@ -158,6 +169,7 @@ impl Instance {
         let request_body = find_body(&mut store, &raw, exports.request_body, "request-body-filter")?;
         let response = find(&mut store, &raw, exports.response, "response-filter.on-response")?;
         let response_body = find_body(&mut store, &raw, exports.response_body, "response-body-filter")?;
+        let stream = exports.stream.map(|exports| find_stream(&mut store, &raw, exports)).transpose()?;
         let pick = find(&mut store, &raw, exports.pick, "balancer.pick")?;
         let begun = find(&mut store, &raw, exports.begun, "observer.on-begun")?;
         let ended = find(&mut store, &raw, exports.ended, "observer.on-ended")?;
@@ -171,6 +183,7 @@ impl Instance {
             request_body,
             response,
             response_body,
+            stream,
             pick,
             begun,
             ended,
@@ -282,6 +295,18 @@ where
         on_piece: find_one(store, instance, on_piece, &format!("{interface}.on-piece"))?,
         on_left: find_one(store, instance, on_left, &format!("{interface}.on-left"))?,
     }))
+}
+
+fn find_stream(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    StreamExports { on_open, on_bytes, on_left }: StreamExports,
+) -> Result<StreamFunctions, StartError> {
+    Ok(StreamFunctions {
+        on_open: find_one(store, instance, on_open, "stream-filter.on-open")?,
+        on_bytes: find_one(store, instance, on_bytes, "stream-filter.on-bytes")?,
+        on_left: find_one(store, instance, on_left, "stream-filter.on-left")?,
+    })
 }
 
 fn find_one<P, R>(

@@ -92,6 +92,7 @@ mod runtime;
 mod source;
 mod state;
 mod stats;
+mod stream;
 mod version;
 mod waiting;
 

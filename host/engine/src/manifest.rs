@@ -239,9 +239,9 @@ impl Names {
 }
 
 /// The interfaces that every plugin may import, and `types` and `bodies`, which have no functions.
-const GIVEN: [&str; 13] = [
+const GIVEN: [&str; 14] = [
     "types", "setup", "timer", "fault", "names", "log", "clock", "random", "request", "response", "reply", "bodies",
-    "body",
+    "body", "streams",
 ];
 
 /// What a standard library imports to start: its output goes to the log, the rest is empty.

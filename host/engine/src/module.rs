@@ -56,6 +56,7 @@ pub(crate) struct Exports {
     pub(crate) request_body: Option<BodyExports>,
     pub(crate) response: Option<ComponentExportIndex>,
     pub(crate) response_body: Option<BodyExports>,
+    pub(crate) stream: Option<StreamExports>,
     pub(crate) pick: Option<ComponentExportIndex>,
     pub(crate) begun: Option<ComponentExportIndex>,
     pub(crate) ended: Option<ComponentExportIndex>,
@@ -76,6 +77,14 @@ pub(crate) enum RequestExports {
 pub(crate) struct BodyExports {
     pub(crate) on_body: ComponentExportIndex,
     pub(crate) on_piece: ComponentExportIndex,
+    pub(crate) on_left: ComponentExportIndex,
+}
+
+/// Where the functions of a filter of streams are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamExports {
+    pub(crate) on_open: ComponentExportIndex,
+    pub(crate) on_bytes: ComponentExportIndex,
     pub(crate) on_left: ComponentExportIndex,
 }
 
@@ -171,6 +180,8 @@ impl Exports {
             let functions = functions.zip(in_phase(phase, "on-left")?);
             Ok(functions.map(|((on_body, on_piece), on_left)| BodyExports { on_body, on_piece, on_left }))
         };
+        let stream = in_phase(Phase::Stream, "on-open")?.zip(in_phase(Phase::Stream, "on-bytes")?);
+        let stream = stream.zip(in_phase(Phase::Stream, "on-left")?);
         Ok(Self {
             configure: find("lifecycle", "configure")?,
             settings_schema: find("lifecycle", "settings-schema")?,
@@ -185,6 +196,7 @@ impl Exports {
             request_body: body(Phase::RequestBody)?,
             response: in_phase(Phase::Response, "on-response")?,
             response_body: body(Phase::ResponseBody)?,
+            stream: stream.map(|((on_open, on_bytes), on_left)| StreamExports { on_open, on_bytes, on_left }),
             pick: in_phase(Phase::Balance, "pick")?,
             begun: in_phase(Phase::Observe, "on-begun")?,
             ended: in_phase(Phase::Observe, "on-ended")?,

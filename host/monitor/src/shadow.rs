@@ -53,7 +53,7 @@ fn opinions(phase: Phase) -> &'static [&'static str] {
         Phase::Connection => &["proceed", "close", "failed"],
         Phase::Request | Phase::Response => &["proceed", "reply", "close", "failed", "undecided"],
         Phase::Balance => &["agree", "differ", "failed"],
-        Phase::RequestBody | Phase::ResponseBody | Phase::Observe | Phase::Tick => &[],
+        Phase::RequestBody | Phase::ResponseBody | Phase::Stream | Phase::Observe | Phase::Tick => &[],
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use http::Method;
 use palisade_contract::{
-    Access, Begun, Ended, Ending, Exchange, ExchangeId, Lease, Name, PluginName, Protocol, RequestHead,
+    Access, Begun, Ended, Ending, Exchange, ExchangeId, Lease, Name, PluginName, Protocol, RequestHead, Stopped,
 };
 use tokio::time::Instant;
 
 use crate::activity::ActiveExchange;
+use crate::error::RequestError;
 use crate::explain::{AtEnd, Explaining};
 use crate::site::Site;
 
@@ -133,9 +134,19 @@ impl Record {
     }
 
     /// The host answers in the upstream's place.
-    pub(crate) fn failed(&mut self, error: &crate::error::RequestError) {
+    pub(crate) fn failed(&mut self, error: &RequestError) {
         self.error = Some(error.to_string());
         self.ended.ending = error.ending();
+    }
+
+    /// A plugin closed a stream, or failed.
+    pub(crate) fn stopped(&mut self, stopped: &Stopped) {
+        let plugin = stopped.plugin().clone();
+        if matches!(stopped, Stopped::Failed(_)) {
+            self.error = Some(RequestError::Plugin(plugin.clone()).to_string());
+        }
+        self.decided_by(plugin);
+        self.ended.ending = Ending::Closed;
     }
 
     /// The upstream that is asked.

@@ -148,6 +148,7 @@ mod tests {
             hosts,
             path: path.into(),
             upstream: 0,
+            alternatives: Vec::new(),
             chain: Vec::new(),
             streams: Default::default(),
         }

@@ -217,9 +217,16 @@ impl Serving {
             Chain::counted(&entries, leases.clone())
         };
         let way = |route: &RoutePlan| {
-            let pools = self.pools.get(route.config.upstream)?.clone();
-            let streams = Streams::new(&route.config.streams);
-            Some(Way { name: route.name, chain: chain(&route.config.chain, &route.leases), pools, streams })
+            let pools = |upstream: &usize| self.pools.get(*upstream).cloned();
+            let alternatives: Vec<Rc<Pools>> = route.config.alternatives.iter().filter_map(pools).collect();
+            Some(Way {
+                name: route.name,
+                chain: chain(&route.config.chain, &route.leases),
+                pools: pools(&route.config.upstream)?,
+                offered: alternatives.iter().map(|pools| pools.upstream.name).collect(),
+                alternatives,
+                streams: Streams::new(&route.config.streams),
+            })
         };
         let routes: Vec<palisade_config::Route> = listener.routes.iter().map(|route| route.config.clone()).collect();
         let patience = routes.iter().filter_map(|route| route.streams.body_timeout);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use palisade_config::Action;
-use palisade_contract::{Chain, ExchangeId, Filter, ListenerMonitor, Name, Refusal};
+use palisade_contract::{Alternatives, Chain, ExchangeId, Filter, ListenerMonitor, Name, Refusal};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 
@@ -78,7 +78,20 @@ pub(crate) struct Way {
     pub(crate) name: Name,
     pub(crate) chain: Rc<Chain>,
     pub(crate) pools: Rc<Pools>,
+    /// Where else plugins may send its streams.
+    pub(crate) alternatives: Vec<Rc<Pools>>,
+    /// The names of these.
+    pub(crate) offered: Arc<[Name]>,
     pub(crate) streams: Streams,
+}
+
+impl Way {
+    /// What plugins may choose among, if there is a choice.
+    pub(crate) fn alternatives(&self) -> Option<Box<Alternatives>> {
+        let offered = self.offered.clone();
+        let any = !offered.is_empty();
+        any.then(|| Box::new(Alternatives { offered, chosen: None, is_decided: false }))
+    }
 }
 
 /// What a route allows to exchanges that last.

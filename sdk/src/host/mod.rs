@@ -2,7 +2,8 @@
 
 #[cfg(target_family = "wasm")]
 pub(crate) use crate::bindings::capabilities::palisade::plugin::{
-    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup, shared, timer, tls,
+    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup, shared, streams, timer,
+    tls,
 };
 
 #[cfg(not(target_family = "wasm"))]
@@ -10,5 +11,6 @@ mod native;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup, shared, timer, tls,
+    body, clock, fault, fetch, log, metrics, names, random, reply, request, response, setup, shared, streams, timer,
+    tls,
 };

@@ -166,6 +166,16 @@ pub(crate) mod body {
     }
 }
 
+pub(crate) mod streams {
+    use crate::test_host::world;
+
+    pub(crate) use crate::bindings::capabilities::palisade::plugin::streams::ChooseError;
+
+    pub(crate) fn choose_upstream(exchange: u64, upstream: &str) -> Result<(), ChooseError> {
+        world::with(|world| world.stream(exchange).choose(upstream))
+    }
+}
+
 pub(crate) mod fetch {
     use crate::{
         bindings::capabilities::palisade::plugin::fetch::{FetchError, Request, Response},

@@ -108,6 +108,15 @@ pub(crate) struct PieceSide {
 }
 
 impl PieceSide {
+    /// Of a piece that anything may take the place of.
+    pub(super) fn open() -> Self {
+        Self { edits: Some(Edits::Any), written: None }
+    }
+
+    pub(super) fn into_written(self) -> Option<Vec<u8>> {
+        self.written
+    }
+
     #[expect(clippy::panic, reason = "a trap in a host: the test of the plugin that does it fails here")]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         match self.edits {

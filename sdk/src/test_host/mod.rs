@@ -12,6 +12,7 @@ mod registry;
 mod request;
 mod response;
 pub(crate) mod shared;
+mod stream;
 pub(crate) mod tls;
 pub(crate) mod world;
 
@@ -22,6 +23,7 @@ use serde_json::Value;
 use self::{
     body::Calls,
     head::{RequestSide, ResponseSide},
+    stream::Passing,
     world::{Entered, World},
 };
 pub use self::{
@@ -32,19 +34,21 @@ pub use self::{
     pick::{TestCandidate, TestPick},
     request::TestRequest,
     response::TestResponse,
+    stream::{TestStream, TestStreamOutcome},
     tls::TestTls,
 };
 use crate::{
     Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, Observer,
-    Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter, Ticker,
+    Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter, StreamFilter, Ticker,
     bindings::{
         balancer::exports::palisade::plugin::balancer::Choice,
         capabilities::palisade::plugin::{shared::SharedError, types::Verdict},
         connection_filter::exports::palisade::plugin::connection_filter::Admission as HostAdmission,
+        stream_filter::exports::palisade::plugin::stream_filter::Wish,
     },
     phase, phase_async,
     phase_body::{self, States},
-    settings,
+    phase_stream, settings,
 };
 
 /// A host for tests: one instance of a plugin, called natively, with a clock that the test moves, random numbers that are
@@ -55,6 +59,7 @@ pub struct TestHost<P> {
     plugin: P,
     world: World,
     bodies: States,
+    streams: phase_stream::States,
     calls: u64,
 }
 
@@ -70,7 +75,7 @@ impl<P: Plugin> TestHost<P> {
             let _entered = Entered::new(&mut world);
             phase::configure(&settings.to_string())?
         };
-        Ok(Self { plugin, world, bodies: States::default(), calls: 0 })
+        Ok(Self { plugin, world, bodies: States::default(), streams: phase_stream::States::default(), calls: 0 })
     }
 
     /// The JSON Schema (2020-12) of the plugin's settings.
@@ -145,6 +150,11 @@ impl<P: Plugin> TestHost<P> {
     /// How many bodies the plugin keeps something for: none, once all of them have ended.
     pub fn bodies_kept(&self) -> usize {
         self.bodies.count()
+    }
+
+    /// How many streams the plugin keeps something for: none, once all of them are over.
+    pub fn streams_kept(&self) -> usize {
+        self.streams.count()
     }
 
     /// Moves both clocks forward. What is shared expires by them.
@@ -336,6 +346,27 @@ impl<P: ResponseFilter> TestHost<P> {
         self.world.begin(exchange, response.request.side, response.side);
         let verdict = self.call(|plugin| phase::on_response(plugin, head));
         TestOutcome::of_response(&self.world, verdict)
+    }
+}
+
+impl<P: StreamFilter> TestHost<P> {
+    /// Passes a stream through the plugin, to the end of both sides.
+    pub fn stream(&mut self, stream: TestStream) -> TestStreamOutcome {
+        let exchange = self.next_number();
+        self.world.begin(exchange, RequestSide::default(), ResponseSide::default());
+        self.world.stream = stream.side();
+        let Self { plugin, world, streams, .. } = self;
+        let wish = entered(world, || phase_stream::on_open(plugin, streams, stream.opened(exchange)));
+        let (outcome, verdict) = match wish {
+            Wish::Watch(interest) => {
+                let show =
+                    &mut |world: &mut World, piece| entered(world, || phase_stream::on_bytes(plugin, streams, piece));
+                Passing { interest, exchange, world, show }.all(&stream)
+            }
+            wish => TestStreamOutcome::unshown(&wish, &stream),
+        };
+        phase_stream::on_left(streams, exchange);
+        outcome.ended(verdict, &world.stream, world.fault.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     head::{RequestSide, ResponseSide, is_header_name},
     registry::Registry,
     shared::Store,
+    stream::StreamSide,
 };
 use crate::bindings::capabilities::palisade::plugin::types::HeadError;
 
@@ -21,6 +22,8 @@ pub(crate) struct World {
     pub(crate) piece: PieceSide,
     /// The heads of a body that is streamed have gone on.
     pub(crate) heads_are_gone: bool,
+    /// Where the stream at hand may go.
+    pub(crate) stream: StreamSide,
     pub(crate) reply: Option<ResponseSide>,
     pub(crate) fault: Option<String>,
     pub(crate) hot_headers: Vec<String>,
@@ -76,6 +79,12 @@ impl World {
     /// As [`World::response`], to change it.
     pub(crate) fn response_mut(&mut self, exchange: u64) -> Result<&mut ResponseSide, HeadError> {
         if self.heads_are_gone { Err(HeadError::ReadOnly) } else { Ok(self.response(exchange)) }
+    }
+
+    /// Where the stream at hand may go, as a host call that names its exchange reaches it.
+    pub(crate) fn stream(&mut self, exchange: u64) -> &mut StreamSide {
+        assert_eq!(exchange, self.exchange, "a host call about an exchange that is not at hand traps");
+        &mut self.stream
     }
 
     /// What takes the place of the piece at hand, as a host call that names the exchange reaches it.

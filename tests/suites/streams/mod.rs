@@ -1,5 +1,6 @@
 //! Connections that carry anything: bytes both ways, TLS that passes through or ends here, and what becomes of either side's end.
 
+mod filters;
 mod passing;
 mod through_tls;
 

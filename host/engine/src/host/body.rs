@@ -7,7 +7,7 @@ use super::Guest;
 use crate::abi::body::WriteError;
 use crate::state::{PieceAtHand, State};
 
-const PHASES: [Phase; 2] = [Phase::RequestBody, Phase::ResponseBody];
+const PHASES: [Phase; 3] = [Phase::RequestBody, Phase::ResponseBody, Phase::Stream];
 
 /// Bytes of one call: what is more traps.
 const WRITE_BYTES_MAX: usize = 16 << 20;

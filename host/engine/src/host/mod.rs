@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod setup;
 mod shared;
+mod streams;
 mod timer;
 mod tls;
 pub(crate) mod wasi;
@@ -26,7 +27,7 @@ use crate::state::State;
 /// A linker with everything of the contract. What a plugin may import was checked before it is linked.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let interfaces: [(&str, Add); 15] = [
+    let interfaces: [(&str, Add); 16] = [
         ("setup", setup::add),
         ("timer", timer::add),
         ("fault", fault::add),
@@ -42,6 +43,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         ("fetch", fetch::add),
         ("shared", shared::add),
         ("tls", tls::add),
+        ("streams", streams::add),
     ];
     for (name, add) in interfaces {
         add(&mut linker.instance(&format!("{PACKAGE}/{name}@{ABI}"))?)?;

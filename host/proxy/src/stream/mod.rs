@@ -5,6 +5,7 @@
 //! through unread, and is routed by the name that the client asks for.
 
 mod hello;
+mod shown;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -30,6 +31,9 @@ use crate::record::Record;
 use crate::site::{Site, Way};
 use crate::tls::{ACME_TLS, shake_hands};
 use crate::tunnel::relay::{End, Relay};
+
+pub(crate) use shown::Shown;
+use shown::Unbegun;
 
 /// After which the kernel asks whether a silent client is still there.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -140,23 +144,93 @@ async fn forward(site: &Rc<Site>, Begun { connection, stream, read }: Begun) -> 
     let head = RequestHead { method: Method::CONNECT, authority, ..RequestHead::default() };
     let mut exchange = Exchange::new(record.id(), Arc::new(connection), Protocol::Tcp, head);
     exchange.route = way.name;
+    exchange.alternatives = way.alternatives();
     record.leased(way.chain.lease(record.id()), &exchange);
-    pass(way, (exchange, record), stream, read).await;
+    let limit = site.config.limits.handshake_timeout;
+    match tokio::time::timeout(limit, shown(exchange, &mut record, stream, read)).await {
+        Ok(Ok(opened)) => pass(way, opened, record).await,
+        Ok(Err(())) => {}
+        Err(_) => {
+            record.ended(Ending::Closed);
+            let detail = Some("nothing came that a plugin waits for before an endpoint is chosen".to_owned());
+            return Err(Refused { why: Refusal::HandshakeTimeout, detail });
+        }
+    }
     Ok(())
 }
 
-async fn pass<S>(way: &Way, (mut exchange, mut record): (Box<Exchange>, Record), client: S, read: Bytes)
+/// A stream whose chain was asked about it.
+struct Opened<S> {
+    client: S,
+    /// What is for the endpoint already.
+    read: Bytes,
+    route: Route,
+}
+
+/// What a stream's endpoint is chosen for.
+enum Route {
+    /// Nobody is shown its bytes.
+    Plain(Box<Exchange>),
+    Shown(Shown),
+}
+
+impl Route {
+    fn exchange(&mut self) -> &mut Box<Exchange> {
+        match self {
+            Self::Plain(exchange) => exchange,
+            Self::Shown(shown) => shown.exchange(),
+        }
+    }
+}
+
+/// Asks the chain's stream filters, and shows them the beginning where they want it before an endpoint is chosen. An error is a
+/// stream that is over.
+async fn shown<S>(mut exchange: Box<Exchange>, record: &mut Record, client: S, read: Bytes) -> Result<Opened<S>, ()>
 where
     S: AsyncRead + AsyncWrite + Abort + Unpin,
 {
-    let (endpoint, connection) = match way.pools.stream(&mut exchange, &mut record).await {
+    let passage = match record.lease().map(|lease| lease.stream(&mut exchange)) {
+        Some(Ok(Some(passage))) => passage,
+        Some(Ok(None)) | None => return Ok(Opened { client, read, route: Route::Plain(exchange) }),
+        Some(Err(stopped)) => {
+            record.stopped(&stopped);
+            client.abort();
+            return Err(());
+        }
+    };
+    let (mut client, mut shown) = (client, Shown::new(passage, exchange));
+    match shown.begin(&mut client, read).await {
+        Ok(read) => Ok(Opened { client, read, route: Route::Shown(shown) }),
+        Err(Unbegun::Client) => Err(()),
+        Err(Unbegun::Stopped(stopped)) => {
+            record.stopped(&stopped);
+            client.abort();
+            Err(())
+        }
+    }
+}
+
+async fn pass<S>(way: &Way, Opened { client, read, mut route }: Opened<S>, mut record: Record)
+where
+    S: AsyncRead + AsyncWrite + Abort + Unpin,
+{
+    let chosen = route.exchange().alternatives.as_mut().and_then(|alternatives| {
+        alternatives.is_decided = true;
+        alternatives.chosen
+    });
+    let pools = chosen.and_then(|chosen| way.alternatives.get(chosen)).unwrap_or(&way.pools);
+    let (endpoint, connection) = match pools.stream(route.exchange(), &mut record).await {
         Ok(connected) => connected,
         Err(error) => {
             record.failed(&error);
             return client.abort();
         }
     };
-    match Relay::new(client, endpoint, read).run(way.streams.tunnel_timeout, &mut record).await {
+    let shown = match route {
+        Route::Plain(_) => None,
+        Route::Shown(shown) => Some(shown),
+    };
+    match Relay::new(client, endpoint, read).showing(shown).run(way.streams.tunnel_timeout, &mut record).await {
         End::Both => record.ended(Ending::Complete),
         End::Client(endpoint) => {
             // What it sent may be cut: it is not to look whole.
@@ -171,6 +245,11 @@ where
         End::Silence(client) => {
             record.truncated("nothing passed for too long".to_owned());
             client.abort();
+        }
+        End::Stopped(stopped, client, endpoint) => {
+            record.stopped(&stopped);
+            client.abort();
+            endpoint.abort();
         }
     }
 }

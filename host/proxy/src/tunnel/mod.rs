@@ -67,6 +67,8 @@ impl Tunnel {
                 self.record.truncated(format!("the endpoint's side of the tunnel broke off: {error}"));
                 client.abort();
             }
+            // None is shown what passes a tunnel.
+            End::Stopped(_, client, _) => client.abort(),
             End::Silence(client) => {
                 self.record.truncated("nothing passed the tunnel for too long".to_owned());
                 client.abort();

@@ -8,10 +8,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use palisade_contract::{Direction, Stopped};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::record::Record;
+use crate::stream::Shown;
 
 /// Bytes taken at a time, and the most that waits for one side. A silent tunnel holds none.
 const PIECE_BYTES: usize = 16 << 10;
@@ -29,6 +31,8 @@ pub(crate) enum End<C, E> {
     Endpoint(io::Error, C),
     /// Nothing passed either way for too long.
     Silence(C),
+    /// A plugin closed it, or failed.
+    Stopped(Stopped, C, E),
 }
 
 /// Two streams, and what is on its way between them.
@@ -37,12 +41,15 @@ pub(crate) struct Relay<C, E> {
     endpoint: E,
     up: Half,
     down: Half,
+    /// What is shown to plugins on its way.
+    shown: Option<Shown>,
 }
 
 /// Which side broke off.
 enum Broken {
     Source(io::Error),
     Sink(io::Error),
+    Stopped(Stopped),
 }
 
 enum Turn {
@@ -50,6 +57,7 @@ enum Turn {
     Client,
     Endpoint(io::Error),
     Silence,
+    Stopped(Stopped),
 }
 
 impl<C, E> Relay<C, E>
@@ -59,7 +67,14 @@ where
 {
     /// `read` has come from the client already.
     pub(crate) fn new(client: C, endpoint: E, read: Bytes) -> Self {
-        Self { client, endpoint, up: Half { waiting: read, ..Half::default() }, down: Half::default() }
+        let up = Half { waiting: read, ..Half::default() };
+        Self { client, endpoint, up, down: Half::default(), shown: None }
+    }
+
+    /// Shows plugins what passes; `read` was shown already.
+    pub(crate) fn showing(mut self, shown: Option<Shown>) -> Self {
+        self.shown = shown;
+        self
     }
 
     /// Until the end. `timeout` is how long nothing may pass either way.
@@ -90,6 +105,7 @@ where
             Turn::Client => End::Client(self.endpoint),
             Turn::Endpoint(error) => End::Endpoint(error, self.client),
             Turn::Silence => End::Silence(self.client),
+            Turn::Stopped(why) => End::Stopped(why, self.client, self.endpoint),
         }
     }
 
@@ -98,15 +114,19 @@ where
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
-        let Self { client, endpoint, up, down } = self;
-        let up = match up.poll(Pin::new(client), Pin::new(endpoint), context) {
+        let Self { client, endpoint, up, down, shown } = self;
+        let to_endpoint = shown.as_mut().map(|shown| (shown, Direction::FromClient));
+        let up = match up.poll((Pin::new(client), Pin::new(endpoint)), to_endpoint, context) {
             Poll::Ready(Err(Broken::Source(_))) => return Poll::Ready(Turn::Client),
             Poll::Ready(Err(Broken::Sink(error))) => return Poll::Ready(Turn::Endpoint(error)),
+            Poll::Ready(Err(Broken::Stopped(why))) => return Poll::Ready(Turn::Stopped(why)),
             up => up.is_ready(),
         };
-        let down = match down.poll(Pin::new(endpoint), Pin::new(client), context) {
+        let to_client = shown.as_mut().map(|shown| (shown, Direction::FromEndpoint));
+        let down = match down.poll((Pin::new(endpoint), Pin::new(client)), to_client, context) {
             Poll::Ready(Err(Broken::Source(error))) => return Poll::Ready(Turn::Endpoint(error)),
             Poll::Ready(Err(Broken::Sink(_))) => return Poll::Ready(Turn::Client),
+            Poll::Ready(Err(Broken::Stopped(why))) => return Poll::Ready(Turn::Stopped(why)),
             down => down.is_ready(),
         };
         if up && down { Poll::Ready(Turn::Ended) } else { Poll::Pending }
@@ -153,8 +173,8 @@ impl Half {
     /// Passes on what there is. Ready when the source has ended and the sink knows.
     fn poll<R, W>(
         &mut self,
-        mut from: Pin<&mut R>,
-        mut to: Pin<&mut W>,
+        (mut from, mut to): (Pin<&mut R>, Pin<&mut W>),
+        mut shown: Option<(&mut Shown, Direction)>,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>>
     where
@@ -187,8 +207,16 @@ impl Half {
                     return Poll::Pending;
                 }
             }
-            if piece.filled().is_empty() {
+            let is_last = piece.filled().is_empty();
+            if is_last {
                 self.stage = Stage::Ending;
+            }
+            if let Some((shown, direction)) = shown.as_mut().filter(|(shown, direction)| shown.watches(*direction)) {
+                let bytes = Bytes::copy_from_slice(piece.filled());
+                self.waiting = shown.pass(*direction, bytes, is_last).map_err(Broken::Stopped)?;
+                continue;
+            }
+            if is_last {
                 continue;
             }
             // Most often the sink takes all of it, and nothing is copied.
