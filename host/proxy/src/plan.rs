@@ -66,8 +66,6 @@ pub(crate) struct Plan {
     pub(crate) common: tls::Common,
     /// What of it is not as it stands on disk.
     pub(crate) kept: Vec<PlanError>,
-    /// The last version that an upstream was given.
-    upstream_version: u64,
 }
 
 /// One listener.
@@ -102,11 +100,9 @@ impl Plan {
         let Parts { plugins, monitor, names } = parts;
         let (mut problems, mut kept) = (Vec::new(), Vec::new());
         let mut upstreams = Vec::new();
-        let mut upstream_version = before.map_or(0, |before| before.upstream_version);
         for upstream in &config.upstreams {
-            upstream_version += 1;
             let known = before.and_then(|before| before.upstream(&upstream.name));
-            match Upstream::next(upstream, known, &names, upstream_version) {
+            match Upstream::next(upstream, known, &names) {
                 Ok((upstream, error)) => {
                     upstreams.push(upstream);
                     kept.extend(error.map(PlanError::KeptUpstream));
@@ -144,7 +140,6 @@ impl Plan {
             drain_limit: config.shutdown.drain,
             common,
             kept,
-            upstream_version,
         })
     }
 
@@ -165,7 +160,7 @@ impl Plan {
         self.listeners.iter().flat_map(|listener| listener.tls.iter().flat_map(|tls| tls.known(&listener.config.name)))
     }
 
-    fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+    pub(crate) fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams.iter().find(|upstream| upstream.config.name == name)
     }
 

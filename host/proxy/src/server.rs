@@ -17,6 +17,7 @@ use crate::inherited::Inherited;
 use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
 use crate::tls::{Challenges, Issued, ShownCertificate};
+use crate::upstream::{Order as EndpointOrder, SeenEndpoint, Standing, Unknown as UnknownEndpoint};
 use crate::worker::{self, Order, Switch};
 
 /// Stack of a worker beside what guests may use.
@@ -205,6 +206,27 @@ impl Running {
         self.current().plan.common.challenges.clone()
     }
 
+    /// Every endpoint of every upstream.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<SeenEndpoint> {
+        let plan = self.current().plan.clone();
+        plan.upstreams.iter().flat_map(|upstream| upstream.seen()).collect()
+    }
+
+    /// Does what an operator orders for an endpoint of this upstream, and tells what has come of it.
+    ///
+    /// # Errors
+    /// There is no such endpoint.
+    pub fn order(
+        &self,
+        upstream: &str,
+        endpoint: SocketAddr,
+        order: EndpointOrder,
+    ) -> Result<Standing, UnknownEndpoint> {
+        let plan = self.current().plan.clone();
+        plan.upstream(upstream).ok_or(UnknownEndpoint::Upstream)?.order(endpoint, order)
+    }
+
     /// Exchanges under way whose chain has the plugin of this name, by whichever configuration they began.
     #[must_use]
     pub fn leases(&self, plugin: &str) -> usize {
@@ -234,7 +256,6 @@ impl Running {
         let plan = Arc::new(Plan::next(config, parts, Some(&before)).map_err(StartError::Plan)?);
         let (addresses, sockets) = addresses.next(&config.listeners, self.workers.len(), &mut Inherited::default())?;
         let addresses = Arc::new(addresses);
-        drop(before);
         {
             let mut current = self.current();
             // Counted from both until the workers have switched.
@@ -242,6 +263,10 @@ impl Running {
             (current.plan, current.addresses) = (plan.clone(), addresses.clone());
         }
         self.switch(&plan, &addresses, sockets).await;
+        for upstream in &before.upstreams {
+            upstream.followed_by(plan.upstream(&upstream.config.name));
+        }
+        drop(before);
         // What no worker has any more, nobody will ever lease again.
         self.current().chains.retain(|chain| Arc::strong_count(&chain.leases) > 1);
         Ok(())

@@ -184,7 +184,7 @@ impl Serving {
             .iter()
             .map(|upstream| {
                 let known = before.iter().find(|pools| Arc::ptr_eq(&pools.upstream, upstream));
-                known.map_or_else(|| Pools::new(upstream, plan.monitor.as_ref()), Clone::clone)
+                known.map_or_else(|| Pools::new(upstream, &plan.monitor), Clone::clone)
             })
             .collect();
         self.upstreams.set(&self.pools);

@@ -1,9 +1,12 @@
 //! Who asks for an endpoint and what became of those that were asked before, in; the endpoint, out.
 
-use palisade_contract::{Exchange, Lease, Outcome, Pick, PickRequest, PluginName};
+use std::rc::Rc;
+use std::sync::Arc;
 
-use crate::upstream::Pools;
+use palisade_contract::{Exchange, Lease, Name, Outcome, Pick, PickRequest, PluginName};
+
 use crate::upstream::pick::pick;
+use crate::upstream::{Endpoint, Pool, Pools};
 
 /// What a choice is made for: an exchange that has a chain, whose balancer is asked. Nothing of a request's body is needed.
 pub(crate) type For<'a> = Option<(&'a Lease, &'a mut Box<Exchange>)>;
@@ -18,7 +21,8 @@ pub(crate) enum Unchosen {
 }
 
 impl Pools {
-    /// What the chain's balancer says, else what the host finds best: the place of an endpoint in the upstream's list.
+    /// What the chain's balancer says, else what the host finds best: the worker's connections to an endpoint. The list may
+    /// have changed since those were asked that are named here with what became of them.
     ///
     /// # Errors
     /// No endpoint is to be asked.
@@ -26,19 +30,17 @@ impl Pools {
         &self,
         asked: For<'_>,
         attempt: u32,
-        outcomes: &[(usize, Outcome)],
-    ) -> Result<usize, Unchosen> {
-        let outcome_of = |index| outcomes.iter().find(|(tried, _)| *tried == index).map(|(_, outcome)| *outcome);
+        outcomes: &[(Name, Outcome)],
+    ) -> Result<Rc<Pool>, Unchosen> {
+        let reached = self.reached();
+        let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
+        let candidate =
+            |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried));
         let mut candidates = self.candidates.take();
         candidates.clear();
-        candidates.extend(
-            self.upstream
-                .endpoints
-                .iter()
-                .enumerate()
-                .map(|(index, endpoint)| endpoint.candidate(outcome_of(index).unwrap_or(Outcome::Untried))),
-        );
-        let request = PickRequest { upstream: self.upstream.name, version: self.upstream.version, attempt };
+        candidates.extend(reached.members.endpoints.iter().map(candidate));
+        let version = reached.version(&self.upstream.group);
+        let request = PickRequest { upstream: self.upstream.name, version, attempt };
         let host = || pick(&candidates, &self.random).map_or(Pick::None, Pick::Endpoint);
         let picked = match asked {
             Some((lease, exchange)) => lease.pick(exchange, &request, &candidates, host),
@@ -46,7 +48,7 @@ impl Pools {
         };
         self.candidates.replace(candidates);
         match picked {
-            Ok(Pick::Endpoint(index)) => Ok(index),
+            Ok(Pick::Endpoint(index)) => reached.pools.get(index).cloned().ok_or(Unchosen::None),
             Ok(Pick::None) => Err(Unchosen::None),
             Err(plugin) => Err(Unchosen::Refused(plugin)),
         }

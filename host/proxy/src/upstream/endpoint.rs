@@ -1,75 +1,245 @@
 //! One address of an upstream, and what all workers know of it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use palisade_contract::{Candidate, Health, Name, Names, Outcome};
+use tokio::sync::watch;
+
+use crate::upstream::group::Group;
+use crate::upstream::standing::{Against, Checked, Known, Standing};
 
 /// One address of an upstream.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: Name,
     pub(crate) address: SocketAddr,
-    weight: u32,
+    config: palisade_config::Endpoint,
+    rules: Rules,
     zone: Name,
     key: u64,
+    vital: Arc<Vital>,
+}
+
+/// What an upstream says of each of its endpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Failures in a row after which it is to be looked at; zero for never.
+    pub(crate) failures: u32,
+    /// How long it takes until it has its whole share.
+    pub(crate) slow_start: Duration,
+}
+
+/// What is known of it. Another weight or zone makes another endpoint of the same that is known.
+#[derive(Debug)]
+struct Vital {
     in_flight: AtomicU32,
     failures: AtomicU32,
     latency_micros: AtomicU32,
+    /// As of `known`, for whoever chooses.
+    health: AtomicU8,
+    share_permille: AtomicU16,
+    known: Mutex<Known>,
+    told: watch::Sender<Standing>,
+    group: Arc<Group>,
+}
+
+/// How an endpoint comes to be.
+#[derive(Debug, Clone)]
+pub(crate) enum Arrival {
+    /// With its upstream: it has its whole share from the beginning.
+    First(Checked),
+    /// Into an upstream that is at work.
+    Later(Checked),
 }
 
 impl Endpoint {
-    pub(crate) fn new(config: &palisade_config::Endpoint, names: &Names) -> Self {
+    pub(crate) fn new(
+        config: &palisade_config::Endpoint,
+        rules: Rules,
+        arrival: Arrival,
+        (names, group): (&Names, &Arc<Group>),
+    ) -> Self {
+        let (checked, is_late) = match arrival {
+            Arrival::First(checked) => (checked, false),
+            Arrival::Later(checked) => (checked, true),
+        };
+        let mut known = Known::new(checked);
+        let is_slow = is_late && rules.slow_start > Duration::ZERO;
+        known.was_healthy |= is_late;
+        let vital = Vital {
+            in_flight: AtomicU32::new(0),
+            failures: AtomicU32::new(0),
+            latency_micros: AtomicU32::new(0),
+            health: AtomicU8::new(number(known.standing.health)),
+            share_permille: AtomicU16::new(if is_slow { SHARE_FIRST } else { SHARE_WHOLE }),
+            told: watch::Sender::new(known.standing.clone()),
+            known: Mutex::new(known),
+            group: group.clone(),
+        };
+        Self::of(config, rules, names, Arc::new(vital))
+    }
+
+    /// The same as it is configured now: what is known of it stays.
+    pub(crate) fn again(&self, config: &palisade_config::Endpoint, rules: Rules, names: &Names) -> Self {
+        Self::of(config, rules, names, self.vital.clone())
+    }
+
+    fn of(config: &palisade_config::Endpoint, rules: Rules, names: &Names, vital: Arc<Vital>) -> Self {
         let text = config.address.to_string();
         Self {
             name: names.intern(&text),
             address: config.address,
-            weight: config.weight,
+            config: config.clone(),
+            rules,
             zone: config.zone.as_deref().map_or(Name::NONE, |zone| names.intern(zone)),
             key: fnv1a(text.as_bytes()),
-            in_flight: AtomicU32::new(0),
-            failures: AtomicU32::new(0),
-            latency_micros: AtomicU32::new(0),
+            vital,
         }
+    }
+
+    /// Whether it is configured like this.
+    pub(crate) fn is(&self, config: &palisade_config::Endpoint, rules: Rules) -> bool {
+        self.config == *config && self.rules == rules
+    }
+
+    /// Whether both are one endpoint, whatever their weights.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.vital, &other.vital)
     }
 
     /// As a balancer sees it.
     pub(crate) fn candidate(&self, outcome: Outcome) -> Candidate {
+        let vital = &self.vital;
         Candidate {
             endpoint: self.name,
             key: self.key,
-            weight: self.weight,
+            weight: self.config.weight,
             zone: self.zone,
-            health: Health::Healthy,
+            health: self.health(),
             outcome,
-            in_flight: self.in_flight.load(Ordering::Relaxed),
-            latency_micros: self.latency_micros.load(Ordering::Relaxed),
-            failures: self.failures.load(Ordering::Relaxed),
-            slow_start_permille: 1000,
+            in_flight: vital.in_flight.load(Ordering::Relaxed),
+            latency_micros: vital.latency_micros.load(Ordering::Relaxed),
+            failures: vital.failures.load(Ordering::Relaxed),
+            slow_start_permille: vital.share_permille.load(Ordering::Relaxed),
         }
     }
 
+    pub(crate) fn health(&self) -> Health {
+        match self.vital.health.load(Ordering::Relaxed) {
+            HEALTHY => Health::Healthy,
+            UNHEALTHY => Health::Unhealthy,
+            _ => Health::Draining,
+        }
+    }
+
+    /// Its health, with why and since when.
+    pub(crate) fn standing(&self) -> Standing {
+        self.known().standing.clone()
+    }
+
+    /// Something is held against it, or is not any more. Where its standing is another one now, what it was comes out: it is
+    /// news. Balancers and those who wait for it have been told then.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Against)) -> Option<Standing> {
+        let mut known = self.known();
+        let was_healthy = known.was_healthy;
+        let before = known.change(change)?;
+        let now = known.standing.clone();
+        let vital = &self.vital;
+        if now.health == Health::Healthy {
+            vital.failures.store(0, Ordering::Relaxed);
+            let is_slow = was_healthy && self.rules.slow_start > Duration::ZERO;
+            vital.share_permille.store(if is_slow { SHARE_FIRST } else { SHARE_WHOLE }, Ordering::Relaxed);
+        }
+        vital.health.store(number(now.health), Ordering::Relaxed);
+        vital.group.changed();
+        vital.told.send_replace(now);
+        Some(before)
+    }
+
+    /// Resolves with the reason when it is found unhealthy, at once where it is. Any task of any worker may wait: whoever has a
+    /// session there that may hang gives it up then. Draining is not meant: what has begun ends as it began.
+    #[cfg_attr(not(test), expect(dead_code, reason = "sessions over TCP will wait for it"))]
+    pub(crate) async fn down(&self) -> Option<Arc<str>> {
+        self.becomes(Health::Unhealthy).await
+    }
+
+    /// Resolves with the reason when it takes nothing new any more because it is drained or gone, at once where it is.
+    #[cfg_attr(not(test), expect(dead_code, reason = "sessions over TCP will wait for it"))]
+    pub(crate) async fn drains(&self) -> Option<Arc<str>> {
+        self.becomes(Health::Draining).await
+    }
+
+    async fn becomes(&self, health: Health) -> Option<Arc<str>> {
+        let mut told = self.vital.told.subscribe();
+        // It is there for as long as this endpoint.
+        let standing = told.wait_for(|standing| standing.health == health).await.ok()?;
+        standing.reason.clone()
+    }
+
     pub(crate) fn request_begins(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.vital.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn request_ends(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.vital.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// It did not answer, or with something that is no answer.
     pub(crate) fn failed(&self) {
+        let vital = &self.vital;
         // Stops at the top: a wrap would make it look healthy.
-        let _ = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |failures| failures.checked_add(1));
+        let more = |failures: u32| failures.checked_add(1);
+        let before = vital.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let threshold = self.rules.failures;
+        if threshold > 0 && before.is_ok_and(|before| before + 1 >= threshold) {
+            vital.group.look();
+        }
+    }
+
+    /// It answered a request after this time.
+    pub(crate) fn responded(&self, after: Duration, status: StatusCode) {
+        // Failures are quick, and must not draw requests.
+        if GATEWAY.contains(&status) { self.failed() } else { self.answered(after) }
     }
 
     /// It answered after this time. The average follows a rise at once and a fall by an eighth of it.
     pub(crate) fn answered(&self, after: Duration) {
-        self.failures.store(0, Ordering::Relaxed);
+        let vital = &self.vital;
+        if vital.failures.load(Ordering::Relaxed) > 0 {
+            vital.failures.store(0, Ordering::Relaxed);
+        }
         let sample = u32::try_from(after.as_micros()).unwrap_or(u32::MAX).max(1);
-        let known = self.latency_micros.load(Ordering::Relaxed);
+        let known = vital.latency_micros.load(Ordering::Relaxed);
         let average = if sample >= known { sample } else { known - (known - sample).div_ceil(8) };
-        self.latency_micros.store(average, Ordering::Relaxed);
+        vital.latency_micros.store(average, Ordering::Relaxed);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What says that the service behind the endpoint is not there (RFC 9110, sections 15.6.3 to 15.6.5).
+const GATEWAY: [StatusCode; 3] =
+    [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+
+/// A share of the weight, in thousandths: what a newcomer begins with, and all of it.
+pub(crate) const SHARE_FIRST: u16 = 100;
+pub(crate) const SHARE_WHOLE: u16 = 1_000;
+
+const HEALTHY: u8 = 0;
+const UNHEALTHY: u8 = 1;
+const DRAINING: u8 = 2;
+
+fn number(health: Health) -> u8 {
+    match health {
+        Health::Healthy => HEALTHY,
+        Health::Unhealthy => UNHEALTHY,
+        Health::Draining => DRAINING,
     }
 }
 
@@ -97,16 +267,75 @@ mod tests {
 
     #[test]
     fn latency_follows_a_rise_at_once_and_a_fall_slowly() {
-        let config =
-            palisade_config::Endpoint { address: SocketAddr::from(([127, 0, 0, 1], 1)), weight: 1, zone: None };
-        let endpoint = Endpoint::new(&config, &Names::default());
+        let endpoint = endpoint(Rules::default());
         let latency = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried).latency_micros;
         assert_eq!(latency(&endpoint), 0);
-        endpoint.answered(Duration::from_micros(800));
+        endpoint.responded(Duration::from_micros(800), StatusCode::OK);
         assert_eq!(latency(&endpoint), 800);
-        endpoint.answered(Duration::ZERO);
+        endpoint.responded(Duration::ZERO, StatusCode::OK);
         assert_eq!(latency(&endpoint), 700);
-        (0..200).for_each(|_| endpoint.answered(Duration::ZERO));
+        // What a gateway says at once is no quick answer.
+        endpoint.responded(Duration::ZERO, StatusCode::BAD_GATEWAY);
+        assert_eq!(latency(&endpoint), 700);
+        (0..200).for_each(|_| endpoint.responded(Duration::ZERO, StatusCode::OK));
         assert_eq!(latency(&endpoint), 1);
+    }
+
+    #[test]
+    fn failures_in_a_row_are_those_since_the_last_answer() {
+        let endpoint = endpoint(Rules::default());
+        let failures = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried).failures;
+        endpoint.failed();
+        endpoint.responded(Duration::ZERO, StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(failures(&endpoint), 2);
+        endpoint.responded(Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(failures(&endpoint), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_its_end_is_told_on_any_thread() {
+        let group = Arc::new(Group::default());
+        let config = config();
+        let new = |arrival| Endpoint::new(&config, Rules::default(), arrival, (&Names::default(), &group));
+        let endpoint = Arc::new(new(Arrival::First(Checked::Off)));
+        let version = group.version();
+        let waiting = endpoint.clone();
+        let waiter = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(async move { (waiting.down().await, waiting.health()) })
+        });
+        let before = endpoint.change(|against| against.checked = Checked::Failed("refused".into()));
+        assert_eq!(before.map(|before| before.health), Some(Health::Healthy));
+        let told = tokio::task::spawn_blocking(move || waiter.join()).await.expect("a thread");
+        assert_eq!(told.expect("no panic"), (Some("refused".into()), Health::Unhealthy));
+        assert_ne!(group.version(), version);
+        assert_eq!(
+            endpoint.change(|against| against.is_drained = true).map(|before| before.health),
+            Some(Health::Unhealthy)
+        );
+        assert!(endpoint.drains().await.is_some());
+    }
+
+    #[test]
+    fn a_newcomer_and_one_that_comes_back_begin_with_a_small_share() {
+        let rules = Rules { slow_start: Duration::from_secs(30), ..Rules::default() };
+        let share = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried).slow_start_permille;
+        let new = |arrival| Endpoint::new(&config(), rules, arrival, (&Names::default(), &Arc::default()));
+        assert_eq!(share(&new(Arrival::First(Checked::Off))), SHARE_WHOLE);
+        assert_eq!(share(&new(Arrival::Later(Checked::Off))), SHARE_FIRST);
+        let endpoint = new(Arrival::First(Checked::Unknown));
+        endpoint.change(|against| against.checked = Checked::Passed);
+        assert_eq!(share(&endpoint), SHARE_WHOLE);
+        endpoint.change(|against| against.checked = Checked::Failed("refused".into()));
+        endpoint.change(|against| against.checked = Checked::Passed);
+        assert_eq!(share(&endpoint), SHARE_FIRST);
+    }
+
+    fn config() -> palisade_config::Endpoint {
+        palisade_config::Endpoint { address: SocketAddr::from(([127, 0, 0, 1], 1)), weight: 1, zone: None }
+    }
+
+    fn endpoint(rules: Rules) -> Endpoint {
+        Endpoint::new(&config(), rules, Arrival::First(Checked::Off), (&Names::default(), &Arc::default()))
     }
 }

@@ -8,13 +8,13 @@ use http::header::{self, HeaderValue};
 use http::{Request, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use palisade_contract::{Callout, Fetch, FetchError, Fetching, Outcome, Reply};
+use palisade_contract::{Callout, Fetch, FetchError, Fetching, Name, Outcome, Reply};
+use tokio::time::Instant;
 
 use crate::body::RequestBody;
 use crate::error::RequestError;
 use crate::hygiene;
 use crate::upstream::connect::{Wanted, connect};
-use crate::upstream::pick::pick;
 use crate::upstream::pool::Purpose;
 use crate::upstream::{Connection, Pools};
 
@@ -50,7 +50,9 @@ async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> 
     let connection = connection(pools).await.map_err(failed)?;
     let (body, upload) = RequestBody::whole(callout.body.clone());
     let request = request(callout, &connection, body);
+    let asked_at = Instant::now();
     let (response, connection) = pools.ask((connection, Wanted::by_host()), request, &upload).await.map_err(failed)?;
+    connection.pool().endpoint.responded(asked_at.elapsed(), response.status());
     let (parts, incoming) = response.into_parts();
     let head = hygiene::response(parts, None).map_err(failed)?;
     let body = whole(incoming, &connection, body_bytes_max).await?;
@@ -61,27 +63,17 @@ async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> 
 
 /// A connection to the endpoint that the host finds best, or to another one where none can be made.
 async fn connection(pools: &Pools) -> Result<Connection, RequestError> {
-    let mut tried: Vec<usize> = Vec::new();
+    let mut tried: Vec<(Name, Outcome)> = Vec::new();
     loop {
-        let candidates: Vec<_> = pools
-            .upstream
-            .endpoints
-            .iter()
-            .enumerate()
-            .map(|(index, endpoint)| {
-                let outcome = if tried.contains(&index) { Outcome::ConnectFailed } else { Outcome::Untried };
-                endpoint.candidate(outcome)
-            })
-            .collect();
-        let index = pick(&candidates, &pools.random).ok_or(RequestError::NoEndpoint)?;
-        let pool = pools.pools.get(index).ok_or(RequestError::NoEndpoint)?;
+        let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        let pool = &pools.choose(None, attempt, &tried).map_err(|_| RequestError::NoEndpoint)?;
         if let Some(connection) = pool.take(Purpose::Exchange) {
             return Ok(connection);
         }
         match connect(pool, Wanted::by_host()).await {
             Ok(connection) => return Ok(connection),
-            Err(error) if tried.len() + 1 >= ATTEMPTS.min(pools.pools.len()) => return Err(error),
-            Err(_) => tried.push(index),
+            Err(error) if tried.len() + 1 >= ATTEMPTS.min(pools.len()) => return Err(error),
+            Err(_) => tried.push((pool.endpoint.name, Outcome::ConnectFailed)),
         }
     }
 }

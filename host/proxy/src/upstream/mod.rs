@@ -8,12 +8,15 @@ mod connect;
 mod connection;
 mod endpoint;
 mod fetch;
+mod group;
 mod pick;
 mod pinned;
 mod pool;
+mod seen;
 mod send;
 mod sender;
 mod shared;
+mod standing;
 mod stream;
 mod tls;
 mod unanswered;
@@ -21,29 +24,38 @@ mod unanswered;
 pub(crate) use connection::Connection;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
+pub(crate) use group::{Group, Members};
 pub(crate) use pick::Random;
 pub(crate) use pool::Pool;
+pub use seen::{Order, SeenEndpoint, Unknown};
 pub(crate) use send::{Answer, Asked, Late, Switched, within};
+pub use standing::Standing;
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use palisade_config::UpstreamProtocol;
-use palisade_contract::{Candidate, Monitor, Name, Names};
+use palisade_contract::{Candidate, Health, Monitor, Name, Names};
+
+use endpoint::{Arrival, Rules};
+use standing::{Against, Checked};
 
 /// A group of endpoints, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) name: Name,
     pub(crate) config: palisade_config::Upstream,
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
     pub(crate) tls: Option<tls::Tls>,
-    /// Changes with the endpoints: no two upstreams, of any configuration, have the same.
-    pub(crate) version: u64,
+    /// Kept from one plan to the next, as endpoints are.
+    group: Arc<Group>,
+    members: Mutex<Arc<Members>>,
+    /// Of the members, for whoever asks often.
+    members_id: AtomicU32,
 }
 
 impl Upstream {
@@ -58,7 +70,6 @@ impl Upstream {
         config: &palisade_config::Upstream,
         before: Option<&Arc<Self>>,
         names: &Names,
-        version: u64,
     ) -> Result<(Arc<Self>, Option<UpstreamTlsError>), UpstreamTlsError> {
         let tls = config.tls.as_ref();
         let read = tls.map(|tls| tls::Tls::new(&config.name, tls, config.protocol)).transpose();
@@ -74,23 +85,49 @@ impl Upstream {
         if let Some(before) = before.filter(same) {
             return Ok((before.clone(), kept));
         }
-        let known: HashMap<SocketAddr, (&palisade_config::Endpoint, &Arc<Endpoint>)> = before
-            .iter()
-            .flat_map(|before| before.config.endpoints.iter().zip(&before.endpoints))
-            .map(|(config, endpoint)| (config.address, (config, endpoint)))
-            .collect();
-        let endpoint = |config: &palisade_config::Endpoint| match known.get(&config.address) {
-            Some((known, endpoint)) if *known == config => Arc::clone(endpoint),
-            Some(_) | None => Arc::new(Endpoint::new(config, names)),
-        };
+        let group = before.map_or_else(Arc::default, |before| before.group.clone());
+        let known = before.map(|before| before.members());
+        let members = joined(&config.endpoints, (known.as_deref(), rules(config)), (names, &group));
         let upstream = Arc::new(Self {
             name: names.intern(&config.name),
-            endpoints: config.endpoints.iter().map(endpoint).collect(),
             tls,
             config: config.clone(),
-            version,
+            group,
+            members_id: AtomicU32::new(members.id),
+            members: Mutex::new(members),
         });
         Ok((upstream, kept))
+    }
+
+    /// Its endpoints at the moment.
+    pub(crate) fn members(&self) -> Arc<Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whoever waits for endpoints that this upstream has and the next one of its name has not is told.
+    pub(crate) fn followed_by(&self, next: Option<&Arc<Self>>) {
+        let kept = next.map(|next| next.members());
+        let kept: HashSet<SocketAddr> =
+            kept.iter().flat_map(|kept| &kept.endpoints).map(|endpoint| endpoint.address).collect();
+        for gone in self.members().endpoints.iter().filter(|endpoint| !kept.contains(&endpoint.address)) {
+            self.change(gone, |against| against.is_gone = true);
+        }
+    }
+
+    /// Something is held against an endpoint, or is not any more. Where that changes its health, it is logged.
+    fn change(&self, endpoint: &Endpoint, change: impl FnOnce(&mut Against)) {
+        let Some(before) = endpoint.change(change) else { return };
+        let Standing { health, reason, .. } = endpoint.standing();
+        let (upstream, address) = (&self.config.name, endpoint.address);
+        let reason = reason.as_deref().unwrap_or_default();
+        match (before.health == health, health) {
+            (true, _) => {
+                tracing::debug!(upstream, endpoint = %address, reason, "an endpoint is as it was for another reason")
+            }
+            (false, Health::Healthy) => tracing::info!(upstream, endpoint = %address, "an endpoint is up"),
+            (false, Health::Unhealthy) => tracing::warn!(upstream, endpoint = %address, reason, "an endpoint is down"),
+            (false, Health::Draining) => tracing::info!(upstream, endpoint = %address, reason, "an endpoint drains"),
+        }
     }
 
     /// Whether a connection to it can become a tunnel: no two speak HTTP/2 with each other then (RFC 9113, section 8.6).
@@ -99,37 +136,110 @@ impl Upstream {
     }
 }
 
+fn rules(_config: &palisade_config::Upstream) -> Rules {
+    Rules::default()
+}
+
+/// A list of these endpoints: what is known of one stays known, and who was not there before comes late, unless nobody was.
+fn joined(
+    endpoints: &[palisade_config::Endpoint],
+    (before, rules): (Option<&Members>, Rules),
+    (names, group): (&Names, &Arc<Group>),
+) -> Arc<Members> {
+    let known: HashMap<SocketAddr, &Arc<Endpoint>> =
+        before.iter().flat_map(|before| &before.endpoints).map(|known| (known.address, known)).collect();
+    let endpoint = |config: &palisade_config::Endpoint| match known.get(&config.address) {
+        Some(known) if known.is(config, rules) => Arc::clone(known),
+        Some(known) => Arc::new(known.again(config, rules, names)),
+        None => {
+            let arrival = if before.is_some() { Arrival::Later } else { Arrival::First };
+            Arc::new(Endpoint::new(config, rules, arrival(Checked::Off), (names, group)))
+        }
+    };
+    Members::new(endpoints.iter().map(endpoint).collect())
+}
+
 /// One worker's connections to the endpoints of an upstream.
 #[derive(Debug)]
 pub(crate) struct Pools {
     pub(crate) upstream: Arc<Upstream>,
-    pools: Vec<Rc<Pool>>,
+    monitor: Arc<dyn Monitor>,
+    reached: RefCell<Rc<Reached>>,
+    retired: Cell<bool>,
     /// Kept from one choice to the next, so that none allocates.
     candidates: RefCell<Vec<Candidate>>,
     random: Random,
 }
 
+/// The endpoints of an upstream at a moment, and a worker's connections to each of them.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    members: Arc<Members>,
+    /// In the order of the members.
+    pools: Vec<Rc<Pool>>,
+}
+
 impl Pools {
-    pub(crate) fn new(upstream: &Arc<Upstream>, monitor: &dyn Monitor) -> Rc<Self> {
-        let pool = |endpoint: &Arc<Endpoint>| {
-            let monitor = monitor.endpoint(&upstream.config.name, &endpoint.address.to_string());
-            Pool::new(endpoint, upstream, monitor)
-        };
+    pub(crate) fn new(upstream: &Arc<Upstream>, monitor: &Arc<dyn Monitor>) -> Rc<Self> {
+        let none = Reached { members: Members::new(Vec::new()), pools: Vec::new() };
         Rc::new(Self {
             upstream: upstream.clone(),
-            pools: upstream.endpoints.iter().map(pool).collect(),
+            monitor: monitor.clone(),
+            reached: RefCell::new(Rc::new(none)),
+            retired: Cell::new(false),
             candidates: RefCell::default(),
             random: Random::new(),
         })
     }
 
+    /// How many endpoints there are at the moment.
+    pub(crate) fn len(&self) -> usize {
+        self.reached().pools.len()
+    }
+
+    /// The endpoints as they are now. Connections to those that stay are kept, and to those that are gone none comes back.
+    fn reached(&self) -> Rc<Reached> {
+        let known = self.reached.borrow().clone();
+        if known.members.id == self.upstream.members_id.load(Ordering::Acquire) {
+            return known;
+        }
+        let members = self.upstream.members();
+        let of = |endpoint: &Arc<Endpoint>| {
+            let is_it = |pool: &&Rc<Pool>| pool.endpoint.is_same(endpoint);
+            known.pools.iter().find(is_it).cloned().unwrap_or_else(|| self.pool(endpoint))
+        };
+        let pools: Vec<_> = members.endpoints.iter().map(of).collect();
+        let is_gone = |pool: &&Rc<Pool>| !pools.iter().any(|kept| Rc::ptr_eq(kept, pool));
+        known.pools.iter().filter(is_gone).for_each(|pool| pool.retire());
+        let reached = Rc::new(Reached { members, pools });
+        self.reached.replace(reached.clone());
+        reached
+    }
+
+    fn pool(&self, endpoint: &Arc<Endpoint>) -> Rc<Pool> {
+        let monitor = self.monitor.endpoint(&self.upstream.config.name, &endpoint.address.to_string());
+        let pool = Pool::new(endpoint, &self.upstream, monitor);
+        if self.retired.get() {
+            pool.retire();
+        }
+        pool
+    }
+
     /// Closes connections that were not used for too long.
     pub(crate) fn sweep(&self) {
-        self.pools.iter().for_each(|pool| pool.sweep());
+        self.reached().pools.iter().for_each(|pool| pool.sweep());
     }
 
     /// The configuration has no such upstream any more: what is idle is closed, and so is what comes back.
     pub(crate) fn retire(&self) {
-        self.pools.iter().for_each(|pool| pool.retire());
+        self.retired.set(true);
+        self.reached().pools.iter().for_each(|pool| pool.retire());
+    }
+}
+
+impl Reached {
+    /// No two lists of this process have the same, and none has the same before and after its endpoints' health has changed.
+    fn version(&self, group: &Group) -> u64 {
+        u64::from(self.members.id) << 32 | u64::from(group.version())
     }
 }

@@ -25,13 +25,12 @@ impl Random {
     }
 }
 
-/// The index of the chosen candidate; none where there is none at all.
+/// The index of the chosen candidate; none where none is healthy.
 pub(crate) fn pick(candidates: &[Candidate], random: &Random) -> Option<usize> {
-    // Best those that are healthy and were not tried, then any that was not tried, then any at all.
-    let wants: [fn(&Candidate) -> bool; 3] = [
+    // Best one that was not tried, else any that is healthy. Where none is, no request waits for what would not answer.
+    let wants: [fn(&Candidate) -> bool; 2] = [
         |candidate| candidate.health == Health::Healthy && candidate.outcome == Outcome::Untried,
-        |candidate| candidate.outcome == Outcome::Untried,
-        |_| true,
+        |candidate| candidate.health == Health::Healthy,
     ];
     wants.into_iter().find_map(|wanted| pick_of(candidates, wanted, random))
 }
@@ -97,6 +96,9 @@ mod tests {
     fn none_is_picked_of_none_and_a_tried_one_is_better_than_none() {
         let random = Random::new();
         assert_eq!(pick(&[], &random), None);
+        for health in [Health::Unhealthy, Health::Draining] {
+            assert_eq!(pick(&[Candidate { health, ..candidate(0, 1, Outcome::Untried) }], &random), None);
+        }
         assert_eq!(pick(&[candidate(0, 1, Outcome::Reset)], &random), Some(0));
     }
 

@@ -8,7 +8,7 @@ use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use palisade_contract::{Exchange, Outcome, ResponseHead, UpstreamFault};
+use palisade_contract::{Exchange, Name, Outcome, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
@@ -18,7 +18,7 @@ use crate::record::Record;
 use crate::upstream::choose::Unchosen;
 use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::pool::Purpose;
-use crate::upstream::{Connection, Pools};
+use crate::upstream::{Connection, Pool, Pools};
 
 /// Endpoints that one request may be sent to when no connection can be made: nothing of it was sent then.
 const ATTEMPTS: u32 = 3;
@@ -72,7 +72,7 @@ impl Pools {
         let stream = parts.extensions.remove::<OnUpgrade>();
         let head =
             hygiene::response(parts, upgrade.as_ref()).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
-        connection.pool().endpoint.answered(asked_at.elapsed());
+        connection.pool().endpoint.responded(asked_at.elapsed(), status);
         let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
         let switched = upgrade.zip(stream).filter(|_| switches);
         let switched = switched.map(|(protocol, stream)| Switched { protocol, stream });
@@ -81,11 +81,10 @@ impl Pools {
 
     /// A connection to the chosen endpoint, or to another one where none can be made.
     async fn connection(&self, asked: &mut Asked<'_>, purpose: Purpose) -> Result<Connection, RequestError> {
-        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(Name, Outcome)> = Vec::new();
         loop {
             let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
-            let index = self.endpoint(asked, attempt, &outcomes)?;
-            let Some(pool) = self.pools.get(index) else { return Err(RequestError::NoEndpoint) };
+            let pool = &self.endpoint(asked, attempt, &outcomes)?;
             asked.exchange.upstream = self.upstream.name;
             asked.exchange.endpoint = pool.endpoint.name;
             asked.record.endpoint(self.upstream.name, pool.endpoint.name);
@@ -102,20 +101,20 @@ impl Pools {
             });
             match connected {
                 Ok(connection) => return Ok(connection),
-                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.pools.len() => return Err(error),
-                Err(RequestError::ConnectTimeout) => outcomes.push((index, Outcome::TimedOut)),
-                Err(_) => outcomes.push((index, Outcome::ConnectFailed)),
+                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.len() => return Err(error),
+                Err(RequestError::ConnectTimeout) => outcomes.push((pool.endpoint.name, Outcome::TimedOut)),
+                Err(_) => outcomes.push((pool.endpoint.name, Outcome::ConnectFailed)),
             }
         }
     }
 
-    /// The endpoint that is to be asked, by its place in the list.
+    /// The endpoint that is to be asked.
     fn endpoint(
         &self,
         asked: &mut Asked<'_>,
         attempt: u32,
-        outcomes: &[(usize, Outcome)],
-    ) -> Result<usize, RequestError> {
+        outcomes: &[(Name, Outcome)],
+    ) -> Result<Rc<Pool>, RequestError> {
         let by = asked.record.lease().map(|lease| (lease, &mut *asked.exchange));
         self.choose(by, attempt, outcomes).map_err(|unchosen| match unchosen {
             Unchosen::None => RequestError::NoEndpoint,

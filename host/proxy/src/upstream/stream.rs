@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
-use palisade_contract::{Exchange, Outcome, UpstreamFault};
+use palisade_contract::{Exchange, Name, Outcome, UpstreamFault};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
@@ -71,26 +71,25 @@ impl Pools {
         exchange: &mut Box<Exchange>,
         record: &mut Record,
     ) -> Result<(EndpointStream, StreamConnection), RequestError> {
-        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        let mut outcomes: Vec<(Name, Outcome)> = Vec::new();
         exchange.upstream = self.upstream.name;
         let client = Ends { source: exchange.connection.client, destination: exchange.connection.local };
         loop {
             let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
             let asked = record.lease().map(|lease| (lease, &mut *exchange));
-            let index = self.choose(asked, attempt, &outcomes).map_err(|why| match why {
+            let pool = &self.choose(asked, attempt, &outcomes).map_err(|why| match why {
                 Unchosen::None => RequestError::NoEndpoint,
                 Unchosen::Refused(plugin) => RequestError::Plugin(plugin),
             })?;
-            let Some(pool) = self.pools.get(index) else { return Err(RequestError::NoEndpoint) };
             exchange.endpoint = pool.endpoint.name;
             record.endpoint(self.upstream.name, pool.endpoint.name);
             let outcome = match connect(pool, client).await {
                 Ok(connected) => return Ok(connected),
-                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.pools.len() => return Err(error),
+                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.len() => return Err(error),
                 Err(RequestError::ConnectTimeout) => Outcome::TimedOut,
                 Err(_) => Outcome::ConnectFailed,
             };
-            outcomes.push((index, outcome));
+            outcomes.push((pool.endpoint.name, outcome));
         }
     }
 }

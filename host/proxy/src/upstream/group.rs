@@ -1,0 +1,46 @@
+//! Which endpoints an upstream has at a moment, and what they have in common from one plan to the next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::upstream::Endpoint;
+
+/// What the endpoints of an upstream have in common, from one plan to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    changes: AtomicU32,
+    look: Notify,
+}
+
+impl Group {
+    /// Something that a balancer may keep in mind is another one now.
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// An endpoint fails too often: whoever watches the group looks at it now.
+    pub(crate) fn look(&self) {
+        self.look.notify_one();
+    }
+}
+
+/// The endpoints of an upstream at a moment.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// No other list of this process has it.
+    pub(crate) id: u32,
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
+}
+
+impl Members {
+    pub(crate) fn new(endpoints: Vec<Arc<Endpoint>>) -> Arc<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), endpoints })
+    }
+}

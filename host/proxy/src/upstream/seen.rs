@@ -1,0 +1,82 @@
+//! What is known of endpoints, for operators: each with its standing and its figures, and orders to leave one alone.
+
+use std::net::SocketAddr;
+
+use palisade_contract::Outcome;
+
+use crate::upstream::{Standing, Upstream};
+
+/// One endpoint of an upstream as an operator sees it.
+#[derive(Debug, Clone)]
+pub struct SeenEndpoint {
+    /// The upstream.
+    pub upstream: String,
+    /// The endpoint.
+    pub address: SocketAddr,
+    /// Its health, why it is so, and since when.
+    pub standing: Standing,
+    /// Relative to the others.
+    pub weight: u32,
+    /// The share of its weight that it takes, in thousandths.
+    pub share_permille: u16,
+    /// Requests under way to it.
+    pub in_flight: u32,
+    /// Consecutive failures.
+    pub failures: u32,
+}
+
+/// What an operator orders for an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// It takes no new requests; what is under way ends as it began.
+    Drain,
+    /// It takes them again, and whatever requests have shown before is forgotten.
+    Enable,
+}
+
+/// There is no such endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// The upstream is not in the configuration.
+    Upstream,
+    /// The upstream has no such endpoint.
+    Endpoint,
+}
+
+impl Upstream {
+    /// Its endpoints, in their order.
+    pub(crate) fn seen(&self) -> Vec<SeenEndpoint> {
+        let of = |endpoint: &std::sync::Arc<super::Endpoint>| {
+            let candidate = endpoint.candidate(Outcome::Untried);
+            SeenEndpoint {
+                upstream: self.config.name.clone(),
+                address: endpoint.address,
+                standing: endpoint.standing(),
+                weight: candidate.weight,
+                share_permille: candidate.slow_start_permille,
+                in_flight: candidate.in_flight,
+                failures: candidate.failures,
+            }
+        };
+        self.members().endpoints.iter().map(of).collect()
+    }
+
+    /// Does what is ordered, and tells what has come of it. The order holds until there is another one, or the endpoint leaves
+    /// the upstream.
+    ///
+    /// # Errors
+    /// There is no such endpoint.
+    pub(crate) fn order(&self, address: SocketAddr, order: Order) -> Result<Standing, Unknown> {
+        let members = self.members();
+        let endpoint = members.endpoints.iter().find(|endpoint| endpoint.address == address);
+        let endpoint = endpoint.ok_or(Unknown::Endpoint)?;
+        self.change(endpoint, |against| match order {
+            Order::Drain => against.is_drained = true,
+            Order::Enable => {
+                against.is_drained = false;
+                against.ejected = None;
+            }
+        });
+        Ok(endpoint.standing())
+    }
+}
