@@ -261,7 +261,8 @@ class Commands:
 
     async def send(self, command):
         client = self.client(command)
-        client.http.send_data(command["stream"], bytes.fromhex(command.get("body", "")), command.get("fin", False))
+        body = pattern(command["pattern"]) if "pattern" in command else bytes.fromhex(command.get("body", ""))
+        client.http.send_data(command["stream"], body, command.get("fin", False))
         client.transmit()
         return {}
 
@@ -278,6 +279,22 @@ class Commands:
             exchange.grown.clear()
             await exchange.grown.wait()
         return {"stream": command["stream"], **exchange.told()}
+
+    async def until(self, command):
+        """Waits for the head of an answer and so much of what follows it, or the end."""
+        exchange = self.client(command).exchanges[command["stream"]]
+        while not exchange.ended.is_set() and (
+                exchange.answer["status"] is None or exchange.length < command.get("bytes", 0)):
+            exchange.grown.clear()
+            await exchange.grown.wait()
+        return {"stream": command["stream"], **exchange.told()}
+
+    async def settings(self, command):
+        """Waits for the host's settings."""
+        client = self.client(command)
+        async with client.changed:
+            await client.changed.wait_for(lambda: client.closed or client.http.received_settings is not None)
+        return {"settings": {str(int(name)): value for name, value in client.http.received_settings.items()}}
 
     async def stopped(self, command):
         """Waits until the host asks to send no more of a stream, or the connection has ended."""

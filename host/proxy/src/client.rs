@@ -1,5 +1,7 @@
 //! One client's connection, from the accepted socket to its end.
 
+mod http2;
+
 use std::error::Error as _;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -11,12 +13,12 @@ use std::time::Duration;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -24,25 +26,14 @@ use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Verdict};
 use crate::body::ClientBody;
-use crate::guard::Fault;
 use crate::hygiene::Trust;
-use crate::io::{Abort, Framed, Watched};
+use crate::io::{Abort, Watched};
 use crate::linger::{close_well, linger};
 use crate::places::OfAddress;
 use crate::proxy_protocol;
 use crate::serve::{Client, Closed, Outgoing, serve};
 use crate::site::{Listening, Site};
 use crate::tls::{ACME_TLS, shake_hands};
-
-/// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
-/// connection is closed (CVE-2023-44487, CVE-2025-8671).
-const RESETS_MAX: usize = 20;
-const LOCAL_RESETS_MAX: usize = 100;
-
-/// Flow-control windows of HTTP/2: what one stream, and one connection, may have in memory here.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
-const SEND_BUFFER_BYTES_MAX: usize = 256 << 10;
 
 /// Serves one connection to its end, and says how it ended if that was our doing.
 pub(crate) async fn run(
@@ -209,7 +200,7 @@ where
     let client = Rc::new(Client::new(connection, Activity::new()));
     match speaks {
         Speaks::Http1 => serve_http1(listening, &client, stream, drain).await,
-        Speaks::Http2 => serve_http2(listening, &client, stream, drain).await,
+        Speaks::Http2 => http2::serve(listening, &client, stream, drain).await,
     }
 }
 
@@ -280,67 +271,12 @@ where
     }
 }
 
-async fn serve_http2<S>(
-    listening: &Rc<Listening>,
-    client: &Rc<Client>,
-    stream: S,
-    drain: watch::Receiver<bool>,
-) -> Result<(), Refused>
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let limits = listening.site().config.limits;
-    let activity = &client.activity;
-    let service = {
-        let (listening, client) = (listening.clone(), client.clone());
-        service_fn(move |request| answer(listening.site(), client.clone(), request))
-    };
-    // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
-    // by the idle limit.
-    let mut stream = Framed::new(stream, activity.clone());
-    let ended = {
-        let served = pin!(
-            http2::Builder::new(LocalExecutor)
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(limits.streams)
-                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
-                .max_pending_accept_reset_streams(RESETS_MAX)
-                .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream.clone()), service)
-        );
-        // GOAWAY says which streams are still served, and none is lost.
-        let end = End { close: http2::Connection::graceful_shutdown, grace: Duration::ZERO };
-        drive(listening, activity, served, end, drain).await
-    };
-    let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
-    // What was being written may be cut by it: a client that does this has no claim to more.
-    let told =
-        tokio::time::timeout(GOAWAY_LIMIT, stream.write_all(&fault.goaway())).await.is_ok_and(|sent| sent.is_ok());
-    let why = match fault {
-        // Nor to being listened to.
-        Fault::Flood => Refusal::Flood,
-        Fault::FrameSize | Fault::Window => {
-            if told {
-                linger(stream).await;
-            }
-            Refusal::Protocol
-        }
-    };
-    Err(Refused { why, detail: Some(fault.to_string()) })
-}
-
 /// Serves a request that hyper has read.
 async fn answer(site: Rc<Site>, client: Rc<Client>, request: Request<Incoming>) -> Result<Response<Outgoing>, Closed> {
     let mut response = serve(site.clone(), client.clone(), request.map(ClientBody::Hyper)).await?;
     client.advertise(&site, response.headers_mut());
     Ok(response)
 }
-
-/// How long a client that is cut may take to be told why.
-const GOAWAY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The least that hyper takes for its read buffer.
 const SMALLEST_BUFFER: usize = 8 << 10;
@@ -425,17 +361,5 @@ fn judge(error: &hyper::Error) -> Result<(), Refusal> {
         Some(_) => Err(Refusal::Protocol),
         None if error.is_parse() || error.is_parse_too_large() => Err(Refusal::Protocol),
         None => Ok(()),
-    }
-}
-
-/// Runs what HTTP/2 spawns for its streams on the worker's own thread.
-#[derive(Debug, Clone, Copy)]
-struct LocalExecutor;
-
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, task: F) {
-        tokio::task::spawn_local(async move {
-            task.await;
-        });
     }
 }

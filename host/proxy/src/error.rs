@@ -21,6 +21,12 @@ pub(crate) enum RequestError {
     /// A tunnel is asked for.
     #[error("CONNECT is not offered")]
     Connect,
+    /// An extended CONNECT for a protocol that is not offered here (RFC 9220, section 3).
+    #[error("the protocol that CONNECT asks for is not offered here")]
+    Protocol,
+    /// An extended CONNECT whose endpoint has not switched protocols, though its answer is a good one.
+    #[error("the endpoint did not switch protocols: status {0}")]
+    NotSwitched(u16),
     /// An upgrade with a body: what of it belongs to which protocol could be read in two ways.
     #[error("a request to upgrade has a body")]
     UpgradeBody,
@@ -96,7 +102,7 @@ impl RequestError {
             | Self::UpgradeBody
             | Self::Body
             | Self::ClientGone => (StatusCode::BAD_REQUEST, Fault::Client),
-            Self::Connect | Self::Coding => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
+            Self::Connect | Self::Protocol | Self::Coding => (StatusCode::NOT_IMPLEMENTED, Fault::Client),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, Fault::Client),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, Fault::Client),
             Self::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Fault::Client),
@@ -104,7 +110,7 @@ impl RequestError {
             Self::NoRoute => (StatusCode::NOT_FOUND, Fault::Client),
             Self::Plugin(_) => (StatusCode::SERVICE_UNAVAILABLE, Fault::Host),
             Self::NoEndpoint | Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, Fault::Upstream),
-            Self::Connection(_) | Self::Reset(_) | Self::Answer(_) | Self::AnswerTooLarge(_) => {
+            Self::Connection(_) | Self::Reset(_) | Self::Answer(_) | Self::NotSwitched(_) | Self::AnswerTooLarge(_) => {
                 (StatusCode::BAD_GATEWAY, Fault::Upstream)
             }
             Self::ConnectTimeout | Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, Fault::Upstream),

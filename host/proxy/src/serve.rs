@@ -12,16 +12,17 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use palisade_contract::{
-    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead, Side,
+    Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead, Side, UpstreamFault,
 };
 
 use crate::activity::Activity;
 use crate::body::{ClientBody, Filtered, Origin, RequestBody, ResponseBody, Upload};
 use crate::error::RequestError;
 use crate::filtering::{self, Instead};
-use crate::hygiene::{self, Trust};
+use crate::hygiene::{self, Arrived, Opening, Trust};
 use crate::record::Record;
 use crate::site::{Site, Way};
+use crate::tls;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Answer, Asked, Switched};
 
@@ -85,6 +86,26 @@ pub(crate) type Outgoing = Either<ResponseBody, Empty<Bytes>>;
 #[error("closed without an answer")]
 pub(crate) struct Closed;
 
+/// What a request asks for, as far as it decides which answers it can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Plain,
+    /// A head alone.
+    Head,
+    /// A tunnel over HTTP/2 or HTTP/3, which any good status would open.
+    Tunnel,
+}
+
+impl Asks {
+    fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Self::Head,
+            Method::CONNECT => Self::Tunnel,
+            _ => Self::Plain,
+        }
+    }
+}
+
 /// Where a response comes from.
 enum Source {
     /// A plugin or the host.
@@ -113,7 +134,7 @@ pub(crate) async fn serve(
     if parts.headers.contains_key(header::UPGRADE) {
         client.upgrade_offered.set(true);
     }
-    let (version, is_head) = (parts.version, parts.method == Method::HEAD);
+    let (version, asks) = (parts.version, Asks::of(&parts.method));
     if version == Version::HTTP_10 {
         client.activity.ends_by_closing();
     }
@@ -122,17 +143,17 @@ pub(crate) async fn serve(
         Ok(arrived) => arrived,
         Err(error) => {
             record.failed(&error);
-            return Ok(refusal(&error, (version, is_head), record));
+            return Ok(refusal(&error, (version, asks), record));
         }
     };
     if let Some(reply) = challenged(&site, &arrived.head) {
         record.asked(&arrived.head);
-        return Ok(whole(reply, is_head, record));
+        return Ok(whole(reply, asks, record));
     }
-    let way = site.way(arrived.head.authority_bytes(), arrived.head.target.path());
-    let mut exchange = begin((&site, way), &client, version, arrived.head, &mut record);
-    let request =
-        Forwardable { version, takes_trailers: arrived.takes_trailers, upgrade: arrived.upgrade, body, upload };
+    let Arrived { head, takes_trailers, upgrade } = arrived;
+    let way = site.way(head.authority_bytes(), head.target.path());
+    let mut exchange = begin((&site, way), &client, version, head, &mut record);
+    let request = Forwardable { version, asks, takes_trailers, upgrade, body, upload };
     let source = match request_side((&site, way), &client, &mut exchange, request, &mut record).await {
         Ok(Some(source)) => source,
         Ok(None) => {
@@ -147,13 +168,13 @@ pub(crate) async fn serve(
             Source::Reply(error.reply())
         }
     };
-    response_side(exchange, source, (&client, is_head), record).await
+    response_side(exchange, source, (&client, asks), record).await
 }
 
 /// The answer to a head that is none of a good request, and over HTTP/1 the last one: whoever sends such heads may also mean
 /// something else by what comes next.
-fn refusal(error: &RequestError, (version, is_head): (Version, bool), record: Record) -> Response<Outgoing> {
-    let mut response = whole(error.reply(), is_head, record);
+fn refusal(error: &RequestError, (version, asks): (Version, Asks), record: Record) -> Response<Outgoing> {
+    let mut response = whole(error.reply(), asks, record);
     if version < Version::HTTP_2 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -174,7 +195,7 @@ pub(crate) fn refused(site: &Rc<Site>, client: &Client, error: &RequestError) ->
     let mut record = Record::begin(site, active, site.worker.exchange_id(), client.connection.client.ip());
     record.protocol(Protocol::Http3);
     record.failed(error);
-    let mut response = whole(error.reply(), false, record);
+    let mut response = whole(error.reply(), Asks::Plain, record);
     client.advertise(site, response.headers_mut());
     response
 }
@@ -193,6 +214,7 @@ fn challenged(site: &Site, head: &palisade_contract::RequestHead) -> Option<Repl
 /// What of a request is not its head.
 struct Forwardable {
     version: Version,
+    asks: Asks,
     takes_trailers: bool,
     upgrade: Option<HeaderValue>,
     body: RequestBody,
@@ -279,7 +301,7 @@ async fn forward(
     request: Forwardable,
     record: &mut Record,
 ) -> Result<Source, Instead> {
-    let Forwardable { takes_trailers, upgrade, mut body, upload, .. } = request;
+    let Forwardable { asks, takes_trailers, upgrade, mut body, upload, .. } = request;
     let upgrade =
         upgrade.and_then(|asked| hygiene::chosen_upgrade(&asked, &exchange.request.method, &way.streams.upgrades));
     if upgrade.is_some() && !body.is_empty() {
@@ -292,6 +314,7 @@ async fn forward(
     record.active().patience(patience);
     upload.set_patience(patience);
     filtering::request(exchange, record, (&mut body, &upload), way.pools.upstream.config.response_timeout).await?;
+    let opening = if asks == Asks::Tunnel { Some(open(way, upgrade.as_ref(), exchange)?) } else { None };
     let asked = Asked { exchange, record, takes_trailers, upgrade };
     let answer = way.pools.send(asked, body, &upload).await;
     record.request_bytes(upload.bytes());
@@ -299,6 +322,9 @@ async fn forward(
         return Err(Instead::of(stopped, Side::Request, record));
     }
     let mut answer = answer?;
+    if let Some(opening) = opening {
+        opened(opening, &mut answer)?;
+    }
     exchange.response = Some(std::mem::take(&mut answer.head));
     if let Some(switched) = answer.switched.take() {
         return Ok(Source::Tunnel(Box::new(answer), switched, way.streams.tunnel_timeout));
@@ -307,11 +333,27 @@ async fn forward(
     Ok(Source::Upstream(Box::new(answer), upload, timeout))
 }
 
+/// The host's own half of a handshake, for a client that has none.
+fn open(way: &Way, upgrade: Option<&HeaderValue>, exchange: &mut Exchange) -> Result<Opening, RequestError> {
+    let protocol = upgrade.filter(|_| way.pools.upstream.takes_upgrades()).ok_or(RequestError::Protocol)?;
+    Ok(Opening::begin(protocol, &mut exchange.request.headers, tls::random()))
+}
+
+/// No tunnel without a 101, whatever else the endpoint says.
+fn opened(opening: Opening, answer: &mut Answer) -> Result<(), RequestError> {
+    if answer.switched.is_some() {
+        let ended = opening.end(&mut answer.head);
+        return ended.inspect_err(|_| answer.connection.failed(UpstreamFault::Protocol));
+    }
+    let status = answer.head.status;
+    if hygiene::would_open(status) { Err(RequestError::NotSwitched(status.as_u16())) } else { Ok(()) }
+}
+
 /// The response's half: filters in reverse, then out.
 async fn response_side(
     mut exchange: Box<Exchange>,
     source: Source,
-    (client, is_head): (&Client, bool),
+    (client, asks): (&Client, Asks),
     mut record: Record,
 ) -> Result<Response<Outgoing>, Closed> {
     if let Source::Reply(reply) = &source {
@@ -322,10 +364,10 @@ async fn response_side(
         None => Decision::Proceed,
     };
     match decision {
-        Decision::Proceed => proceed(exchange, source, (client, is_head), record).await,
+        Decision::Proceed => proceed(exchange, source, (client, asks), record).await,
         Decision::Reply(reply, plugin) => {
             record.decided_by(plugin);
-            Ok(whole(reply, is_head, record))
+            Ok(whole(reply, asks, record))
         }
         Decision::Close(plugin) => {
             record.decided_by(plugin);
@@ -336,7 +378,7 @@ async fn response_side(
             record.decided_by(plugin.clone());
             let error = RequestError::Plugin(plugin);
             record.failed(&error);
-            Ok(whole(error.reply(), is_head, record))
+            Ok(whole(error.reply(), asks, record))
         }
     }
 }
@@ -345,48 +387,52 @@ async fn response_side(
 async fn proceed(
     mut exchange: Box<Exchange>,
     source: Source,
-    (client, is_head): (&Client, bool),
+    (client, asks): (&Client, Asks),
     mut record: Record,
 ) -> Result<Response<Outgoing>, Closed> {
     let (mut origin, upload) = match source {
         Source::Tunnel(answer, switched, timeout) => {
             let head = exchange.response.take().unwrap_or_default();
-            return Ok(switching((head, record), *answer, switched, (client, timeout)));
+            return Ok(switching((head, asks, record), *answer, switched, (client, timeout)));
         }
         Source::Reply(reply) => {
             let head = exchange.response.get_or_insert_default();
-            (sent(head, reply.body, is_head), None)
+            (sent(head, reply.body, asks), None)
         }
         Source::Upstream(answer, upload, timeout) => {
             (Origin::upstream(answer.incoming, answer.connection, timeout, &upload), Some(upload))
         }
     };
-    match filtering::response(&mut exchange, &mut record, &mut origin, is_head).await {
+    match filtering::response(&mut exchange, &mut record, &mut origin, asks == Asks::Head).await {
         Ok(filtered) => {
             let head = exchange.response.take().unwrap_or_default();
-            Ok(respond(head, (origin, filtered, upload), is_head, record))
+            Ok(respond(head, (origin, filtered, upload), asks, record))
         }
-        Err(Instead::Reply(reply)) => Ok(whole(reply, is_head, record)),
+        Err(Instead::Reply(reply)) => Ok(whole(reply, asks, record)),
         Err(Instead::Close) => Err(Closed),
         Err(Instead::Failed(error)) => {
             record.failed(&error);
-            Ok(whole(error.reply(), is_head, record))
+            Ok(whole(error.reply(), asks, record))
         }
     }
 }
 
-/// The head of a 101, and the tunnel that the client's connection becomes when it is out.
+/// The head of a 101, or of a 200 where that opens a tunnel, and what the client's connection or stream becomes when it is out.
 fn switching(
-    (mut head, mut record): (ResponseHead, Record),
+    (mut head, asks, mut record): (ResponseHead, Asks, Record),
     answer: Answer,
     switched: Switched,
     (client, timeout): (&Client, Duration),
 ) -> Response<Outgoing> {
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         // A filter has made something else of it.
-        return whole(Reply { status: head.status, headers: head.headers, body: Bytes::new() }, false, record);
+        return whole(Reply { status: head.status, headers: head.headers, body: Bytes::new() }, asks, record);
     }
-    hygiene::set_upgrade(&mut head.headers, &switched.protocol);
+    match asks {
+        Asks::Plain | Asks::Head => hygiene::set_upgrade(&mut head.headers, &switched.protocol),
+        // RFC 8441, section 5.
+        Asks::Tunnel => head.status = StatusCode::OK,
+    }
     record.responded(head.status.as_u16());
     let tunnel = Tunnel::new((record, &client.activity), answer.connection, switched.stream, timeout);
     client.tunnel.set(Some(Box::new(tunnel)));
@@ -394,18 +440,18 @@ fn switching(
 }
 
 /// A response that is all there, and passes no filter any more.
-fn whole(reply: Reply, is_head: bool, record: Record) -> Response<Outgoing> {
+fn whole(reply: Reply, asks: Asks, record: Record) -> Response<Outgoing> {
     let mut head = ResponseHead { status: reply.status, headers: reply.headers };
-    let origin = sent(&mut head, reply.body, is_head);
-    respond(head, (origin, None, None), is_head, record)
+    let origin = sent(&mut head, reply.body, asks);
+    respond(head, (origin, None, None), asks, record)
 }
 
 /// What of a body is sent. Where it is not, its length still is (RFC 9110, sections 9.3.2 and 8.6).
-fn sent(head: &mut ResponseHead, body: Bytes, is_head: bool) -> Origin {
+fn sent(head: &mut ResponseHead, body: Bytes, asks: Asks) -> Origin {
     if filtering::is_bodiless(head.status) {
         return Origin::Ended;
     }
-    if is_head {
+    if asks == Asks::Head {
         head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         return Origin::Ended;
     }
@@ -418,13 +464,17 @@ type WayOut = (Origin, Option<Box<Filtered>>, Option<Rc<Upload>>);
 fn respond(
     mut head: ResponseHead,
     (origin, filtered, upload): WayOut,
-    is_head: bool,
+    asks: Asks,
     mut record: Record,
 ) -> Response<Outgoing> {
+    if asks == Asks::Tunnel && hygiene::would_open(head.status) {
+        head.status = StatusCode::BAD_GATEWAY;
+    }
     record.responded(head.status.as_u16());
     let body = ResponseBody::new(origin, filtered, record, upload);
     // A length that is known is said in every protocol alike (RFC 9110, section 8.6).
-    let has_length = !is_head && head.status != StatusCode::NO_CONTENT && head.status != StatusCode::NOT_MODIFIED;
+    let has_length =
+        asks != Asks::Head && head.status != StatusCode::NO_CONTENT && head.status != StatusCode::NOT_MODIFIED;
     if has_length
         && !head.headers.contains_key(header::CONTENT_LENGTH)
         && let Some(length) = body.size_hint().exact()

@@ -120,6 +120,11 @@ impl Site {
         self.routes.find(authority, path).and_then(|index| self.ways.get(index))
     }
 
+    /// Whether any route takes an upgrade to anything.
+    pub(crate) fn takes_upgrades(&self) -> bool {
+        self.ways.iter().any(|way| !way.streams.upgrades.is_empty())
+    }
+
     /// A place for a connection of this client.
     ///
     /// # Errors

@@ -48,7 +48,11 @@ fn answer(seen: &Seen) -> Answer {
 async fn a_browser_loads_a_page_over_http_3_through_the_chain() {
     let site = chained().origin(Origin::answering(answer)).start().await;
     let picture = site.folder().path().join("page.png");
-    let mut browser = browse(&site, &[&format!("--screenshot={}", picture.display())]);
+    let port = site.address("public").port();
+    // Chromium takes no alternative of a server whose authority it was given by hand: it is told to begin with HTTP/3.
+    let begin = format!("--origin-to-force-quic-on={HOST}:{port}");
+    let mut browser =
+        browse(&site, &[&begin, "--virtual-time-budget=60000", &format!("--screenshot={}", picture.display())]);
     let mut told = None;
     eventually("the page has told", async || {
         let seen = site.origin(0).seen();
@@ -71,17 +75,15 @@ async fn a_browser_loads_a_page_over_http_3_through_the_chain() {
 }
 
 /// The browser on its way to the site's page, which it takes for what its name and its key say it is.
-fn browse(site: &Running, more: &[&str]) -> Child {
+pub(crate) fn browse(site: &Running, more: &[&str]) -> Child {
     let folder = site.folder().path();
     let key = std::fs::read_to_string(folder.join("site.key")).expect("a key");
     let key = KeyPair::from_pem(&key).expect("a key").subject_public_key_info();
     let port = site.address("public").port();
     let mut command = Command::new("chromium");
     command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]);
-    command.args(["--disable-background-networking", "--disable-component-update", "--virtual-time-budget=60000"]);
+    command.args(["--disable-background-networking", "--disable-component-update"]);
     command.arg(format!("--user-data-dir={}", folder.join("browser").display()));
-    // Chromium takes no alternative of a server whose authority it was given by hand: it is told to begin with HTTP/3.
-    command.arg(format!("--origin-to-force-quic-on={HOST}:{port}"));
     command.arg(format!("--host-resolver-rules=MAP {HOST} 127.0.0.1"));
     command.arg(format!("--ignore-certificate-errors-spki-list={}", BASE64_STANDARD.encode(Sha256::digest(key))));
     command.args(more).arg(format!("https://{HOST}:{port}/"));

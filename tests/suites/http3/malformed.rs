@@ -126,7 +126,7 @@ fn second(what: &'static str, bytes: &[u8], is_over: bool, refused: Refused) -> 
 }
 
 fn heads() -> Vec<Case> {
-    let fields: [(&str, &[(&str, &str)]); 30] = [
+    let fields: [(&str, &[(&str, &str)]); 35] = [
         ("no method", &[SCHEME, AUTHORITY, PATH]),
         ("no scheme", &[METHOD, AUTHORITY, PATH]),
         ("no path", &[METHOD, SCHEME, AUTHORITY]),
@@ -145,7 +145,18 @@ fn heads() -> Vec<Case> {
         ("a pseudo-header field behind others", &[METHOD, SCHEME, AUTHORITY, ("x-a", "b"), PATH]),
         ("a pseudo-header field of answers", &[METHOD, SCHEME, AUTHORITY, PATH, (":status", "200")]),
         ("a pseudo-header field of nobody's", &[METHOD, SCHEME, AUTHORITY, PATH, (":what", "1")]),
-        ("a protocol without leave", &[(":method", "CONNECT"), SCHEME, AUTHORITY, PATH, (":protocol", "websocket")]),
+        ("a protocol for GET", &[METHOD, SCHEME, AUTHORITY, PATH, (":protocol", "websocket")]),
+        ("a protocol without a path", &[(":method", "CONNECT"), SCHEME, AUTHORITY, (":protocol", "websocket")]),
+        ("a protocol without a scheme", &[(":method", "CONNECT"), AUTHORITY, PATH, (":protocol", "websocket")]),
+        ("a protocol and nobody", &[(":method", "CONNECT"), SCHEME, PATH, (":protocol", "websocket")]),
+        (
+            "two protocols",
+            &[(":method", "CONNECT"), SCHEME, AUTHORITY, PATH, (":protocol", "websocket"), (":protocol", "websocket")],
+        ),
+        (
+            "a tunnel with a length",
+            &[(":method", "CONNECT"), SCHEME, AUTHORITY, PATH, (":protocol", "websocket"), ("content-length", "5")],
+        ),
         ("CONNECT with a path", &[(":method", "CONNECT"), SCHEME, AUTHORITY, PATH]),
         ("another host", &[METHOD, SCHEME, AUTHORITY, PATH, ("host", "other.example.test")]),
         ("upper case", &[METHOD, SCHEME, AUTHORITY, PATH, ("X-A", "b")]),

@@ -12,6 +12,9 @@ mod life;
 mod malformed;
 mod reload;
 mod same;
+mod tunnels;
+
+pub(crate) use browser::browse;
 
 /// A site whose `public` speaks HTTP/3, too.
 fn site() -> Site {

@@ -83,7 +83,7 @@ fn compare(direct: &BTreeMap<String, Value>, through: &BTreeMap<String, Value>) 
 }
 
 /// The echo server and where it listens.
-async fn origin() -> (Child, SocketAddr) {
+pub(crate) async fn origin() -> (Child, SocketAddr) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/echo.py");
     let mut command = Command::new(python("python"));
     command.arg(script).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);

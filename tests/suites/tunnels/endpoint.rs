@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::endpoint::serving;
 
@@ -13,19 +14,23 @@ pub(super) const ASK: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r
                               sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// The answer that grants it.
-pub(super) const GRANT: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+pub(crate) const GRANT: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                                 sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
+/// The answer that grants it to whoever asks with any key.
+pub(crate) const GRANT_OF_KEY: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                                       sec-websocket-accept: {accept}\r\n\r\n";
+
 /// The endpoint.
-pub(super) struct Endpoint {
-    pub(super) address: SocketAddr,
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<u8>>>,
     open: watch::Sender<usize>,
 }
 
 impl Endpoint {
-    /// Answers every head with these bytes.
-    pub(super) async fn answering(answer: &str) -> Self {
+    /// Answers every head with these bytes, in which `{accept}` stands for what the head's key asks for.
+    pub(crate) async fn answering(answer: &str) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let open = watch::Sender::new(0);
         let address = serving({
@@ -37,7 +42,7 @@ impl Endpoint {
                     while let Some(head) = head(&mut stream).await {
                         keep(&seen, &head);
                         let switches = answer.starts_with("HTTP/1.1 101") && has(&head, "\r\nupgrade: ");
-                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                        if stream.write_all(answer.replace("{accept}", &accept(&head)).as_bytes()).await.is_err() {
                             return;
                         }
                         if switches {
@@ -52,12 +57,12 @@ impl Endpoint {
     }
 
     /// Everything that it was ever sent.
-    pub(super) fn seen(&self) -> String {
+    pub(crate) fn seen(&self) -> String {
         String::from_utf8_lossy(&self.seen.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
     /// Waits until it has no connection.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         let closed = self.open.subscribe();
         let mut closed = closed;
         let waited = tokio::time::timeout(harness::LIMIT, closed.wait_for(|open| *open == 0)).await;
@@ -87,6 +92,13 @@ fn keep(seen: &Mutex<Vec<u8>>, bytes: &[u8]) {
 
 fn has(head: &[u8], text: &str) -> bool {
     String::from_utf8_lossy(head).to_ascii_lowercase().contains(text)
+}
+
+/// What the key of a head asks for (RFC 6455, section 4.2.2).
+fn accept(head: &[u8]) -> String {
+    let head = String::from_utf8_lossy(head).into_owned();
+    let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: ")).unwrap_or_default();
+    derive_accept_key(key.as_bytes())
 }
 
 /// A head and nothing after it.

@@ -1,6 +1,7 @@
 //! Upgrades and the tunnels that follow them.
 
-mod conformance;
-mod endpoint;
+pub(crate) mod conformance;
+pub(crate) mod endpoint;
 mod life;
+mod over_http2;
 mod rules;

@@ -17,6 +17,8 @@ use crate::http3::{self, Fault};
 pub(crate) enum ClientBody {
     /// Over HTTP/1 or HTTP/2.
     Hyper(Incoming),
+    /// None: a request that asks for a tunnel.
+    Empty,
     /// Over HTTP/3; apart, so that it costs the others nothing.
     Http3(Box<http3::Body>),
 }
@@ -57,6 +59,7 @@ impl ClientBody {
     /// The next piece, or the trailers.
     pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Piece>> {
         Poll::Ready(match self {
+            Self::Empty => None,
             Self::Hyper(incoming) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(context));
                 frame.map(|frame| frame.map_err(|error| (Broken::of(&error), error.into())))
@@ -70,6 +73,7 @@ impl ClientBody {
     /// Whether nothing comes any more.
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
+            Self::Empty => true,
             Self::Hyper(incoming) => incoming.is_end_stream(),
             Self::Http3(body) => body.is_end_stream(),
         }
@@ -78,6 +82,7 @@ impl ClientBody {
     /// How long it is said to be.
     pub(super) fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Empty => SizeHint::with_exact(0),
             Self::Hyper(incoming) => incoming.size_hint(),
             Self::Http3(body) => body.size_hint(),
         }

@@ -1,12 +1,15 @@
 //! A response on its way out: the head, the body's pieces, the trailers (RFC 9114, section 4.1).
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use quinn::SendStream;
+use tokio::io::AsyncWrite;
 
 use super::body::Link;
 use super::fault::Code;
@@ -70,10 +73,35 @@ impl Answer {
                 return Err(code);
             }
         }
+        self.finish();
+        Ok(())
+    }
+
+    /// Sends the head of an answer that opens a tunnel.
+    ///
+    /// # Errors
+    /// As [`Answer::send`].
+    pub(super) async fn send_head(&mut self, response: Response<Outgoing>) -> Result<(), Code> {
+        let (mut parts, _) = response.into_parts();
+        date::set(&mut parts.headers);
+        self.write_section(|section| qpack::response(parts.status, &parts.headers, section)).await
+    }
+
+    /// Sends bytes that are framed already: how many the client has room for.
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(Pin::new(&mut self.stream), context, bytes)
+    }
+
+    /// Nothing follows.
+    pub(super) fn finish(&mut self) {
         self.is_over = true;
         // It fails where the client has stopped it.
         let _ = self.stream.finish();
-        Ok(())
+    }
+
+    /// Whether it was ended, well or badly.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<(), Code> {

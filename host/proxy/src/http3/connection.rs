@@ -20,7 +20,7 @@ use super::frame;
 use super::request::{self, End};
 use crate::activity::{Activity, Verdict};
 use crate::serve::Client;
-use crate::site::Listening;
+use crate::site::{Listening, Site};
 
 /// Requests that a client may give up without one that it lets finish, and one-way streams that mean nothing
 /// (CVE-2023-44487).
@@ -33,10 +33,11 @@ const GOAWAY_ALL: u64 = (1 << 62) - 4;
 /// The least time between both: requests that are on their way meanwhile are still served.
 const GOAWAY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Settings (RFC 9114, section 7.2.4.1; RFC 9204, section 5).
+/// Settings (RFC 9114, section 7.2.4.1; RFC 9204, section 5; RFC 9220, section 3).
 const QPACK_MAX_TABLE_CAPACITY: u64 = 0x1;
 const MAX_FIELD_SECTION_SIZE: u64 = 0x6;
 const QPACK_BLOCKED_STREAMS: u64 = 0x7;
+const ENABLE_CONNECT_PROTOCOL: u64 = 0x8;
 
 /// Serves one connection to its end.
 ///
@@ -51,7 +52,7 @@ pub(crate) async fn run(
     let _end = Ends(quic.clone());
     // What HTTP itself is limited to stays as it was when the connection began.
     let limits = listening.site().config.limits;
-    let control = match tokio::time::timeout(limits.handshake_timeout, open_control(&quic, &limits)).await {
+    let control = match tokio::time::timeout(limits.handshake_timeout, open_control(&quic, &listening.site())).await {
         Ok(Ok(control)) => control,
         // The client is gone, or has refused a stream that it may not refuse.
         Ok(Err(())) => return Ok(()),
@@ -88,13 +89,17 @@ impl Drop for Ends {
 }
 
 /// RFC 9114, section 6.2.1. Streams of QPACK are not opened: nothing would be said on them (RFC 9204, section 4.2).
-async fn open_control(quic: &quinn::Connection, limits: &ListenerLimits) -> Result<SendStream, ()> {
+async fn open_control(quic: &quinn::Connection, site: &Site) -> Result<SendStream, ()> {
     let mut stream = quic.open_uni().await.map_err(drop)?;
     let mut settings = BytesMut::new();
-    let header_bytes = u64::try_from(limits.header_bytes).unwrap_or(u64::MAX);
-    for (setting, value) in
-        [(QPACK_MAX_TABLE_CAPACITY, 0), (MAX_FIELD_SECTION_SIZE, header_bytes), (QPACK_BLOCKED_STREAMS, 0)]
-    {
+    let header_bytes = u64::try_from(site.config.limits.header_bytes).unwrap_or(u64::MAX);
+    for (setting, value) in [
+        (QPACK_MAX_TABLE_CAPACITY, 0),
+        (MAX_FIELD_SECTION_SIZE, header_bytes),
+        (QPACK_BLOCKED_STREAMS, 0),
+        // RFC 9220, section 3.
+        (ENABLE_CONNECT_PROTOCOL, u64::from(site.takes_upgrades())),
+    ] {
         frame::put_integer(setting, &mut settings);
         frame::put_integer(value, &mut settings);
     }

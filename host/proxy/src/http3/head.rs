@@ -9,6 +9,7 @@ use http::{Method, Request, Uri, Version};
 
 use super::fault::{Code, Fault};
 use super::qpack::{Fields, Name, Value};
+use crate::hygiene::Protocol;
 
 /// What every field counts beside its bytes (section 4.2.2).
 const FIELD_OVERHEAD_BYTES: usize = 32;
@@ -108,6 +109,7 @@ struct Pseudo {
     scheme: Option<Scheme>,
     authority: Option<Authority>,
     path: Option<PathAndQuery>,
+    protocol: Option<Protocol>,
 }
 
 impl Pseudo {
@@ -118,20 +120,31 @@ impl Pseudo {
             b":scheme" => set(&mut self.scheme, Scheme::try_from(&bytes[..]).ok().filter(is_http)),
             b":authority" => set(&mut self.authority, authority(bytes)),
             b":path" => set(&mut self.path, path(bytes)),
-            // Those of answers, and :protocol, which needs a setting that we do not send (RFC 9220, section 3).
+            b":protocol" => set(&mut self.protocol, HeaderValue::from_maybe_shared(bytes).ok().map(Protocol)),
+            // Those of answers.
             _ => malformed("there is a pseudo-header field that a request has not"),
         }
     }
 
     fn into_parts(self, headers: HeaderMap) -> Result<Parts, Fault> {
-        let Self { method: Some(method), scheme, authority, path } = self else { return malformed("no :method") };
+        let Self { method: Some(method), scheme, authority, path, protocol } = self else {
+            return malformed("no :method");
+        };
         let mut uri = http::uri::Parts::default();
-        if method == Method::CONNECT {
+        if method == Method::CONNECT && headers.contains_key(header::CONTENT_LENGTH) {
+            // RFC 9110, section 9.3.6.
+            return malformed("CONNECT has a length");
+        }
+        if method == Method::CONNECT && protocol.is_none() {
             // Section 4.4.
             if scheme.is_some() || path.is_some() || authority.is_none() {
                 return malformed("CONNECT has :scheme or :path, or no :authority");
             }
         } else {
+            // RFC 8441, section 4, and RFC 9220, section 3.
+            if protocol.is_some() && (method != Method::CONNECT || authority.is_none()) {
+                return malformed(":protocol for a method that is not CONNECT, or no :authority");
+            }
             let (Some(scheme), Some(path)) = (scheme, path) else { return malformed("no :scheme or no :path") };
             if path.as_str() == "*" && method != Method::OPTIONS {
                 return malformed(":path is * for a method that is not OPTIONS");
@@ -145,6 +158,9 @@ impl Pseudo {
         let Ok(uri) = Uri::from_parts(uri) else { return malformed("the target is not one") };
         let mut parts = Request::new(()).into_parts().0;
         (parts.method, parts.uri, parts.version, parts.headers) = (method, uri, Version::HTTP_3, headers);
+        if let Some(protocol) = protocol {
+            parts.extensions.insert(protocol);
+        }
         Ok(parts)
     }
 }

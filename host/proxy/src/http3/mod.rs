@@ -14,6 +14,7 @@ mod head;
 mod qpack;
 mod reader;
 mod request;
+mod tunnel;
 
 pub(crate) use body::Body;
 pub(crate) use connection::run;

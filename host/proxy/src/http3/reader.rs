@@ -69,6 +69,14 @@ impl Reader {
         let _ = self.stream.stop(VarInt::from(code));
     }
 
+    /// Ready when the client has reset the stream, or has left.
+    pub(super) async fn gone(&mut self) {
+        if matches!(self.stream.received_reset().await, Ok(None)) {
+            // All of it came.
+            std::future::pending().await
+        }
+    }
+
     /// The next piece, or none at the end. `take` says of each frame's type and length what is wanted of it.
     ///
     /// # Errors

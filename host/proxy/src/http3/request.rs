@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use palisade_config::ListenerLimits;
 use quinn::{RecvStream, SendStream};
 
@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::body::{self, Body, Link};
 use super::fault::{Code, Fault};
 use super::reader::{Piece, Reader, Take};
-use super::{frame, head};
+use super::{frame, head, tunnel};
 use crate::body::ClientBody;
 use crate::error::RequestError;
 use crate::serve::{self, Client};
@@ -55,6 +55,9 @@ pub(super) async fn run(
             return End::Slow;
         }
     };
+    if parts.method == Method::CONNECT {
+        return tunnel::run((listening.site(), client), (answer, reader), parts, &link).await;
+    }
     if parts.headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         link.expects();
     }
@@ -95,7 +98,8 @@ pub(super) async fn run(
     }
 }
 
-async fn send_all(mut answer: Answer, response: http::Response<serve::Outgoing>, link: &Link) -> End {
+/// Sends an answer, and waits until the client has it.
+pub(super) async fn send_all(mut answer: Answer, response: http::Response<serve::Outgoing>, link: &Link) -> End {
     let mut over = pin!(answer.over());
     let sent = tokio::select! {
         biased;

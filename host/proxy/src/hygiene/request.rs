@@ -6,7 +6,7 @@ use http::{Method, Uri, Version};
 use palisade_config::{Listener, ListenerLimits};
 use palisade_contract::{RequestHead, Scheme, head};
 
-use super::{hop, path, upgrade};
+use super::{extended, hop, path, upgrade};
 use crate::error::RequestError;
 
 /// A request's head in our form, and what of it was for this hop but is needed later.
@@ -28,10 +28,13 @@ pub(crate) fn request(
     scheme: Scheme,
     listener: &Listener,
 ) -> Result<Arrived, RequestError> {
-    let http::request::Parts { method, uri, version, mut headers, .. } = parts;
+    let http::request::Parts { mut method, uri, version, mut headers, mut extensions, .. } = parts;
     check_size(&uri, &headers, &listener.limits)?;
+    let mut upgrade = None;
     if method == Method::CONNECT {
-        return Err(RequestError::Connect);
+        // What is asked of the endpoint, and of plugins, is what a client of HTTP/1.1 would ask (RFC 8441, section 5).
+        upgrade = Some(extended::asked(&mut extensions)?.ok_or(RequestError::Connect)?);
+        method = Method::GET;
     }
     // Whoever goes by the one takes the request for another than whoever goes by the other (RFC 9110, section 7.4).
     if uri.scheme_str().is_some_and(|asked| asked != scheme.as_str()) {
@@ -47,7 +50,7 @@ pub(crate) fn request(
     let authority = authority(&uri, version, &headers)?;
     let target = path::apply(listener.paths, target(&method, uri)?)?;
     let takes_trailers = hop::lists(&headers, &header::TE, "trailers");
-    let upgrade = upgrade::asked(&headers, version);
+    let upgrade = upgrade.or_else(|| upgrade::asked(&headers, version));
     headers.remove(header::HOST);
     headers.remove(header::TE);
     // Answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1).

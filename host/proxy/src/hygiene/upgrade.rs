@@ -29,10 +29,15 @@ pub(super) fn asked(headers: &HeaderMap, version: Version) -> Option<HeaderValue
 pub(crate) fn chosen(asked: &HeaderValue, method: &Method, allowed: &[HeaderValue]) -> Option<HeaderValue> {
     asked.as_bytes().split(|byte| *byte == b',').find_map(|protocol| {
         let protocol = protocol.trim_ascii();
-        let is_for_get = protocol.eq_ignore_ascii_case(WEBSOCKET);
+        let is_for_get = is_websocket(protocol);
         let found = allowed.iter().find(|allowed| allowed.as_bytes().eq_ignore_ascii_case(protocol));
         found.filter(|_| !is_for_get || method == Method::GET).cloned()
     })
+}
+
+/// Whether this is the name of WebSocket.
+pub(super) fn is_websocket(protocol: &[u8]) -> bool {
+    protocol.eq_ignore_ascii_case(WEBSOCKET)
 }
 
 /// Whether the head of an endpoint's answer grants the protocol that was asked for, and leaves no doubt of it.

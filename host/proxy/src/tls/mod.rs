@@ -14,7 +14,7 @@ mod server;
 mod shown;
 mod staple;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
@@ -26,6 +26,16 @@ pub(crate) use identity::{identity, pieces};
 pub use issued::Issued;
 pub(crate) use server::{Common, Next, ServerTls};
 pub use shown::ShownCertificate;
+
+/// A number that nobody knows before.
+pub(crate) fn random() -> [u8; 16] {
+    static PROVIDER: LazyLock<CryptoProvider> = LazyLock::new(aws_lc_rs::default_provider);
+    let mut random = [0; 16];
+    if PROVIDER.secure_random.fill(&mut random).is_err() {
+        tracing::error!("the system gives no random numbers");
+    }
+    random
+}
 
 /// The one crypto provider; it prefers X25519MLKEM768.
 pub(crate) fn provider() -> Arc<CryptoProvider> {

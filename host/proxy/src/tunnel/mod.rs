@@ -1,7 +1,7 @@
-//! What follows a 101: bytes both ways, until one side ends, breaks off, or both are silent for too long.
+//! What follows a 101, or the 200 that it is over HTTP/2 and HTTP/3: bytes both ways, until one side ends, breaks off, or both are silent for too long.
 //!
 //! A tunnel is the rest of its exchange. It owns the record, the chain's lease and the endpoint's connection, and runs
-//! where the client's connection did: whatever ends that task ends the tunnel.
+//! where the client's connection or stream did: whatever ends that task ends the tunnel.
 
 pub(crate) mod relay;
 

@@ -131,7 +131,7 @@ impl Upstream {
     }
 
     /// Whether a connection to it can become a tunnel: no two speak HTTP/2 with each other then (RFC 9113, section 8.6).
-    fn takes_upgrades(&self) -> bool {
+    pub(crate) fn takes_upgrades(&self) -> bool {
         self.config.protocol != UpstreamProtocol::Http2
     }
 }

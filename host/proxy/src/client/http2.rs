@@ -1,0 +1,209 @@
+//! One client's connection that speaks HTTP/2.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use palisade_contract::Refusal;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::{End, Refused, answer, drive};
+use crate::guard::Fault;
+use crate::hygiene::Protocol;
+use crate::io::{Abort, Framed};
+use crate::linger::linger;
+use crate::serve::{Client, Closed, Outgoing};
+use crate::site::{Listening, Site};
+use crate::tunnel::Tunnel;
+
+/// Streams that a client may reset before we accepted them, and those that we may reset for its errors, before the
+/// connection is closed (CVE-2023-44487, CVE-2025-8671).
+const RESETS_MAX: usize = 20;
+const LOCAL_RESETS_MAX: usize = 100;
+
+/// Flow-control windows of HTTP/2: what one stream, and one connection, may have in memory here.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+const SEND_BUFFER_BYTES_MAX: usize = 256 << 10;
+
+/// Serves one connection of HTTP/2 to its end.
+///
+/// # Errors
+/// It ended by our doing, and why.
+pub(super) async fn serve<S>(
+    listening: &Rc<Listening>,
+    client: &Rc<Client>,
+    stream: S,
+    drain: watch::Receiver<bool>,
+) -> Result<(), Refused>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let limits = listening.site().config.limits;
+    let activity = &client.activity;
+    let (tunnels, opening) = (Rc::<Tunnels>::default(), Opening::default());
+    let service = {
+        let (listening, client, opening) = (listening.clone(), client.clone(), opening.clone());
+        let tunnels = tunnels.clone();
+        service_fn(move |request| {
+            answer_or_open(listening.site(), client.clone(), (tunnels.clone(), opening.clone()), request)
+        })
+    };
+    // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
+    // by the idle limit.
+    let mut stream = Framed::new(stream, activity.clone());
+    let ended = {
+        let mut builder = http2::Builder::new(LocalExecutor(opening));
+        if listening.site().takes_upgrades() {
+            // RFC 8441, section 3.
+            builder.enable_connect_protocol();
+        }
+        let served = pin!(
+            builder
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.streams)
+                .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+                .max_pending_accept_reset_streams(RESETS_MAX)
+                .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+                .serve_connection(TokioIo::new(stream.clone()), service)
+        );
+        // GOAWAY says which streams are still served, and none is lost.
+        let end = End { close: http2::Connection::graceful_shutdown, grace: Duration::ZERO };
+        drive(listening, activity, served, end, drain).await
+    };
+    let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
+    // What was being written may be cut by it: a client that does this has no claim to more.
+    let told =
+        tokio::time::timeout(GOAWAY_LIMIT, stream.write_all(&fault.goaway())).await.is_ok_and(|sent| sent.is_ok());
+    let why = match fault {
+        // Nor to being listened to.
+        Fault::Flood => Refusal::Flood,
+        Fault::FrameSize | Fault::Window => {
+            if told {
+                linger(stream).await;
+            }
+            Refusal::Protocol
+        }
+    };
+    Err(Refused { why, detail: Some(fault.to_string()) })
+}
+
+/// Serves a request that hyper has read; one for a tunnel that is granted becomes one of `tunnels`.
+async fn answer_or_open(
+    site: Rc<Site>,
+    client: Rc<Client>,
+    (tunnels, opening): (Rc<Tunnels>, Opening),
+    mut request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Closed> {
+    let extensions = request.extensions_mut();
+    // Every CONNECT has it.
+    let stream = extensions.remove::<OnUpgrade>();
+    if let Some(protocol) = extensions.remove::<hyper::ext::Protocol>()
+        && let Ok(protocol) = HeaderValue::from_str(protocol.as_str())
+    {
+        extensions.insert(Protocol(protocol));
+    }
+    let response = answer(site, client.clone(), request).await?;
+    // It is this request's: nothing was awaited since.
+    if let (Some(stream), Some(tunnel)) = (stream, client.tunnel.take()) {
+        tunnels.open(stream, *tunnel, (client, opening));
+    }
+    Ok(response)
+}
+
+/// The tunnels of a connection. Dropping it ends all of them.
+#[derive(Debug, Default)]
+struct Tunnels(RefCell<JoinSet<()>>);
+
+impl Tunnels {
+    /// Opens one on the stream that hyper hands on when the head of its answer is out.
+    fn open(&self, stream: OnUpgrade, tunnel: Tunnel, (client, opening): (Rc<Client>, Opening)) {
+        let sending = Rc::<OnceCell<AbortHandle>>::default();
+        opening.0.set(Some(sending.clone()));
+        let mut tunnels = self.0.borrow_mut();
+        // Those that have ended.
+        while tunnels.try_join_next().is_some() {}
+        tunnels.spawn_local(async move {
+            // Where there is none, the client has reset it meanwhile.
+            if let Ok(stream) = stream.await {
+                let stream = OverHttp2 { stream: TokioIo::new(stream), sending };
+                tunnel.run(stream, &client.activity, Bytes::new()).await;
+            }
+        });
+    }
+}
+
+/// Where the next task that hyper spawns is to be known: it is the one that sends what goes through a tunnel, and hyper spawns
+/// it right after the service has granted one. If it spawns another one, because the client was faster, that is no harm.
+#[derive(Clone, Default)]
+struct Opening(Rc<Cell<Option<Rc<OnceCell<AbortHandle>>>>>);
+
+/// A stream of HTTP/2 as a tunnel has it.
+#[derive(Debug)]
+struct OverHttp2 {
+    stream: TokioIo<Upgraded>,
+    sending: Rc<OnceCell<AbortHandle>>,
+}
+
+impl Abort for OverHttp2 {
+    /// A stream that nobody sends on any more, and that was not ended, is reset (RFC 8441, section 5).
+    fn abort(&self) {
+        if let Some(sending) = self.sending.get() {
+            sending.abort();
+        }
+    }
+}
+
+impl AsyncRead for OverHttp2 {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for OverHttp2 {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+/// How long a client that is cut may take to be told why.
+const GOAWAY_LIMIT: Duration = Duration::from_secs(1);
+
+/// Runs what HTTP/2 spawns for its streams on the worker's own thread.
+#[derive(Clone)]
+struct LocalExecutor(Opening);
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, task: F) {
+        let task = tokio::task::spawn_local(async move {
+            task.await;
+        });
+        if let Some(sending) = self.0.0.take() {
+            let _ = sending.set(task.abort_handle());
+        }
+    }
+}
