@@ -246,7 +246,13 @@ where
         // The activity's timer keeps both limits on heads; two timers would be one too many.
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream.clone()), service);
-    let end = End { close: http1::Connection::graceful_shutdown, grace: DRAIN_GRACE };
+    let close = |served: Pin<&mut http1::Connection<_, _>>| {
+        // What is answered then says so itself, and a 101 has a field of its own in that place.
+        if !stream.is_undecided() {
+            served.graceful_shutdown();
+        }
+    };
+    let end = End { close, grace: DRAIN_GRACE };
     let ended = drive(listening, activity, Pin::new(&mut served), end, drain).await;
     let tunnel = client.tunnel.take().filter(|_| stream.refused().is_none());
     if let (Ok(()), Some(tunnel)) = (ended, tunnel) {

@@ -92,6 +92,11 @@ impl<S> Watched<S> {
         gate.wake();
     }
 
+    /// Whether a request to upgrade is not answered yet.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.gate.borrow().guard.holds()
+    }
+
     /// What was held, and nobody has read.
     pub(crate) fn take_held(&self) -> Vec<u8> {
         std::mem::take(&mut self.gate.borrow_mut().held)
