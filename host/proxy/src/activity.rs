@@ -28,6 +28,8 @@ pub(crate) struct Activity {
     moved: Cell<Instant>,
     /// The first byte after that, while no exchange is active: the beginning of a head.
     head_began: Cell<Option<Instant>>,
+    /// A head has begun behind the last one of which there was an exchange.
+    next_began: Cell<bool>,
     /// Bytes that came from an HTTP/1 client, ever.
     received: Cell<u64>,
     /// The last exchange left some of its request's body unread.
@@ -62,6 +64,7 @@ impl Activity {
             patience: Cell::new(None),
             moved: Cell::new(Instant::now()),
             head_began: Cell::new(None),
+            next_began: Cell::new(false),
             received: Cell::new(0),
             left_unread: Cell::new(false),
             broke_off: Cell::new(false),
@@ -75,6 +78,19 @@ impl Activity {
     pub(crate) fn bytes_came(&self, bytes: usize) {
         self.received.set(self.received.get().wrapping_add(u64::try_from(bytes).unwrap_or_default()));
         if self.active.get() == 0 && self.head_began.get().is_none() {
+            self.head_began.set(Some(Instant::now()));
+        }
+    }
+
+    /// Whether what came last ends within a head. One that came with the request before it begins when that is answered: until
+    /// then nobody waits for it.
+    pub(crate) fn next_head(&self, has_begun: bool) {
+        self.next_began.set(has_begun);
+        self.begins_next();
+    }
+
+    fn begins_next(&self) {
+        if self.next_began.get() && self.active.get() == 0 && self.head_began.get().is_none() {
             self.head_began.set(Some(Instant::now()));
         }
     }
@@ -217,6 +233,7 @@ impl Drop for ActiveExchange {
             activity.patience.set(None);
         }
         activity.moved.set(Instant::now());
+        activity.begins_next();
     }
 }
 
@@ -297,6 +314,24 @@ mod tests {
         // More bytes of the same head win no time.
         activity.bytes_came(1);
         assert_eq!(activity.verdict(&limits(), SECOND, start + SECOND), Verdict::Cut(Refusal::HeaderTimeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_came_with_the_request_before_it_begins_when_that_is_answered() {
+        let activity = Activity::new();
+        activity.bytes_came(1);
+        activity.next_head(true);
+        let exchange = activity.exchange();
+        assert!(!activity.is_in_head());
+        tokio::time::advance(5 * SECOND).await;
+        drop(exchange);
+        let answered = Instant::now();
+        assert!(activity.is_in_head());
+        assert_eq!(activity.verdict(&limits(), SECOND, answered), Verdict::Wait(answered + SECOND));
+        assert_eq!(activity.verdict(&limits(), SECOND, answered + SECOND), Verdict::Cut(Refusal::HeaderTimeout));
+        activity.next_head(false);
+        drop(activity.exchange());
+        assert!(!activity.is_in_head());
     }
 
     #[tokio::test(start_paused = true)]

@@ -188,7 +188,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let (mut gate, mut stream) = (this.gate.borrow_mut(), this.stream.borrow_mut());
-        if into.remaining() == 0 || gate.hand_out(into) {
+        if into.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if gate.hand_out(into) {
+            this.activity.next_head(gate.guard.is_in_head());
             return Poll::Ready(Ok(()));
         }
         if gate.guard.holds() {
@@ -199,6 +203,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if into.filled().len() > before {
             this.activity.bytes_came(into.filled().len() - before);
             gate.look(into, before);
+            this.activity.next_head(gate.guard.is_in_head());
         }
         Poll::Ready(Ok(()))
     }

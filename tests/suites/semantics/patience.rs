@@ -19,6 +19,20 @@ async fn a_slow_head_is_cut() {
 }
 
 #[tokio::test]
+async fn a_slow_head_that_came_with_the_request_before_it_is_cut() {
+    for http in [Http::Plain, Http::H1] {
+        let site = site("header_timeout").await;
+        in_time(async || {
+            let mut raw = site.raw(http).await;
+            raw.send("GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nhost: a").await;
+            ended(raw).await
+        })
+        .await;
+        refused(&site, http, "header_timeout").await;
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_drips_is_cut() {
     let site = site("header_timeout").await;
     let mut raw = site.raw(Http::Plain).await;

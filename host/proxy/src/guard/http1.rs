@@ -123,6 +123,17 @@ impl Http1Guard {
         self.at == At::Answer
     }
 
+    /// Whether a head has begun, and not ended. The empty line that may stand before one is none (RFC 9112, section 2.2).
+    pub(crate) fn is_in_head(&self) -> bool {
+        match self.at {
+            At::Start | At::RequestLine => !self.partial.is_empty(),
+            At::Field => true,
+            At::Body(_) | At::ChunkSize | At::Chunk(_) | At::ChunkEnd | At::Trailer | At::Answer | At::Unguarded => {
+                false
+            }
+        }
+    }
+
     /// The answer was one of HTTP: what comes next is another request.
     pub(crate) fn goes_on(&mut self) {
         if self.holds() {
@@ -342,6 +353,27 @@ mod tests {
         ] {
             check(text, None);
             check(&format!("{GET}{GET}{text}"), None);
+        }
+    }
+
+    #[test]
+    fn a_head_has_begun_with_its_first_byte_and_not_with_an_empty_line() {
+        for (text, expected) in [
+            ("", false),
+            ("\r\n", false),
+            ("G", true),
+            ("\r\nGET / HT", true),
+            ("GET / HTTP/1.1\r\n", true),
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r", true),
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nGET ", false),
+            ("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nGET", false),
+        ] {
+            for before in ["", GET] {
+                let mut guard = Http1Guard::new(1_000);
+                assert_eq!(guard.check(format!("{before}{text}").as_bytes()), Checked::All);
+                assert_eq!(guard.is_in_head(), expected, "{text:?}");
+            }
         }
     }
 
