@@ -23,6 +23,7 @@ mod fetch;
 mod grpc;
 mod guests;
 mod hand_over;
+mod health;
 mod http3;
 mod images;
 mod isolation;

@@ -8,6 +8,7 @@ use clap::Parser;
 use palisade_config::{Config, ReadError};
 
 use crate::admin_client::Place;
+use crate::endpoints::Endpoints;
 use crate::explain::Explain;
 use crate::plugin_command::PluginCommand;
 use crate::run::Run;
@@ -30,6 +31,8 @@ pub enum Command {
     Reload(Place),
     /// Shows what each plugin of a running host costs, and goes on showing it.
     Top(Top),
+    /// Shows how each endpoint of a running host is, why, and what came of its requests in the last minute.
+    Endpoints(Endpoints),
     /// Sends one request to a running host, and tells what it met: which plugins ran in which order, what each decided, changed
     /// and took, and which endpoint was picked from what. The host's certificate is not verified.
     Explain(Explain),
@@ -56,6 +59,7 @@ impl Command {
         match self {
             Self::Run(run) => run.run()?,
             Self::Top(top) => return top.run(),
+            Self::Endpoints(endpoints) => return endpoints.run(),
             Self::Explain(explain) => return explain.run(),
             Self::Reload(place) => return reload::command(&place),
             Self::Check { file } => check(&file)?,

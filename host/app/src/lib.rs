@@ -11,6 +11,7 @@ mod beginning;
 mod certificate;
 mod chains;
 pub mod cli;
+mod endpoints;
 mod expiry;
 mod explain;
 mod figures;

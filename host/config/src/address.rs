@@ -26,21 +26,43 @@ pub(crate) fn bind(value: &Value<'_>, bound: &mut Seen<SocketAddr>) -> Option<So
     Some(address)
 }
 
+/// Where to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Target {
+    Address(SocketAddr),
+    /// A name that is looked up, in lower case, and a port.
+    Name(String, u16),
+}
+
 /// Reads where to connect to.
+pub(crate) fn target(value: &Value<'_>) -> Option<Target> {
+    let text = value.text(TARGET)?;
+    if text.parse::<SocketAddr>().is_ok() || text.parse::<IpAddr>().is_ok() {
+        return endpoint(value).map(Target::Address);
+    }
+    let (name, port) = text.rsplit_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let name = name.to_ascii_lowercase();
+    if !host::is_name(name.strip_suffix('.').unwrap_or(&name)) || name.parse::<IpAddr>().is_ok() {
+        return value.is_not(TARGET);
+    }
+    match port.map(str::parse::<u16>) {
+        Some(Ok(0)) => value.refuse("port 0 cannot be connected to"),
+        Some(Ok(port)) => Some(Target::Name(name, port)),
+        Some(Err(_)) => value.is_not(TARGET),
+        None => value.refuse(format!("{} has no port: expected one, such as \"{name}:443\"", value.found())),
+    }
+}
+
+/// Reads an address to connect to.
 pub(crate) fn endpoint(value: &Value<'_>) -> Option<SocketAddr> {
     let text = value.text(ENDPOINT)?;
     if let Ok(address) = text.parse::<SocketAddr>() {
         return if address.port() == 0 { value.refuse("port 0 cannot be connected to") } else { Some(address) };
     }
-    if let Ok(ip) = text.parse() {
-        return without_port(value, ip);
+    match text.parse() {
+        Ok(ip) => without_port(value, ip),
+        Err(_) => value.is_not(ENDPOINT),
     }
-    let name = text.rsplit_once(':').map_or(text, |(name, _)| name);
-    if host::is_name(&name.to_ascii_lowercase()) && name.parse::<IpAddr>().is_err() {
-        let message = "is not an address, and names are not looked up in this version: expected";
-        return value.refuse(format!("{} {message} {}", value.found(), ENDPOINT.expected));
-    }
-    value.is_not(ENDPOINT)
 }
 
 /// Reads a network, or one address as the network of it alone.
@@ -70,6 +92,10 @@ fn without_port<T>(value: &Value<'_>, ip: IpAddr) -> Option<T> {
 }
 
 const ADDRESS: Form = Form { noun: "an address", expected: "\"IP:port\", such as \"0.0.0.0:443\" or \"[::]:443\"" };
+const TARGET: Form = Form {
+    noun: "an address",
+    expected: "\"IP:port\" or \"name:port\", such as \"10.0.1.11:8443\" or \"web.internal:8443\"",
+};
 const ENDPOINT: Form =
     Form { noun: "an address", expected: "\"IP:port\", such as \"10.0.1.11:8443\" or \"[2001:db8::1]:8443\"" };
 const NETWORK: Form =

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Acme, Admin, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, TrustedKeys, Upstream, file_path,
+    Acme, Admin, Dns, Engine, Listener, Log, Plugin, Problem, Problems, Shutdown, TrustedKeys, Upstream, file_path,
     reference::References,
     scope::Scope,
     shared::Spaces,
@@ -35,6 +35,8 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// What the log holds.
     pub log: Log,
+    /// Who is asked for the addresses of names.
+    pub dns: Dns,
     /// The admin listener, if there is one.
     pub admin: Option<Admin>,
     /// How the host stops.
@@ -155,6 +157,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         route_names: Seen::default(),
     };
     let listeners = root.required("listener", |value| listeners(&value, &mut scope));
+    let dns = root.or("dns", Dns::default(), |value| Dns::read(&value));
     let admin = root.optional("admin", |value| Admin::read(&value, &mut scope.bound));
     root.finish();
     let mut spaces = Spaces::default();
@@ -172,6 +175,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         trusted_keys,
         workers,
         log,
+        dns,
         admin,
         shutdown,
         engine,

@@ -3,8 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    UpstreamTls, address, duration,
-    text::{Form, Seen, Value},
+    Discover, Ejection, HealthCheck, NamedEndpoint, UpstreamTls, address,
+    address::Target,
+    duration,
+    health::Secured,
+    text::{Form, Seen, Table, Value},
 };
 
 /// One `[upstream.NAME]` table.
@@ -12,8 +15,18 @@ use crate::{
 pub struct Upstream {
     /// The name that routes use.
     pub name: String,
-    /// 1 to 10,000, each address once.
+    /// Up to 10,000, each address once; none where there are names, or where they are discovered.
     pub endpoints: Vec<Endpoint>,
+    /// Endpoints that are written by their names: up to 100.
+    pub names: Vec<NamedEndpoint>,
+    /// Where endpoints are from that are not written down.
+    pub discover: Option<Discover>,
+    /// What endpoints are asked from time to time.
+    pub health: Option<HealthCheck>,
+    /// When endpoints are left alone for what came of requests.
+    pub ejection: Option<Ejection>,
+    /// How long a newcomer, and one that comes back, takes until it has its whole share: zero, or 1 s to 1 h.
+    pub slow_start: Duration,
     /// How connections are encrypted; `None` is plain HTTP.
     pub tls: Option<UpstreamTls>,
     /// What endpoints are spoken to in.
@@ -41,8 +54,17 @@ impl Upstream {
     pub(crate) fn read(name: &str, value: &Value<'_>) -> Option<Self> {
         let mut table = value.table("an upstream")?;
         let says_tls = table.has("tls");
-        let endpoints = table.required("endpoints", |value| endpoints(&value, says_tls));
-        let tls = table.optional("tls", |value| UpstreamTls::read(&value));
+        let Written { endpoints, names, discover } = Written::read(&mut table, says_tls);
+        let mut secured = if says_tls { Secured::Yes } else { Secured::No };
+        let tls = table.optional("tls", |value| {
+            if value.raw().as_bool() == Some(false) {
+                secured = Secured::No;
+            }
+            UpstreamTls::read(&value)
+        });
+        let health = table.optional("health", |value| HealthCheck::read(&value, secured));
+        let ejection = table.or("ejection", Some(Ejection::default()), |value| Ejection::read(&value));
+        let slow_start = table.or("slow_start", Duration::ZERO, |value| slow_start(&value));
         let protocol = table.optional("protocol", |value| UpstreamProtocol::read(&value, says_tls));
         let proxy_protocol = table.optional("proxy_protocol", |value| ProxyProtocol::read(&value, protocol));
         let connect_timeout = table.or("connect_timeout", Duration::from_secs(5), duration::timeout);
@@ -57,6 +79,11 @@ impl Upstream {
         Some(Self {
             name: name.to_owned(),
             endpoints: endpoints?,
+            names,
+            discover,
+            health,
+            ejection,
+            slow_start,
             tls,
             protocol: protocol.unwrap_or(UpstreamProtocol::Http1),
             proxy_protocol,
@@ -113,40 +140,109 @@ impl ProxyProtocol {
     }
 }
 
-fn endpoints(value: &Value<'_>, says_tls: bool) -> Option<Vec<Endpoint>> {
+fn slow_start(value: &Value<'_>) -> Option<Duration> {
+    if value.raw().as_str() == Some("off") {
+        return Some(Duration::ZERO);
+    }
+    duration::read(value, Duration::from_secs(1)..=Duration::from_secs(3_600))
+}
+
+/// Where the endpoints of an upstream are from.
+#[derive(Default)]
+struct Written {
+    endpoints: Option<Vec<Endpoint>>,
+    names: Vec<NamedEndpoint>,
+    discover: Option<Discover>,
+}
+
+impl Written {
+    fn read(table: &mut Table<'_>, says_tls: bool) -> Self {
+        let has_endpoints = table.has("endpoints");
+        let has_discover = table.has("discover");
+        let mut written = Self::default();
+        if !has_discover || has_endpoints {
+            let endpoints = table.required("endpoints", |value| endpoints(&value, says_tls));
+            (written.endpoints, written.names) =
+                endpoints.map_or((None, Vec::new()), |(all, names)| (Some(all), names));
+        } else {
+            table.optional::<()>("endpoints", |_| None);
+        }
+        written.discover = table.optional("discover", |value| {
+            if has_endpoints {
+                return value.refuse("stands beside endpoints: expected one of them");
+            }
+            if !says_tls {
+                value.warn(format!("what is found {}", UNENCRYPTED));
+            }
+            Discover::read(&value)
+        });
+        if written.discover.is_some() {
+            written.endpoints = Some(Vec::new());
+        }
+        written
+    }
+}
+
+const UNENCRYPTED: &str = "is reached without encryption: write tls = { … }, or tls = false if that is meant";
+
+fn endpoints(value: &Value<'_>, says_tls: bool) -> Option<(Vec<Endpoint>, Vec<NamedEndpoint>)> {
     let elements = value.list(ENDPOINTS)?;
     if elements.is_empty() || elements.len() > ENDPOINTS_MAX {
         return value.refuse(format!("holds {} endpoints: expected 1 to {ENDPOINTS_MAX}", elements.len()));
     }
     let mut seen = Seen::default();
-    let mut endpoints = Vec::with_capacity(elements.len());
+    let (mut endpoints, mut names) = (Vec::with_capacity(elements.len()), Vec::new());
     for element in elements {
-        let Some(endpoint) = Endpoint::read(&element, &mut seen) else { continue };
-        endpoints.push(endpoint);
+        match Endpoint::read(&element, &mut seen) {
+            None => {}
+            Some((endpoint, None)) => endpoints.push(endpoint),
+            Some((endpoint, Some(name))) => names.push(NamedEndpoint { name, endpoint, place: endpoints.len() }),
+        }
+    }
+    if names.len() > NAMES_MAX {
+        return value.refuse(format!("holds {} names: expected at most {NAMES_MAX}", names.len()));
     }
     let remote = endpoints.iter().find(|endpoint| !address::is_loopback(endpoint.address));
-    if let (Some(remote), false) = (remote, says_tls) {
-        let message = "is reached without encryption: write tls = { … }, or tls = false if that is meant";
-        value.warn(format!("{} {message}", remote.address));
+    let remote = remote.map(|endpoint| endpoint.address.to_string());
+    let named = || names.iter().map(|named| &named.name).find(|name| *name != "localhost").cloned();
+    if let (Some(remote), false) = (remote.or_else(named), says_tls) {
+        value.warn(format!("{remote} {UNENCRYPTED}"));
     }
-    Some(endpoints)
+    Some((endpoints, names))
 }
 
 impl Endpoint {
-    fn read(value: &Value<'_>, seen: &mut Seen<SocketAddr>) -> Option<Self> {
+    /// The name is there where it is written in the address's place; the address has the port alone then.
+    fn read(value: &Value<'_>, seen: &mut Seen<Target>) -> Option<(Self, Option<String>)> {
         if !value.raw().is_table() {
-            return Some(Self { address: unseen(value, seen)?, weight: 1, zone: None });
+            let (address, name) = target(value, seen)?;
+            return Some((Self { address, weight: 1, zone: None }, name));
         }
         let mut table = value.table("an endpoint")?;
-        let address = table.required("address", |value| unseen(&value, seen));
+        let target = table.required("address", |value| target(&value, seen));
         let weight = table.or("weight", 1, |value| value.whole(1..=65_535));
         let zone = table.optional("zone", zone);
         table.finish();
-        Some(Self { address: address?, weight, zone })
+        let (address, name) = target?;
+        Some((Self { address, weight, zone }, name))
     }
 }
 
-fn unseen(value: &Value<'_>, seen: &mut Seen<SocketAddr>) -> Option<SocketAddr> {
+fn target(value: &Value<'_>, seen: &mut Seen<Target>) -> Option<(SocketAddr, Option<String>)> {
+    let target = address::target(value)?;
+    let key = match &target {
+        Target::Address(address) => Target::Address(address::canonical(*address)),
+        Target::Name(..) => target.clone(),
+    };
+    match (seen.insert(key, value), target) {
+        (Err(first), _) => value.refuse(format!("{} is {first} already", value.found())),
+        (Ok(()), Target::Address(address)) => Some((address, None)),
+        (Ok(()), Target::Name(name, port)) => Some((SocketAddr::from(([0, 0, 0, 0], port)), Some(name))),
+    }
+}
+
+/// Reads an address that is there once.
+pub(crate) fn unseen(value: &Value<'_>, seen: &mut Seen<SocketAddr>) -> Option<SocketAddr> {
     let address = address::endpoint(value)?;
     match seen.insert(address::canonical(address), value) {
         Ok(()) => Some(address),
@@ -161,6 +257,7 @@ fn zone(value: Value<'_>) -> Option<String> {
 }
 
 const ENDPOINTS_MAX: usize = 10_000;
+const NAMES_MAX: usize = 100;
 const ENDPOINTS: Form = Form { noun: "a list", expected: "endpoints, such as [\"10.0.1.11:8443\"]" };
 const ZONE_BYTES_MAX: usize = 63;
 const ZONE: Form = Form { noun: "a zone", expected: "1 to 63 bytes of text, such as \"b\"" };

@@ -23,7 +23,7 @@ fn its_other_examples_are_one_config_together() {
 
 #[test]
 fn it_has_a_row_for_every_key_and_no_other() {
-    let tables = ["log", "shutdown", "engine", "acme", "plugin", "upstream", "listener", "admin"];
+    let tables = ["dns", "log", "shutdown", "engine", "acme", "plugin", "upstream", "listener", "admin"];
     check("## Top level", "zzzzzzzz = 1", &tables);
     check("### A trusted key", "trusted_keys = [{ zzzzzzzz = 1 }]", &[]);
     check("## `[log]`", "log.zzzzzzzz = 1", &[]);
@@ -35,6 +35,10 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("### `shared` of a plugin", "plugin.a.shared.zzzzzzzz = 1", &[]);
     check("### `backoff` of a plugin", "plugin.a.backoff.zzzzzzzz = 1", &[]);
     check("### `limits` of a plugin", "plugin.a.limits.zzzzzzzz = 1", &[]);
+    check("## `[dns]`", "dns.zzzzzzzz = 1", &[]);
+    check("### Endpoints that are found", "upstream.a.discover.zzzzzzzz = 1", &[]);
+    check("### `health` of an upstream", "upstream.a.health.zzzzzzzz = 1", &[]);
+    check("### `ejection` of an upstream", "upstream.a.ejection.zzzzzzzz = 1", &[]);
     check("## `[upstream.NAME]`", "upstream.a.zzzzzzzz = 1", &[]);
     check("### An endpoint as a table", "upstream.a.endpoints = [{ zzzzzzzz = 1 }]", &[]);
     check("### `tls` of an upstream", "upstream.a.tls.zzzzzzzz = 1", &[]);

@@ -4,10 +4,11 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
     Acme, AcmeCertificate, AcmeChallenge, Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry,
-    ChainMode, ClientCertificates, ClientMode, Config, Endpoint, Engine, FileCertificate, HostPattern, HttpVersions,
-    Isolation, Life, Listener, ListenerCertificate, ListenerLimits, ListenerProtocol, ListenerTls, Log, LogFormat,
-    LogLevel, OnError, PathPolicy, Plugin, PluginLimits, ProxyProtocol, ReadError, Route, SharedSpace, Shutdown,
-    Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
+    ChainMode, ClientCertificates, ClientMode, Config, Discover, Dns, Ejection, Endpoint, Engine, FileCertificate,
+    HealthAsk, HealthCheck, HostPattern, HttpVersions, Isolation, Life, Listener, ListenerCertificate, ListenerLimits,
+    ListenerProtocol, ListenerTls, Log, LogFormat, LogLevel, NamedEndpoint, OnError, PathPolicy, Plugin, PluginLimits,
+    ProxyProtocol, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol,
+    UpstreamTls,
 };
 use serde_json::json;
 
@@ -38,6 +39,11 @@ fn what_the_text_leaves_out_has_its_default() {
         &Upstream {
             name: "web".to_owned(),
             endpoints: vec![Endpoint { address: address("127.0.0.1:80"), weight: 1, zone: None }],
+            names: Vec::new(),
+            discover: None,
+            health: None,
+            ejection: Some(Ejection::default()),
+            slow_start: Duration::ZERO,
             tls: None,
             protocol: UpstreamProtocol::Http1,
             proxy_protocol: None,
@@ -175,9 +181,74 @@ fn every_key_is_read_for_plugins() {
 }
 
 #[test]
+fn endpoints_have_addresses_and_names_or_are_found() {
+    let upstreams = good(EVERY_KEY).upstreams;
+    let [_, plain, told, filed] = upstreams.as_slice() else { panic!("{upstreams:?}") };
+    let named = |name: &str, port: u16, place| NamedEndpoint {
+        name: name.to_owned(),
+        endpoint: Endpoint { address: address(&format!("0.0.0.0:{port}")), weight: 1, zone: None },
+        place,
+    };
+    let mut second = named("db.internal.", 81, 1);
+    (second.endpoint.weight, second.endpoint.zone) = (2, Some("c".to_owned()));
+    assert_eq!((plain.endpoints.len(), &plain.names), (1, &vec![named("web.internal", 80, 0), second]));
+    let ask = HealthAsk::Mysql { user: "watch".to_owned(), galera: false, writable: false };
+    let health = plain.health.as_ref().map(|health| (&health.ask, health.interval, health.jitter, health.timeout));
+    let [interval, jitter, timeout] = [5_000, 500, 2_000].map(Duration::from_millis);
+    assert_eq!((health, &plain.ejection), (Some((&ask, interval, jitter, timeout)), &None));
+    assert_eq!((&told.endpoints, &told.discover), (&Vec::new(), &Some(Discover::Srv("_web._tcp.internal".to_owned()))));
+    assert_eq!(filed.discover, Some(Discover::File("conf/web.endpoints".into())));
+}
+
+fn web_health() -> HealthCheck {
+    HealthCheck {
+        ask: HealthAsk::Http {
+            path: "/healthz?full".to_owned(),
+            host: Some("web.internal:8443".to_owned()),
+            status: vec![204..=204, 300..=399],
+            body: Some("fine".to_owned()),
+        },
+        port: Some(9_000),
+        interval: Duration::from_secs(2),
+        jitter: Duration::ZERO,
+        timeout: Duration::from_secs(1),
+        rise: 1,
+        fall: 3,
+    }
+}
+
+fn web_ejection() -> Ejection {
+    Ejection {
+        failures: None,
+        statuses: vec![500..=599],
+        error_percent: Some(40),
+        latency_factor: Some(3),
+        window: Duration::from_secs(30),
+        requests: 50,
+        time: Duration::from_secs(10),
+        time_max: Duration::from_secs(20),
+        share_percent: 30,
+    }
+}
+
+#[test]
+fn every_key_is_read_for_dns() {
+    assert_eq!(
+        good(EVERY_KEY).dns,
+        Dns {
+            resolvers: vec![address("127.0.0.1:5353"), address("[::1]:53")],
+            timeout: Duration::from_millis(500),
+            min_ttl: Duration::from_secs(5),
+            max_ttl: Duration::from_secs(60),
+        }
+    );
+    assert_eq!(good(SMALL).dns, Dns::default());
+}
+
+#[test]
 fn every_key_is_read_for_upstreams() {
     let upstreams = good(EVERY_KEY).upstreams;
-    let [web, plain, told] = upstreams.as_slice() else { panic!("{upstreams:?}") };
+    let [web, plain, told, _] = upstreams.as_slice() else { panic!("{upstreams:?}") };
     assert_eq!(
         web,
         &Upstream {
@@ -186,6 +257,11 @@ fn every_key_is_read_for_upstreams() {
                 Endpoint { address: address("10.0.1.11:8443"), weight: 1, zone: None },
                 Endpoint { address: address("[2001:db8::12]:8443"), weight: 3, zone: Some("b".to_owned()) },
             ],
+            names: Vec::new(),
+            discover: None,
+            health: Some(web_health()),
+            ejection: Some(web_ejection()),
+            slow_start: Duration::from_secs(30),
             tls: Some(UpstreamTls {
                 ca: Some("conf/internal-ca.pem".into()),
                 server_name: "web.internal".to_owned(),

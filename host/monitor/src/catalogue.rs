@@ -68,6 +68,20 @@ pub(crate) const UPSTREAM_REQUESTS_TOTAL: HostMetric =
 pub(crate) const UPSTREAM_FAILURES_TOTAL: HostMetric =
     counter("palisade_upstream_failures_total", "Requests that an endpoint did not answer.");
 
+pub(crate) const ENDPOINT_UP: HostMetric = gauge("palisade_endpoint_up", "1 while an endpoint takes requests.");
+pub(crate) const ENDPOINT_DRAINING: HostMetric = gauge(
+    "palisade_endpoint_draining",
+    "1 while an endpoint takes no new requests because it was ordered, or is gone.",
+);
+pub(crate) const ENDPOINT_SINCE_TIMESTAMP_SECONDS: HostMetric =
+    gauge("palisade_endpoint_since_timestamp_seconds", "Since when an endpoint is as it is, in seconds since 1970.");
+pub(crate) const ENDPOINT_IN_FLIGHT: HostMetric =
+    gauge("palisade_endpoint_in_flight", "Requests and streams under way to an endpoint.");
+pub(crate) const ENDPOINT_EJECTIONS_TOTAL: HostMetric =
+    counter("palisade_endpoint_ejections_total", "Times that an endpoint was left alone for what came of requests.");
+pub(crate) const ENDPOINT_LATENCY_SECONDS: HostMetric =
+    gauge("palisade_endpoint_latency_seconds", "Time until the head of an answer, of the last minute, by quantile.");
+
 pub(crate) const PLUGIN_CALLS_TOTAL: HostMetric = counter("palisade_plugin_calls_total", "Calls into plugins.");
 pub(crate) const PLUGIN_CALL_NANOSECONDS_TOTAL: HostMetric =
     counter("palisade_plugin_call_nanoseconds_total", "Time spent in calls into plugins.");
@@ -124,6 +138,12 @@ pub(crate) const ALL: &[HostMetric] = &[
     UPSTREAM_CONNECTIONS,
     UPSTREAM_REQUESTS_TOTAL,
     UPSTREAM_FAILURES_TOTAL,
+    ENDPOINT_UP,
+    ENDPOINT_DRAINING,
+    ENDPOINT_SINCE_TIMESTAMP_SECONDS,
+    ENDPOINT_IN_FLIGHT,
+    ENDPOINT_EJECTIONS_TOTAL,
+    ENDPOINT_LATENCY_SECONDS,
     PLUGIN_CALLS_TOTAL,
     PLUGIN_CALL_NANOSECONDS_TOTAL,
     PLUGIN_FAILURES_TOTAL,

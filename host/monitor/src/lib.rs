@@ -14,6 +14,7 @@ mod buckets;
 mod catalogue;
 mod certificate;
 mod endpoint;
+mod endpoint_figures;
 mod escaped;
 mod figures;
 mod listener;
@@ -26,6 +27,7 @@ mod shared;
 
 pub use access::AccessLog;
 pub use certificate::{CertificateFigures, Ordered};
+pub use endpoint_figures::{EndpointFigures, endpoint_text};
 pub use figures::{FailureFigures, PhaseFigures, PluginFigures};
 pub use registry::Registry;
 pub use reload::Reload;

@@ -18,6 +18,7 @@ use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
 use crate::tls::{Challenges, Issued, ShownCertificate};
 use crate::upstream::{Order as EndpointOrder, SeenEndpoint, Standing, Unknown as UnknownEndpoint};
+use crate::upstream::{Oversight, first_words};
 use crate::worker::{self, Order, Switch};
 
 /// Stack of a worker beside what guests may use.
@@ -93,12 +94,16 @@ impl Bound {
     /// # Errors
     /// A thread or its runtime did not start; those that did are drained.
     pub async fn run(self) -> Result<Running, StartError> {
+        let oversight = Oversight::default();
+        oversight.serve(&self.plan.upstreams);
+        first_words(&self.plan.upstreams).await;
         let (drain, draining) = watch::channel(false);
         let chains = self.plan.chains().collect();
         let addresses = Arc::new(self.addresses);
         let mut running = Running {
             current: Mutex::new(Current { plan: self.plan.clone(), addresses: addresses.clone(), chains }),
             replacing: tokio::sync::Mutex::default(),
+            oversight,
             drain,
             threads: Mutex::default(),
             workers: Vec::new(),
@@ -135,6 +140,7 @@ pub struct Running {
     current: Mutex<Current>,
     /// Held by whoever replaces the configuration: one at a time.
     replacing: tokio::sync::Mutex<()>,
+    oversight: Oversight,
     drain: watch::Sender<bool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     workers: Vec<mpsc::Sender<Order>>,
@@ -256,6 +262,8 @@ impl Running {
         let plan = Arc::new(Plan::next(config, parts, Some(&before)).map_err(StartError::Plan)?);
         let (addresses, sockets) = addresses.next(&config.listeners, self.workers.len(), &mut Inherited::default())?;
         let addresses = Arc::new(addresses);
+        self.oversight.serve(&plan.upstreams);
+        first_words(&plan.upstreams).await;
         {
             let mut current = self.current();
             // Counted from both until the workers have switched.

@@ -11,11 +11,12 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use palisade_contract::{Clock, SystemClock};
-use palisade_proxy::EXPLAIN;
+use palisade_proxy::{EXPLAIN, EndpointOrder};
+use serde::Serialize;
 
 use crate::explain::{Armed, Door, Report};
 use crate::state::State;
-use crate::{expiry, figures};
+use crate::{endpoints, expiry, figures};
 
 /// What a request that changes something must carry. A page that a browser shows cannot send it to another site without
 /// asking that site first, and is never allowed to.
@@ -27,11 +28,14 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// Every path, and the methods that it is asked with.
-const PATHS: [(&str, &str); 6] = [
+const PATHS: [(&str, &str); 9] = [
     ("/healthz", "GET, HEAD"),
     ("/readyz", "GET, HEAD"),
     ("/metrics", "GET, HEAD"),
     ("/plugins", "GET, HEAD"),
+    ("/endpoints", "GET, HEAD"),
+    ("/endpoints/drain", "POST"),
+    ("/endpoints/enable", "POST"),
     ("/reload", "POST"),
     ("/explain", "POST"),
 ];
@@ -55,6 +59,9 @@ pub(super) async fn answer(
         "/readyz" if reads => ready(&state),
         "/metrics" if reads => metrics(&state).await,
         "/plugins" if reads => plugins(&state).await,
+        "/endpoints" if reads => json(&endpoints::list(&state)),
+        "/endpoints/drain" if request.method() == Method::POST => ordered(&state, EndpointOrder::Drain, &request),
+        "/endpoints/enable" if request.method() == Method::POST => ordered(&state, EndpointOrder::Enable, &request),
         "/reload" if request.method() == Method::POST => match refused(&request) {
             Some(refusal) => reply(StatusCode::FORBIDDEN, TEXT, refusal),
             None => {
@@ -73,6 +80,20 @@ pub(super) async fn answer(
             Some(_) | None => unknown(path),
         },
     })
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    reply(StatusCode::OK, JSON, format!("{:#}\n", serde_json::json!(value)))
+}
+
+fn ordered<B>(state: &State, order: EndpointOrder, request: &Request<B>) -> Response<Full<Bytes>> {
+    if let Some(refusal) = refused(request) {
+        return reply(StatusCode::FORBIDDEN, TEXT, refusal);
+    }
+    match endpoints::ordered(state, order, request.uri().query().unwrap_or_default()) {
+        Ok(listed) => json(&listed),
+        Err((status, why)) => reply(status, TEXT, why),
+    }
 }
 
 fn unknown(path: &str) -> Response<Full<Bytes>> {
@@ -124,7 +145,8 @@ async fn metrics(state: &State) -> Response<Full<Bytes>> {
     state.registry.plugin_figures(&figures::for_metrics(state));
     state.registry.certificate_figures(&expiry::figures(state));
     state.registry.shared_figures(&state.shared.figures(SystemClock.now()));
-    reply(StatusCode::OK, PROMETHEUS, state.registry.render())
+    let endpoints = palisade_monitor::endpoint_text(&endpoints::for_metrics(state));
+    reply(StatusCode::OK, PROMETHEUS, state.registry.render() + &endpoints)
 }
 
 async fn plugins(state: &State) -> Response<Full<Bytes>> {

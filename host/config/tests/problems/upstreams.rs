@@ -11,25 +11,24 @@ fn endpoints_are_addresses_each_once() {
         &["2:13: upstream.web.endpoints: \"127.0.0.1:80\" is not a list: expected endpoints, such as \
            [\"10.0.1.11:8443\"]"],
     );
-    let form = "expected \"IP:port\", such as \"10.0.1.11:8443\" or \"[2001:db8::1]:8443\"";
+    let form = "expected \"IP:port\" or \"name:port\", such as \"10.0.1.11:8443\" or \"web.internal:8443\"";
     check(
         &upstream(
-            "endpoints = [\n\"web.internal:8443\",\n\"Web\",\n\"::1\",\n\"127.0.0.1:0\",\n\"1.2.3.4:99999\",\n80]",
+            "endpoints = [\n\"web.internal\",\n\"web:0\",\n\"::1\",\n\"127.0.0.1:0\",\n\"1.2.3.4:99999\",\n80,\n\"we b:80\"]",
         ),
         &[
-            &format!(
-                "3:1: upstream.web.endpoints[0]: \"web.internal:8443\" is not an address, and names are not looked up in \
-                 this version: {form}"
-            ),
-            &format!(
-                "4:1: upstream.web.endpoints[1]: \"Web\" is not an address, and names are not looked up in this version: \
-                 {form}"
-            ),
+            "3:1: upstream.web.endpoints[0]: \"web.internal\" has no port: expected one, such as \"web.internal:443\"",
+            "4:1: upstream.web.endpoints[1]: port 0 cannot be connected to",
             "5:1: upstream.web.endpoints[2]: \"::1\" has no port: expected one, such as \"[::1]:443\"",
             "6:1: upstream.web.endpoints[3]: port 0 cannot be connected to",
             &format!("7:1: upstream.web.endpoints[4]: \"1.2.3.4:99999\" is not an address: {form}"),
             &format!("8:1: upstream.web.endpoints[5]: 80 is not an address: {form}"),
+            &format!("9:1: upstream.web.endpoints[6]: \"we b:80\" is not an address: {form}"),
         ],
+    );
+    check(
+        &upstream("tls = false\nendpoints = [\"web:80\", \"WEB:80\"]"),
+        &["3:24: upstream.web.endpoints[1]: \"WEB:80\" is upstream.web.endpoints[0] already"],
     );
     check(
         &upstream("endpoints = [\"127.0.0.1:80\", { address = \"127.0.0.1:80\" }, \"[::ffff:127.0.0.1]:80\"]"),
@@ -101,7 +100,8 @@ fn an_upstream_has_tls_limits_and_timeouts() {
              \"500ms\" or \"10s\"",
             "7:20: upstream.web.idle_connections: 10001 is out of range: expected 0 to 10000",
             "8:15: upstream.web.connections: 0 is out of range: expected 1 to 1000000",
-            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, tls, protocol, proxy_protocol, connect_timeout, \
+            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, discover, tls, health, ejection, slow_start, \
+             protocol, proxy_protocol, connect_timeout, \
              response_timeout, idle_timeout, body_timeout, idle_connections, connections or streams",
         ],
     );
@@ -124,6 +124,76 @@ fn a_protocol_is_one_that_the_upstream_can_agree_on() {
         &[
             "2:11: upstream.web.streams: 0 is out of range: expected 1 to 1000",
             "3:16: upstream.web.body_timeout: \"25h\" is out of range: expected 1ms to 24h",
+        ],
+    );
+}
+
+#[test]
+fn endpoints_are_found_in_one_place() {
+    check(
+        &upstream("tls = false\nendpoints = [\"127.0.0.1:80\"]\ndiscover = { file = \"a\" }"),
+        &["4:12: upstream.web.discover: stands beside endpoints: expected one of them"],
+    );
+    check(
+        &upstream("tls = false\ndiscover = { file = \"a\", srv = \"_a._tcp.b\" }"),
+        &["3:12: upstream.web.discover: is from one place: expected srv or file"],
+    );
+    check(
+        &upstream("tls = false\ndiscover = { srv = \"web.internal\" }"),
+        &[
+            "3:20: upstream.web.discover.srv: \"web.internal\" is not a service: expected the name of SRV records, such as \
+           \"_mysql._tcp.db.internal\"",
+        ],
+    );
+}
+
+#[test]
+fn a_health_check_is_of_one_kind() {
+    let endpoints = "endpoints = [\"127.0.0.1:80\"]";
+    let with = |health: &str| upstream(&format!("{endpoints}\nhealth = {health}"));
+    check(&with("{}"), &["3:10: upstream.web.health.check: is missing: a health check needs it"]);
+    check(
+        &with("{ check = \"ping\" }"),
+        &["3:20: upstream.web.health.check: \"ping\" is not a check: expected \"http\", \"tcp\", \"tls\" or \"mysql\""],
+    );
+    check(
+        &with("{ check = \"tcp\", path = \"/\", user = \"a\" }"),
+        &[
+            "3:34: upstream.web.health.path: is of another check: expected check = \"http\" beside it",
+            "3:46: upstream.web.health.user: is of another check: expected check = \"mysql\" beside it",
+        ],
+    );
+    check(
+        &with("{ check = \"tls\" }"),
+        &["3:20: upstream.web.health.check: is of a handshake: expected the upstream's tls beside it"],
+    );
+    check(
+        &with("{ check = \"http\", path = \"healthz\", host = \"a b\", status = [\"200-\", 600], interval = \"1ms\" }"),
+        &[
+            "3:35: upstream.web.health.path: \"healthz\" is not a path: expected one that begins with \"/\", such as \
+             \"/healthz\"",
+            "3:53: upstream.web.health.host: \"a b\" is not a host: expected a name with or without a port, such as \
+             \"www.example.com\"",
+            "3:70: upstream.web.health.status[0]: \"200-\" is not a status: expected 100 to 599, or a range such as \
+             \"200-299\"",
+            "3:78: upstream.web.health.status[1]: 600 is out of range: expected 100 to 599",
+            "3:95: upstream.web.health.interval: \"1ms\" is out of range: expected 100ms to 1h",
+        ],
+    );
+}
+
+#[test]
+fn an_ejection_has_times_in_order() {
+    let with = |ejection: &str| upstream(&format!("endpoints = [\"127.0.0.1:80\"]\nejection = {ejection}"));
+    check(
+        &with("true"),
+        &["3:12: upstream.web.ejection: true is not an ejection: expected false or a table, such as { failures = 5 }"],
+    );
+    check(
+        &with("{ time = \"10s\", time_max = \"5s\", share_percent = 101 }"),
+        &[
+            "3:39: upstream.web.ejection.time_max: is shorter than time: expected as much or more",
+            "3:61: upstream.web.ejection.share_percent: 101 is out of range: expected 0 to 100",
         ],
     );
 }

@@ -1,15 +1,19 @@
 //! One address of an upstream, and what all workers know of it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
 use palisade_contract::{Candidate, Health, Name, Names, Outcome};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::upstream::counts::{Counts, Tally};
 use crate::upstream::group::Group;
+use crate::upstream::health::Recent;
 use crate::upstream::standing::{Against, Checked, Known, Standing};
 
 /// One address of an upstream.
@@ -31,6 +35,28 @@ pub(crate) struct Rules {
     pub(crate) failures: u32,
     /// How long it takes until it has its whole share.
     pub(crate) slow_start: Duration,
+    /// Answers that are failures.
+    pub(crate) statuses: Statuses,
+}
+
+/// A set of statuses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Statuses([u64; 10]);
+
+impl Statuses {
+    pub(crate) fn of(ranges: &[RangeInclusive<u16>]) -> Self {
+        let mut words = [0; 10];
+        for status in ranges.iter().cloned().flatten() {
+            if let Some(word) = words.get_mut(usize::from(status / 64)) {
+                *word |= 1_u64 << (status % 64);
+            }
+        }
+        Self(words)
+    }
+
+    fn has(&self, status: u16) -> bool {
+        self.0.get(usize::from(status / 64)).is_some_and(|word| word & 1 << (status % 64) != 0)
+    }
 }
 
 /// What is known of it. Another weight or zone makes another endpoint of the same that is known.
@@ -42,6 +68,10 @@ struct Vital {
     /// As of `known`, for whoever chooses.
     health: AtomicU8,
     share_permille: AtomicU16,
+    counts: Counts,
+    /// The last minute.
+    figures: Mutex<Recent>,
+    ejections: AtomicU64,
     known: Mutex<Known>,
     told: watch::Sender<Standing>,
     group: Arc<Group>,
@@ -70,7 +100,11 @@ impl Endpoint {
         let mut known = Known::new(checked);
         let is_slow = is_late && rules.slow_start > Duration::ZERO;
         known.was_healthy |= is_late;
+        let counts = Counts::default();
         let vital = Vital {
+            figures: Mutex::new(Recent::begin(Instant::now(), &counts)),
+            counts,
+            ejections: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             latency_micros: AtomicU32::new(0),
@@ -141,6 +175,11 @@ impl Endpoint {
         self.known().standing.clone()
     }
 
+    /// What is held against it.
+    pub(crate) fn against(&self) -> Against {
+        self.known().against.clone()
+    }
+
     /// Something is held against it, or is not any more. Where its standing is another one now, what it was comes out: it is
     /// news. Balancers and those who wait for it have been told then.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Against)) -> Option<Standing> {
@@ -153,6 +192,10 @@ impl Endpoint {
             vital.failures.store(0, Ordering::Relaxed);
             let is_slow = was_healthy && self.rules.slow_start > Duration::ZERO;
             vital.share_permille.store(if is_slow { SHARE_FIRST } else { SHARE_WHOLE }, Ordering::Relaxed);
+            if is_slow {
+                // Whoever watches the group has the share grow.
+                vital.group.look();
+            }
         }
         vital.health.store(number(now.health), Ordering::Relaxed);
         vital.group.changed();
@@ -191,6 +234,7 @@ impl Endpoint {
     /// It did not answer, or with something that is no answer.
     pub(crate) fn failed(&self) {
         let vital = &self.vital;
+        vital.counts.failed();
         // Stops at the top: a wrap would make it look healthy.
         let more = |failures: u32| failures.checked_add(1);
         let before = vital.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
@@ -203,7 +247,7 @@ impl Endpoint {
     /// It answered a request after this time.
     pub(crate) fn responded(&self, after: Duration, status: StatusCode) {
         // Failures are quick, and must not draw requests.
-        if GATEWAY.contains(&status) { self.failed() } else { self.answered(after) }
+        if self.rules.statuses.has(status.as_u16()) { self.failed() } else { self.answered(after) }
     }
 
     /// It answered after this time. The average follows a rise at once and a fall by an eighth of it.
@@ -216,16 +260,58 @@ impl Endpoint {
         let known = vital.latency_micros.load(Ordering::Relaxed);
         let average = if sample >= known { sample } else { known - (known - sample).div_ceil(8) };
         vital.latency_micros.store(average, Ordering::Relaxed);
+        vital.counts.answered(sample);
+    }
+
+    /// What it has answered and failed since it is known.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.vital.counts
+    }
+
+    /// The time that figures are of, and the figures.
+    pub(crate) fn recently(&self, now: Instant) -> (Duration, Tally) {
+        self.figures().since(now, self.counts())
+    }
+
+    /// Half of the time that figures are of has passed, if it has.
+    pub(crate) fn turn_figures(&self, now: Instant, half: Duration) {
+        self.figures().turn(now, half, self.counts());
+    }
+
+    fn figures(&self) -> MutexGuard<'_, Recent> {
+        self.vital.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Failures since the last answer.
+    pub(crate) fn failures(&self) -> u32 {
+        self.vital.failures.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_ejection(&self) {
+        self.vital.ejections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ejections(&self) -> u64 {
+        self.vital.ejections.load(Ordering::Relaxed)
+    }
+
+    /// The share of its weight that it takes, in thousandths.
+    pub(crate) fn share(&self) -> u16 {
+        self.vital.share_permille.load(Ordering::Relaxed)
+    }
+
+    /// Its share grows. Balancers that keep a table are told at each tenth.
+    pub(crate) fn set_share(&self, permille: u16) {
+        let before = self.vital.share_permille.swap(permille, Ordering::Relaxed);
+        if before / 100 != permille / 100 {
+            self.vital.group.changed();
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// What says that the service behind the endpoint is not there (RFC 9110, sections 15.6.3 to 15.6.5).
-const GATEWAY: [StatusCode; 3] =
-    [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
 
 /// A share of the weight, in thousandths: what a newcomer begins with, and all of it.
 pub(crate) const SHARE_FIRST: u16 = 100;
@@ -336,6 +422,14 @@ mod tests {
     }
 
     fn endpoint(rules: Rules) -> Endpoint {
+        let rules = Rules { statuses: Statuses::of(&[502..=504]), ..rules };
         Endpoint::new(&config(), rules, Arrival::First(Checked::Off), (&Names::default(), &Arc::default()))
+    }
+
+    #[test]
+    fn a_set_of_statuses_has_its_ends() {
+        let statuses = Statuses::of(&[500..=500, 502..=504, 599..=599]);
+        let has: Vec<u16> = (0..=u16::MAX).filter(|status| statuses.has(*status)).collect();
+        assert_eq!(has, [500, 502, 503, 504, 599]);
     }
 }

@@ -28,6 +28,11 @@ impl Group {
     pub(crate) fn look(&self) {
         self.look.notify_one();
     }
+
+    /// Awaits that.
+    pub(crate) async fn looks(&self) {
+        self.look.notified().await;
+    }
 }
 
 /// The endpoints of an upstream at a moment.

@@ -6,9 +6,11 @@
 mod choose;
 mod connect;
 mod connection;
+mod counts;
 mod endpoint;
 mod fetch;
 mod group;
+mod health;
 mod pick;
 mod pinned;
 mod pool;
@@ -25,6 +27,7 @@ pub(crate) use connection::Connection;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
 pub(crate) use group::{Group, Members};
+pub(crate) use health::{Oversight, first_words};
 pub(crate) use pick::Random;
 pub(crate) use pool::Pool;
 pub use seen::{Order, SeenEndpoint, Unknown};
@@ -42,7 +45,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use palisade_config::UpstreamProtocol;
 use palisade_contract::{Candidate, Health, Monitor, Name, Names};
 
-use endpoint::{Arrival, Rules};
+use endpoint::{Arrival, Rules, Statuses};
 use standing::{Against, Checked};
 
 /// A group of endpoints, shared by all workers.
@@ -87,7 +90,7 @@ impl Upstream {
         }
         let group = before.map_or_else(Arc::default, |before| before.group.clone());
         let known = before.map(|before| before.members());
-        let members = joined(&config.endpoints, (known.as_deref(), rules(config)), (names, &group));
+        let members = joined(&config.endpoints, (known.as_deref(), config), (names, &group));
         let upstream = Arc::new(Self {
             name: names.intern(&config.name),
             tls,
@@ -102,6 +105,12 @@ impl Upstream {
     /// Its endpoints at the moment.
     pub(crate) fn members(&self) -> Arc<Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there is a first word of every endpoint.
+    fn is_known(&self) -> bool {
+        let members = self.members();
+        members.endpoints.iter().all(|endpoint| endpoint.against().checked != Checked::Unknown)
     }
 
     /// Whoever waits for endpoints that this upstream has and the next one of its name has not is told.
@@ -136,16 +145,23 @@ impl Upstream {
     }
 }
 
-fn rules(_config: &palisade_config::Upstream) -> Rules {
-    Rules::default()
+fn rules(config: &palisade_config::Upstream) -> Rules {
+    let ejection = config.ejection.as_ref();
+    Rules {
+        failures: ejection.and_then(|ejection| ejection.failures).unwrap_or(0),
+        slow_start: config.slow_start,
+        statuses: ejection.map(|ejection| Statuses::of(&ejection.statuses)).unwrap_or_default(),
+    }
 }
 
 /// A list of these endpoints: what is known of one stays known, and who was not there before comes late, unless nobody was.
 fn joined(
     endpoints: &[palisade_config::Endpoint],
-    (before, rules): (Option<&Members>, Rules),
+    (before, config): (Option<&Members>, &palisade_config::Upstream),
     (names, group): (&Names, &Arc<Group>),
 ) -> Arc<Members> {
+    let rules = rules(config);
+    let checked = if config.health.is_some() { Checked::Unknown } else { Checked::Off };
     let known: HashMap<SocketAddr, &Arc<Endpoint>> =
         before.iter().flat_map(|before| &before.endpoints).map(|known| (known.address, known)).collect();
     let endpoint = |config: &palisade_config::Endpoint| match known.get(&config.address) {
@@ -153,7 +169,7 @@ fn joined(
         Some(known) => Arc::new(known.again(config, rules, names)),
         None => {
             let arrival = if before.is_some() { Arrival::Later } else { Arrival::First };
-            Arc::new(Endpoint::new(config, rules, arrival(Checked::Off), (names, group)))
+            Arc::new(Endpoint::new(config, rules, arrival(checked.clone()), (names, group)))
         }
     };
     Members::new(endpoints.iter().map(endpoint).collect())

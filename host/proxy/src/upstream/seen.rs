@@ -1,10 +1,13 @@
 //! What is known of endpoints, for operators: each with its standing and its figures, and orders to leave one alone.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use palisade_contract::Outcome;
+use tokio::time::Instant;
 
-use crate::upstream::{Standing, Upstream};
+use crate::upstream::{Endpoint, Standing, Upstream};
 
 /// One endpoint of an upstream as an operator sees it.
 #[derive(Debug, Clone)]
@@ -23,6 +26,16 @@ pub struct SeenEndpoint {
     pub in_flight: u32,
     /// Consecutive failures.
     pub failures: u32,
+    /// Times that it was left alone for what came of requests.
+    pub ejections: u64,
+    /// The time that the rest is of: half a minute to a minute, where it is known for as long.
+    pub over: Duration,
+    /// Requests that it has answered.
+    pub answered: u32,
+    /// Requests that it has failed.
+    pub failed: u32,
+    /// No more than half, a tenth and a hundredth of the answers' heads took longer; none where it has answered nothing.
+    pub latency: [Option<Duration>; 3],
 }
 
 /// What an operator orders for an endpoint.
@@ -46,8 +59,10 @@ pub enum Unknown {
 impl Upstream {
     /// Its endpoints, in their order.
     pub(crate) fn seen(&self) -> Vec<SeenEndpoint> {
-        let of = |endpoint: &std::sync::Arc<super::Endpoint>| {
+        let now = Instant::now();
+        let of = |endpoint: &Arc<Endpoint>| {
             let candidate = endpoint.candidate(Outcome::Untried);
+            let (over, tally) = endpoint.recently(now);
             SeenEndpoint {
                 upstream: self.config.name.clone(),
                 address: endpoint.address,
@@ -56,6 +71,11 @@ impl Upstream {
                 share_permille: candidate.slow_start_permille,
                 in_flight: candidate.in_flight,
                 failures: candidate.failures,
+                ejections: endpoint.ejections(),
+                over,
+                answered: tally.answered(),
+                failed: tally.failed,
+                latency: [500, 900, 990].map(|permille| tally.quantile(permille)),
             }
         };
         self.members().endpoints.iter().map(of).collect()

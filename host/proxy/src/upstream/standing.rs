@@ -29,7 +29,6 @@ pub(crate) struct Against {
 }
 
 /// What active checks say.
-#[cfg_attr(not(test), expect(dead_code, reason = "checks will say it"))]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Checked {
     /// Nothing: there are none.

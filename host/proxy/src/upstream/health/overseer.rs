@@ -1,0 +1,160 @@
+//! Watches over one upstream: has its endpoints checked, ejects who fails, lets in slowly who is new.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use palisade_config::Ejection;
+use palisade_contract::Health;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::check::check_always;
+use super::outliers::{self, Record};
+use super::{Recent, shares};
+use crate::upstream::endpoint::SHARE_WHOLE;
+use crate::upstream::standing::{Checked, Ejected};
+use crate::upstream::{Endpoint, Upstream};
+
+/// Half of the time that figures are of.
+const FIGURES_HALF: Duration = Duration::from_secs(30);
+
+/// Between two looks, however many fail.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Until the task is aborted.
+pub(super) async fn oversee(upstream: Arc<Upstream>) {
+    let mut charges: HashMap<SocketAddr, Charge> = HashMap::new();
+    loop {
+        let now = Instant::now();
+        let members = upstream.members();
+        charges.retain(|_, charge| members.endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, &charge.endpoint)));
+        for endpoint in &members.endpoints {
+            charges.entry(endpoint.address).or_insert_with(|| Charge::begin(&upstream, endpoint, now));
+        }
+        let mut next = now + FIGURES_HALF;
+        for charge in charges.values_mut() {
+            charge.endpoint.turn_figures(now, FIGURES_HALF);
+            next = next.min(charge.readmit(&upstream, now)).min(charge.let_in(&upstream, now));
+        }
+        if let Some(rules) = &upstream.config.ejection {
+            next = next.min(eject(&upstream, rules, &mut charges, now));
+        }
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = upstream.group.looks() => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// An endpoint that is watched over. Dropping it ends its checks.
+#[derive(Debug)]
+struct Charge {
+    endpoint: Arc<Endpoint>,
+    checking: Option<JoinHandle<()>>,
+    window: Recent,
+    /// Times that it was ejected lately.
+    ejections: u32,
+    readmitted: Instant,
+    /// Since when it is seen to grow.
+    growing: Option<Instant>,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(checking) = &self.checking {
+            checking.abort();
+        }
+    }
+}
+
+impl Charge {
+    fn begin(upstream: &Arc<Upstream>, endpoint: &Arc<Endpoint>, now: Instant) -> Self {
+        let checking =
+            upstream.config.health.is_some().then(|| tokio::spawn(check_always(upstream.clone(), endpoint.clone())));
+        upstream.change(endpoint, |against| {
+            // What was held against it by rules that are no more.
+            if upstream.config.health.is_none() {
+                against.checked = Checked::Off;
+            }
+            if upstream.config.ejection.is_none() {
+                against.ejected = None;
+            }
+        });
+        let window = Recent::begin(now, endpoint.counts());
+        Self { endpoint: endpoint.clone(), checking, window, ejections: 0, readmitted: now, growing: None }
+    }
+
+    /// Its time is over, if it is; when it is, otherwise.
+    fn readmit(&mut self, upstream: &Upstream, now: Instant) -> Instant {
+        let Some(Ejected { until, .. }) = self.endpoint.against().ejected else { return now + FIGURES_HALF };
+        if until > now {
+            return until;
+        }
+        upstream.change(&self.endpoint, |against| against.ejected = None);
+        // What was counted before is not held against it.
+        self.window = Recent::begin(now, self.endpoint.counts());
+        self.readmitted = now;
+        now + FIGURES_HALF
+    }
+
+    /// A newcomer's share grows.
+    fn let_in(&mut self, upstream: &Upstream, now: Instant) -> Instant {
+        let slow_start = upstream.config.slow_start;
+        let idle = now + FIGURES_HALF;
+        if self.endpoint.health() != Health::Healthy || self.endpoint.share() >= SHARE_WHOLE {
+            self.growing = None;
+            return idle;
+        }
+        let since = *self.growing.get_or_insert(now);
+        self.endpoint.set_share(shares::share(now.saturating_duration_since(since), slow_start));
+        now + shares::step(slow_start)
+    }
+
+    /// It is left alone from now on, until then.
+    fn eject(&mut self, upstream: &Upstream, rules: &Ejection, (why, now): (&str, Instant)) -> Instant {
+        if now.saturating_duration_since(self.readmitted) >= rules.time_max {
+            self.ejections = 0;
+        }
+        let time = outliers::time(rules, self.ejections);
+        self.ejections = self.ejections.saturating_add(1);
+        self.endpoint.count_ejection();
+        let reason = format!("left alone for {time:?}: {why}").into();
+        let until = now + time;
+        upstream.change(&self.endpoint, |against| against.ejected = Some(Ejected { reason, until }));
+        until
+    }
+}
+
+/// Ejects whoever is to be, and tells when to look again.
+fn eject(upstream: &Upstream, rules: &Ejection, charges: &mut HashMap<SocketAddr, Charge>, now: Instant) -> Instant {
+    let half = rules.window / 2;
+    let has_window = rules.error_percent.is_some() || rules.latency_factor.is_some();
+    let mut records = Vec::with_capacity(charges.len());
+    let mut places = Vec::with_capacity(charges.len());
+    for (address, charge) in charges.iter_mut().filter(|(_, charge)| charge.endpoint.health() == Health::Healthy) {
+        let counts = charge.endpoint.counts();
+        let mut record = Record { failures: charge.endpoint.failures(), ..Record::default() };
+        if has_window {
+            charge.window.turn(now, half, counts);
+            (_, record.tally) = charge.window.since(now, counts);
+        }
+        records.push(record);
+        places.push(*address);
+    }
+    let all = charges.len();
+    let mut out = all - records.len();
+    let mut next = now + if has_window { (half / 5).min(Duration::from_secs(1)) } else { FIGURES_HALF };
+    for (place, address) in places.iter().enumerate() {
+        let Some(why) = outliers::fault(rules, &records, place) else { continue };
+        if !outliers::has_room(rules, all, out) {
+            break;
+        }
+        if let Some(charge) = charges.get_mut(address) {
+            next = next.min(charge.eject(upstream, rules, (&why, now)));
+            out += 1;
+        }
+    }
+    next
+}
