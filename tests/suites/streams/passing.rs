@@ -88,6 +88,29 @@ async fn an_endpoint_that_cannot_be_connected_to_is_passed_over_and_none_at_all_
 }
 
 #[tokio::test]
+async fn a_connection_to_an_endpoint_that_checks_find_down_is_cut_and_the_next_one_goes_elsewhere() {
+    let (socket, address) = endpoint().await;
+    let health = json!({ "check": "tcp", "interval": "100ms", "fall": 2 });
+    let site = to(&[address]).set("upstream.web.health", health).start().await;
+    let mut client = TcpStream::connect(site.address("tcp")).await.expect("a connection");
+    client.write_all(b"x").await.expect("sent");
+    // Checks connect as well, and say nothing.
+    let kept = loop {
+        let (mut stream, _) = socket.accept().await.expect("a connection");
+        if stream.read_u8().await.is_ok() {
+            break stream;
+        }
+    };
+    // It listens no more, and what it has hangs.
+    drop(socket);
+    let mut read = Vec::new();
+    let error = client.read_to_end(&mut read).await.expect_err("it is cut");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    ended(&site, "truncated", 1).await;
+    drop(kept);
+}
+
+#[tokio::test]
 async fn silence_is_ended_and_what_is_not_silent_is_not() {
     let routes = json!([{ "upstream": "web", "tunnel_timeout": "800ms" }]);
     let site = to(&[echo("a").await]).set("listener.tcp.route", routes).start().await;

@@ -230,26 +230,28 @@ where
         Route::Plain(_) => None,
         Route::Shown(shown) => Some(shown),
     };
-    match Relay::new(client, endpoint, read).showing(shown).run(way.streams.tunnel_timeout, &mut record).await {
-        End::Both => record.ended(Ending::Complete),
-        End::Client(endpoint) => {
-            // What it sent may be cut: it is not to look whole.
-            endpoint.abort();
-            record.ended(Ending::ClientGone);
-        }
-        End::Endpoint(error, client) => {
+    let mut relay = Relay::new(client, endpoint, read).showing(shown);
+    let end = tokio::select! {
+        biased;
+        end = relay.run(way.streams.tunnel_timeout, &mut record) => Ok(end),
+        why = connection.is_down() => Err(why),
+    };
+    if matches!(end, Ok(End::Both)) {
+        return record.ended(Ending::Complete);
+    }
+    // What was cut is not to look whole, on either side.
+    let (client, endpoint) = relay.into_sides();
+    client.abort();
+    endpoint.abort();
+    match end {
+        Ok(End::Both) => {}
+        Ok(End::Client) => record.ended(Ending::ClientGone),
+        Ok(End::Endpoint(error)) => {
             connection.failed();
             record.truncated(format!("the endpoint broke off: {error}"));
-            client.abort();
         }
-        End::Silence(client) => {
-            record.truncated("nothing passed for too long".to_owned());
-            client.abort();
-        }
-        End::Stopped(stopped, client, endpoint) => {
-            record.stopped(&stopped);
-            client.abort();
-            endpoint.abort();
-        }
+        Ok(End::Silence) => record.truncated("nothing passed for too long".to_owned()),
+        Ok(End::Stopped(stopped)) => record.stopped(&stopped),
+        Err(why) => record.truncated(format!("checks found the endpoint down: {why}")),
     }
 }

@@ -52,24 +52,25 @@ impl Tunnel {
             self.record.truncated("the client sent bytes before its upgrade was answered".to_owned());
             return client.abort();
         }
-        let end = match self.endpoint.await {
+        let (end, client) = match self.endpoint.await {
             Ok(endpoint) => {
-                let endpoint = TokioIo::new(endpoint);
-                Relay::new(client, endpoint, read).run(self.timeout, &mut self.record).await
+                let mut relay = Relay::new(client, TokioIo::new(endpoint), read);
+                let end = relay.run(self.timeout, &mut self.record).await;
+                (end, relay.into_sides().0)
             }
-            Err(error) => End::Endpoint(std::io::Error::other(error), client),
+            Err(error) => (End::Endpoint(std::io::Error::other(error)), client),
         };
         match end {
             End::Both => self.record.ended(Ending::Complete),
-            End::Client(_) => self.record.ended(Ending::ClientGone),
-            End::Endpoint(error, client) => {
+            End::Client => self.record.ended(Ending::ClientGone),
+            End::Endpoint(error) => {
                 self.connection.failed(UpstreamFault::Body);
                 self.record.truncated(format!("the endpoint's side of the tunnel broke off: {error}"));
                 client.abort();
             }
             // None is shown what passes a tunnel.
-            End::Stopped(_, client, _) => client.abort(),
-            End::Silence(client) => {
+            End::Stopped(_) => client.abort(),
+            End::Silence => {
                 self.record.truncated("nothing passed the tunnel for too long".to_owned());
                 client.abort();
             }

@@ -21,18 +21,18 @@ const PIECE_BYTES: usize = 16 << 10;
 /// How long the other side may be silent once one has ended its half.
 const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(60);
 
-/// How a tunnel ended, and the client where it is to notice.
-pub(crate) enum End<C, E> {
+/// How a tunnel ended.
+pub(crate) enum End {
     /// Each side ended its half.
     Both,
     /// The client left.
-    Client(E),
+    Client,
     /// The endpoint broke off.
-    Endpoint(io::Error, C),
+    Endpoint(io::Error),
     /// Nothing passed either way for too long.
-    Silence(C),
+    Silence,
     /// A plugin closed it, or failed.
-    Stopped(Stopped, C, E),
+    Stopped(Stopped),
 }
 
 /// Two streams, and what is on its way between them.
@@ -49,14 +49,6 @@ pub(crate) struct Relay<C, E> {
 enum Broken {
     Source(io::Error),
     Sink(io::Error),
-    Stopped(Stopped),
-}
-
-enum Turn {
-    Ended,
-    Client,
-    Endpoint(io::Error),
-    Silence,
     Stopped(Stopped),
 }
 
@@ -77,11 +69,16 @@ where
         self
     }
 
-    /// Until the end. `timeout` is how long nothing may pass either way.
-    pub(crate) async fn run(mut self, timeout: Duration, record: &mut Record) -> End<C, E> {
+    /// Both sides, whatever became of what passed between them.
+    pub(crate) fn into_sides(self) -> (C, E) {
+        (self.client, self.endpoint)
+    }
+
+    /// Until the end. `timeout` is how long nothing may pass either way. Dropping the future leaves both sides as they are.
+    pub(crate) async fn run(&mut self, timeout: Duration, record: &mut Record) -> End {
         let mut moved = Instant::now();
         let mut timer = Box::pin(tokio::time::sleep(timeout));
-        let turn = poll_fn(|context| {
+        poll_fn(|context| {
             let passed = (self.up.passed, self.down.passed);
             let is_half_closed = self.is_half_closed();
             let polled = self.poll(context);
@@ -98,38 +95,32 @@ where
                 timer.as_mut().reset(moved + limit);
             }
             ready!(silence(timer.as_mut(), moved + limit, context));
-            Poll::Ready(Turn::Silence)
-        });
-        match turn.await {
-            Turn::Ended => End::Both,
-            Turn::Client => End::Client(self.endpoint),
-            Turn::Endpoint(error) => End::Endpoint(error, self.client),
-            Turn::Silence => End::Silence(self.client),
-            Turn::Stopped(why) => End::Stopped(why, self.client, self.endpoint),
-        }
+            Poll::Ready(End::Silence)
+        })
+        .await
     }
 
     fn is_half_closed(&self) -> bool {
         self.up.is_ended() || self.down.is_ended()
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         let Self { client, endpoint, up, down, shown } = self;
         let to_endpoint = shown.as_mut().map(|shown| (shown, Direction::FromClient));
         let up = match up.poll((Pin::new(client), Pin::new(endpoint)), to_endpoint, context) {
-            Poll::Ready(Err(Broken::Source(_))) => return Poll::Ready(Turn::Client),
-            Poll::Ready(Err(Broken::Sink(error))) => return Poll::Ready(Turn::Endpoint(error)),
-            Poll::Ready(Err(Broken::Stopped(why))) => return Poll::Ready(Turn::Stopped(why)),
+            Poll::Ready(Err(Broken::Source(_))) => return Poll::Ready(End::Client),
+            Poll::Ready(Err(Broken::Sink(error))) => return Poll::Ready(End::Endpoint(error)),
+            Poll::Ready(Err(Broken::Stopped(why))) => return Poll::Ready(End::Stopped(why)),
             up => up.is_ready(),
         };
         let to_client = shown.as_mut().map(|shown| (shown, Direction::FromEndpoint));
         let down = match down.poll((Pin::new(endpoint), Pin::new(client)), to_client, context) {
-            Poll::Ready(Err(Broken::Source(error))) => return Poll::Ready(Turn::Endpoint(error)),
-            Poll::Ready(Err(Broken::Sink(_))) => return Poll::Ready(Turn::Client),
-            Poll::Ready(Err(Broken::Stopped(why))) => return Poll::Ready(Turn::Stopped(why)),
+            Poll::Ready(Err(Broken::Source(error))) => return Poll::Ready(End::Endpoint(error)),
+            Poll::Ready(Err(Broken::Sink(_))) => return Poll::Ready(End::Client),
+            Poll::Ready(Err(Broken::Stopped(why))) => return Poll::Ready(End::Stopped(why)),
             down => down.is_ready(),
         };
-        if up && down { Poll::Ready(Turn::Ended) } else { Poll::Pending }
+        if up && down { Poll::Ready(End::Both) } else { Poll::Pending }
     }
 }
 

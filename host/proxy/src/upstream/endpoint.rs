@@ -203,24 +203,20 @@ impl Endpoint {
         Some(before)
     }
 
-    /// Resolves with the reason when it is found unhealthy, at once where it is. Any task of any worker may wait: whoever has a
-    /// session there that may hang gives it up then. Draining is not meant: what has begun ends as it began.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sessions over TCP will wait for it"))]
-    pub(crate) async fn down(&self) -> Option<Arc<str>> {
-        self.becomes(Health::Unhealthy).await
-    }
-
-    /// Resolves with the reason when it takes nothing new any more because it is drained or gone, at once where it is.
-    #[cfg_attr(not(test), expect(dead_code, reason = "sessions over TCP will wait for it"))]
-    pub(crate) async fn drains(&self) -> Option<Arc<str>> {
-        self.becomes(Health::Draining).await
-    }
-
-    async fn becomes(&self, health: Health) -> Option<Arc<str>> {
+    /// Resolves with the reason when checks find that it is down, at once where they have. Any task of any worker may wait:
+    /// whoever has a session there that may hang gives it up then. Neither draining nor being ejected is meant: what has begun
+    /// ends as it began.
+    pub(crate) async fn fails_checks(&self) -> Arc<str> {
         let mut told = self.vital.told.subscribe();
-        // It is there for as long as this endpoint.
-        let standing = told.wait_for(|standing| standing.health == health).await.ok()?;
-        standing.reason.clone()
+        loop {
+            if let Checked::Failed(why) = self.against().checked {
+                return why;
+            }
+            if told.changed().await.is_err() {
+                // It is there for as long as this endpoint.
+                return std::future::pending().await;
+            }
+        }
     }
 
     pub(crate) fn request_begins(&self) {
@@ -388,18 +384,17 @@ mod tests {
         let waiting = endpoint.clone();
         let waiter = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            runtime.block_on(async move { (waiting.down().await, waiting.health()) })
+            runtime.block_on(async move { (waiting.fails_checks().await, waiting.health()) })
         });
         let before = endpoint.change(|against| against.checked = Checked::Failed("refused".into()));
         assert_eq!(before.map(|before| before.health), Some(Health::Healthy));
         let told = tokio::task::spawn_blocking(move || waiter.join()).await.expect("a thread");
-        assert_eq!(told.expect("no panic"), (Some("refused".into()), Health::Unhealthy));
+        assert_eq!(told.expect("no panic"), ("refused".into(), Health::Unhealthy));
         assert_ne!(group.version(), version);
         assert_eq!(
             endpoint.change(|against| against.is_drained = true).map(|before| before.health),
             Some(Health::Unhealthy)
         );
-        assert!(endpoint.drains().await.is_some());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use palisade_contract::{Exchange, Name, Outcome, UpstreamFault};
 use tokio::net::TcpStream;
@@ -45,6 +46,11 @@ impl StreamConnection {
         pool.endpoint.request_begins();
         pool.monitor.asked();
         Self { pool: pool.clone(), _up: up }
+    }
+
+    /// Resolves with the reason when checks find that its endpoint is down: one that hangs would keep its clients for ever.
+    pub(crate) async fn is_down(&self) -> Arc<str> {
+        self.pool.endpoint.fails_checks().await
     }
 
     /// Its endpoint broke off.
