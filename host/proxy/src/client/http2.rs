@@ -94,7 +94,7 @@ where
     let why = match fault {
         // Nor to being listened to.
         Fault::Flood => Refusal::Flood,
-        Fault::FrameSize | Fault::Window => {
+        Fault::FrameSize | Fault::Compression | Fault::Window => {
             if told {
                 linger(stream).await;
             }

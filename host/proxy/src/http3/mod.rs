@@ -11,7 +11,7 @@ mod control;
 mod fault;
 mod frame;
 mod head;
-mod qpack;
+pub(crate) mod qpack;
 mod reader;
 mod request;
 mod tunnel;

@@ -23,13 +23,13 @@ const REQUESTS: &[(Fields, &str)] = &[
     (&[METHOD, PATH, AUTHORITY], "reset 1"),
     (&[METHOD, SCHEME, AUTHORITY], "reset 1"),
     (&[METHOD, SCHEME, (":path", ""), AUTHORITY], "reset 1"),
-    (&[(":method", ""), SCHEME, PATH, AUTHORITY], "goaway 1"),
+    (&[(":method", ""), SCHEME, PATH, AUTHORITY], "reset 1"),
     (&[METHOD, METHOD, SCHEME, PATH, AUTHORITY], "reset 1"),
     (&[METHOD, SCHEME, SCHEME, PATH, AUTHORITY], "reset 1"),
     (&[METHOD, SCHEME, PATH, PATH, AUTHORITY], "reset 1"),
     (&[METHOD, SCHEME, PATH, AUTHORITY, AUTHORITY], "reset 1"),
     (&[METHOD, SCHEME, PATH, ("x", "1"), AUTHORITY], "reset 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, (":other", "1")], "goaway 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, (":other", "1")], "reset 1"),
     (&[METHOD, SCHEME, PATH, AUTHORITY, (":status", "200")], "reset 1"),
     (&[METHOD, SCHEME, PATH, AUTHORITY, (":protocol", "websocket")], "reset 1"),
     // RFC 8441, section 4.
@@ -42,8 +42,9 @@ const REQUESTS: &[(Fields, &str)] = &[
     (&[(":method", "CONNECT"), (":scheme", "http"), PATH, AUTHORITY, (":protocol", "websocket")], "400"),
     (&[(":method", "CONNECT"), SCHEME, PATH, AUTHORITY], "reset 1"),
     (&[(":method", "CONNECT"), (":authority", "a:443")], "501"),
-    (&[(":method", "G T"), SCHEME, PATH, AUTHORITY], "goaway 1"),
-    (&[(":method", "GET / HTTP/1.1\r\nx: y\r\n"), SCHEME, PATH, AUTHORITY], "goaway 1"),
+    (&[(":method", "G T"), SCHEME, PATH, AUTHORITY], "reset 1"),
+    (&[(":method", "GET / HTTP/1.1\r\nx: y\r\n"), SCHEME, PATH, AUTHORITY], "reset 1"),
+    (&[METHOD, SCHEME, (":path", "/a#b"), AUTHORITY], "reset 1"),
     (&[METHOD, (":scheme", "ht tp"), PATH, AUTHORITY], "reset 1"),
     (&[METHOD, (":scheme", "http"), PATH, AUTHORITY], "400"),
     (&[METHOD, (":scheme", "ftp"), PATH, AUTHORITY], "400"),
@@ -63,15 +64,15 @@ const REQUESTS: &[(Fields, &str)] = &[
     (&[METHOD, SCHEME, PATH, AUTHORITY, ("host", "b")], "400"),
     (&[METHOD, SCHEME, PATH, AUTHORITY, ("host", "a"), ("host", "a")], "400"),
     // Section 8.2: field names and values.
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("X", "1")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x y", "1")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x:", "1")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x\r\ny", "1")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("", "1")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\nb")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\rb")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\0b")], "goaway 1"),
-    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "1\r\ntransfer-encoding: chunked")], "goaway 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("X", "1")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x y", "1")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x:", "1")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x\r\ny", "1")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("", "1")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\nb")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\rb")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\0b")], "reset 1"),
+    (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "1\r\ntransfer-encoding: chunked")], "reset 1"),
     (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", " a")], "400"),
     (&[METHOD, SCHEME, PATH, AUTHORITY, ("x", "a\t")], "400"),
     // Section 8.2.2: fields of one connection.
@@ -109,7 +110,9 @@ async fn bodies_and_trailers() {
             ("too long", vec![open(), data(END_STREAM, b"hello!")], "reset 1"),
             ("too long, later", vec![open(), data(0, b"hello"), data(END_STREAM, b"!")], "reset 1"),
             ("no end", vec![open(), data(0, b"hello"), trailers(0, &[("x", "1")])], "reset 1"),
-            ("capitals", vec![open(), data(0, b"hello"), trailers(END_STREAM, &[("X", "1")])], "goaway 1"),
+            ("capitals", vec![open(), data(0, b"hello"), trailers(END_STREAM, &[("X", "1")])], "reset 1"),
+            ("a path", vec![open(), data(0, b"hello"), trailers(END_STREAM, &[PATH])], "reset 1"),
+            ("a status", vec![open(), data(0, b"hello"), trailers(END_STREAM, &[(":status", "200")])], "reset 1"),
         ]
         .map(|(about, frames, expected)| (about.to_owned(), frames, expected)),
     )
@@ -133,7 +136,17 @@ async fn frames() {
             (
                 "an index of no field (RFC 7541, 2.3.3)",
                 vec![frame(HEADERS, END_HEADERS, 1, &[0xff, 0x80, 0x7f])],
-                "goaway 1",
+                "goaway 9",
+            ),
+            (
+                "a table beyond what it may be (RFC 7541, 6.3)",
+                vec![frame(HEADERS, END_HEADERS, 1, &[0x3f, 0xe2, 0x1f, 0x82])],
+                "goaway 9",
+            ),
+            (
+                "half a field (RFC 7541, 5.2)",
+                vec![frame(HEADERS, END_HEADERS, 1, &[0x82, 0x00, 0x05, b'x'])],
+                "goaway 9",
             ),
             (
                 "another frame within a block (6.10)",
@@ -189,6 +202,36 @@ async fn frames_of_the_connection() {
         .map(|(about, frames, expected)| (about.to_owned(), frames, expected)),
     )
     .await;
+}
+
+/// A malformed request ends its stream: those before and after it are answered, and the table of fields is as the client has it.
+#[tokio::test]
+async fn a_malformed_request_is_alone() {
+    let site = Site::new().origin(Origin::echo()).start().await;
+    let mut raw = site.raw(Http::H2).await;
+    let head = fields(&[METHOD, SCHEME, PATH, AUTHORITY]);
+    // Kept in the table: the first two as the fields 63 and 62, and then the second of a name that is none.
+    let kept = b"\x40\x03x-a\x01b\x40\x03X-B\x01c";
+    let block = |stream, more: &[u8]| frame(HEADERS, END_STREAM | END_HEADERS, stream, &[&head[..], more].concat());
+    raw.send(PREFACE).await;
+    raw.send([block(1, b""), block(3, kept), block(5, b"\xbf"), block(7, b"\xbe"), block(9, b"")].concat()).await;
+    let (mut answers, mut resets) = (0, Vec::new());
+    while answers + resets.len() < 5 {
+        let header = raw.read_exactly(9).await.expect("a frame");
+        let length = usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
+        let payload = raw.read_exactly(length).await.expect("a payload");
+        match header[3] {
+            HEADERS => answers += 1,
+            RST_STREAM => resets.push((header[8], payload[3])),
+            GOAWAY => panic!("{payload:?}"),
+            _ => {}
+        }
+    }
+    resets.sort_unstable();
+    assert_eq!((answers, resets), (3, vec![(3, 1), (7, 1)]));
+    let seen = site.origin(0).seen();
+    let fields: Vec<_> = seen.iter().flat_map(|seen| seen.values("x-a")).collect();
+    assert_eq!(fields, ["b"], "of the fifth stream");
 }
 
 /// Each of these frames on a connection of its own has this answer first, and no origin sees a whole request.

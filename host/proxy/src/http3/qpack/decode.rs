@@ -106,7 +106,11 @@ impl<'a> Fields<'a> {
 
 /// Appends the string that stands first, and says what follows it. `coded` is the bit of its first byte that says whether it
 /// is in Huffman's code.
-fn string<'a>(bytes: &'a [u8], (coded, prefix): (u8, u32), into: &mut BytesMut) -> Result<&'a [u8], Malformed> {
+pub(crate) fn string<'a>(
+    bytes: &'a [u8],
+    (coded, prefix): (u8, u32),
+    into: &mut BytesMut,
+) -> Result<&'a [u8], Malformed> {
     let is_coded = bytes.first().ok_or(Malformed)? & coded != 0;
     let (length, rest) = integer::decode(bytes, prefix)?;
     let length = usize::try_from(length).map_err(|_| Malformed)?;

@@ -11,7 +11,7 @@ const MAX: u64 = (1 << 62) - 1;
 ///
 /// # Errors
 /// It does not end, or is longer than 62 bits.
-pub(super) fn decode(bytes: &[u8], prefix: u32) -> Result<(u64, &[u8]), Malformed> {
+pub(crate) fn decode(bytes: &[u8], prefix: u32) -> Result<(u64, &[u8]), Malformed> {
     let (first, mut rest) = bytes.split_first().ok_or(Malformed)?;
     let mask = (1_u64 << prefix) - 1;
     let mut value = u64::from(*first) & mask;
@@ -38,7 +38,7 @@ pub(super) fn decode(bytes: &[u8], prefix: u32) -> Result<(u64, &[u8]), Malforme
 }
 
 /// Appends an integer behind the upper bits of its first byte.
-pub(super) fn encode(value: usize, (upper, prefix): (u8, u32), into: &mut BytesMut) {
+pub(crate) fn encode(value: usize, (upper, prefix): (u8, u32), into: &mut BytesMut) {
     let mask = (1_usize << prefix) - 1;
     if value < mask {
         into.put_u8(upper | low_byte(value));

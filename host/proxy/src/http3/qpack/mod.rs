@@ -3,12 +3,12 @@
 mod decode;
 mod encode;
 mod huffman;
-mod integer;
+pub(crate) mod integer;
 mod static_table;
 
-pub(crate) use decode::{Fields, Name, Value};
+pub(crate) use decode::{Fields, Name, Value, string};
 pub(crate) use encode::{fields, response};
 
-/// What is coded is not QPACK, or refers to a table that there is none of.
+/// What is coded is not QPACK nor HPACK, or refers to a table that there is none of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
