@@ -185,6 +185,12 @@ impl Chain {
         self.observers.iter().map(|link| &link.name)
     }
 
+    /// Whether there is a balancer.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.balancer.is_some()
+    }
+
     /// Whether anyone observes.
     #[must_use]
     pub fn is_observed(&self) -> bool {

@@ -67,6 +67,10 @@ pub(crate) const UPSTREAM_REQUESTS_TOTAL: HostMetric =
     counter("palisade_upstream_requests_total", "Requests given to endpoints, retries included.");
 pub(crate) const UPSTREAM_FAILURES_TOTAL: HostMetric =
     counter("palisade_upstream_failures_total", "Requests that an endpoint did not answer.");
+pub(crate) const UPSTREAM_FALLBACK_PICKS_TOTAL: HostMetric = counter(
+    "palisade_upstream_fallback_picks_total",
+    "Times that the host chose an endpoint because the balancer had failed.",
+);
 
 pub(crate) const PLUGIN_CALLS_TOTAL: HostMetric = counter("palisade_plugin_calls_total", "Calls into plugins.");
 pub(crate) const PLUGIN_CALL_NANOSECONDS_TOTAL: HostMetric =
@@ -124,6 +128,7 @@ pub(crate) const ALL: &[HostMetric] = &[
     UPSTREAM_CONNECTIONS,
     UPSTREAM_REQUESTS_TOTAL,
     UPSTREAM_FAILURES_TOTAL,
+    UPSTREAM_FALLBACK_PICKS_TOTAL,
     PLUGIN_CALLS_TOTAL,
     PLUGIN_CALL_NANOSECONDS_TOTAL,
     PLUGIN_FAILURES_TOTAL,

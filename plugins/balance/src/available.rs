@@ -60,7 +60,7 @@ impl Standing {
     fn of(candidate: &Candidate) -> Self {
         let class = match candidate.health {
             Health::Healthy => Class::Healthy,
-            Health::Draining => Class::Draining,
+            Health::Draining | Health::Reserve => Class::Draining,
             Health::Unhealthy => Class::Unhealthy,
         };
         Self { class, tried: candidate.outcome != Outcome::Untried }

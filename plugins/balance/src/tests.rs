@@ -11,6 +11,7 @@ pub(crate) fn candidates(weights: &[u32]) -> Vec<Candidate> {
         key: generator::mix(u64::from(number)),
         weight: *weight,
         zone: Name::default(),
+        priority: 0,
         health: Health::Healthy,
         outcome: Outcome::Untried,
         in_flight: 0,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use palisade_contract::Outcome;
 
+use crate::upstream::choose::millis;
 use crate::upstream::{Standing, Upstream};
 
 /// One endpoint of an upstream as an operator sees it.
@@ -47,7 +48,7 @@ impl Upstream {
     /// Its endpoints, in their order.
     pub(crate) fn seen(&self) -> Vec<SeenEndpoint> {
         let of = |endpoint: &std::sync::Arc<super::Endpoint>| {
-            let candidate = endpoint.candidate(Outcome::Untried);
+            let candidate = endpoint.candidate(Outcome::Untried, millis());
             SeenEndpoint {
                 upstream: self.config.name.clone(),
                 address: endpoint.address,
