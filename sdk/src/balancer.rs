@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use crate::{
-    Exchange, HeaderValue, Name, bindings::balancer::exports::palisade::plugin::balancer as host, exchange, header,
-    host::request as head_of,
+    Exchange, HeadError, HeaderValue, Name,
+    bindings::balancer::exports::palisade::plugin::balancer as host,
+    exchange, header,
+    host::{request as head_of, response as answer},
 };
 
 pub use host::{Health, Outcome};
@@ -54,6 +56,16 @@ impl PickRequest {
     /// The first cookie of this name, as it was sent. None where it is not UTF-8.
     pub fn cookie(&self, name: &str) -> Option<String> {
         header::cookie(&head_of::header_values(self.request.exchange, "cookie"), name)
+    }
+
+    /// Adds a header to the answer of the endpoint that is picked in this call, should it give one: a cookie that names it,
+    /// for example. Response filters see it there.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeadError`] says; nothing is added then.
+    pub fn append_response_header(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeadError> {
+        Ok(answer::append_header(self.request.exchange, name, value.as_ref())?)
     }
 
     /// Path and query, as they will be forwarded.

@@ -299,6 +299,7 @@ async fn forward(
         return Err(Instead::of(stopped, Side::Request, record));
     }
     let mut answer = answer?;
+    exchange.answer_with_picked_headers(&mut answer.head);
     exchange.response = Some(std::mem::take(&mut answer.head));
     if let Some(switched) = answer.switched.take() {
         return Ok(Source::Tunnel(Box::new(answer), switched, way.streams.tunnel_timeout));
