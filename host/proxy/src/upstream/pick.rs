@@ -209,6 +209,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn in_a_fleet_with_a_slow_one_it_is_near_the_best_possible_choice() {
+        for seed in 1..=2 {
+            let fleet = fleet::Fleet { seed, requests: 30_000, ..fleet::Fleet::default() };
+            let random = Random(Cell::new(seed));
+            let mut candidates = vec![candidate(0, 1); fleet.endpoints];
+            let own = fleet.ask(&mut |seen: &[fleet::Seen]| {
+                for (candidate, seen) in candidates.iter_mut().zip(seen) {
+                    (candidate.in_flight, candidate.latency_micros) = (seen.in_flight, seen.latency_micros);
+                }
+                pick(&candidates, Name::NONE, &random).unwrap_or(usize::MAX)
+            });
+            let best = fleet.ask(&mut fleet::least_completion());
+            let ratio = own.percentile(99) / best.percentile(99);
+            assert!((0.99..=1.3).contains(&ratio), "{ratio}");
+        }
+    }
+
+    #[test]
     fn none_is_picked_of_none_nor_of_those_that_are_not_healthy() {
         let random = Random::new();
         let of = |health| Candidate { health, ..candidate(0, 1) };
