@@ -127,6 +127,7 @@ pub(crate) fn candidates(count: u32) -> Vec<Candidate> {
             key: mixed(u64::from(index)),
             weight: 1 + index % 3,
             zone: Name::NONE,
+            priority: 0,
             health: Health::Healthy,
             outcome: Outcome::Untried,
             in_flight: index % 7,

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use crate::{
-    Exchange, HeaderValue, Name, bindings::balancer::exports::palisade::plugin::balancer as host, exchange, header,
-    host::request as head_of,
+    Exchange, HeadError, HeaderValue, Name,
+    bindings::balancer::exports::palisade::plugin::balancer as host,
+    exchange, header,
+    host::{request as head_of, response as answer},
 };
 
 pub use host::{Health, Outcome};
@@ -56,6 +58,16 @@ impl PickRequest {
         header::cookie(&head_of::header_values(self.request.exchange, "cookie"), name)
     }
 
+    /// Adds a header to the answer of the endpoint that is picked in this call, should it give one: a cookie that names it,
+    /// for example. Response filters see it there.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeadError`] says; nothing is added then.
+    pub fn append_response_header(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), HeadError> {
+        Ok(answer::append_header(self.request.exchange, name, value.as_ref())?)
+    }
+
     /// Path and query, as they will be forwarded.
     pub fn target(&self) -> String {
         header::text(head_of::target(self.request.exchange))
@@ -78,13 +90,17 @@ pub struct Candidate {
     pub weight: u32,
     /// Where it is; without text where the config names no zone.
     pub zone: Name,
+    /// Its level. Zero comes first; those of a higher one are [`Health::Reserve`] until the levels before have too few that
+    /// are healthy.
+    pub priority: u8,
     /// What health checks say.
     pub health: Health,
     /// What became of it earlier in this very exchange.
     pub outcome: Outcome,
     /// Requests that this host has under way to it, all workers together.
     pub in_flight: u32,
-    /// Peak-sensitive moving average of the time to the first byte in microseconds; zero while unknown.
+    /// Peak-sensitive moving average of the time to the first byte in microseconds; zero while unknown. It falls as time
+    /// passes, also while nothing is heard of the endpoint.
     pub latency_micros: u32,
     /// Consecutive failures up to now.
     pub failures: u32,
@@ -112,15 +128,17 @@ impl Candidate {
     }
 
     fn from_words(&[key, names, load, trouble, state]: &[u64; WORDS]) -> Self {
-        let [health, outcome, slow_start @ ..] = state.to_le_bytes();
+        let [health, outcome, slow, start, priority, ..] = state.to_le_bytes();
         Self {
             endpoint: Name::from_number(low(names)),
             key,
             weight: low(load),
             zone: Name::from_number(low(names >> 32)),
+            priority,
             health: match health {
                 0 => Health::Healthy,
                 2 => Health::Draining,
+                3 => Health::Reserve,
                 // What a later host may say of an endpoint's health is no recommendation.
                 _ => Health::Unhealthy,
             },
@@ -134,7 +152,7 @@ impl Candidate {
             in_flight: low(load >> 32),
             latency_micros: low(trouble),
             failures: low(trouble >> 32),
-            slow_start_permille: u16::from_le_bytes([slow_start[0], slow_start[1]]),
+            slow_start_permille: u16::from_le_bytes([slow, start]),
         }
     }
 
@@ -146,7 +164,10 @@ impl Candidate {
             pair(self.endpoint.number(), self.zone.number()),
             pair(self.weight, self.in_flight),
             pair(self.latency_micros, self.failures),
-            self.health as u64 | (self.outcome as u64) << 8 | u64::from(self.slow_start_permille) << 16,
+            self.health as u64
+                | (self.outcome as u64) << 8
+                | u64::from(self.slow_start_permille) << 16
+                | u64::from(self.priority) << 32,
         ]
     }
 }
@@ -176,6 +197,7 @@ mod tests {
         key: 0x0123_4567_89ab_cdef,
         weight: u32::MAX,
         zone: Name::from_number(9),
+        priority: 3,
         health: Health::Draining,
         outcome: Outcome::BadStatus,
         in_flight: 3,
@@ -187,7 +209,7 @@ mod tests {
     #[test]
     fn a_candidate_comes_out_as_it_was_packed() {
         let words = CANDIDATE.to_words();
-        assert_eq!(words[4], 999 << 16 | 4 << 8 | 2);
+        assert_eq!(words[4], 3 << 32 | 999 << 16 | 4 << 8 | 2);
         assert_eq!(Candidate::unpack(&[words, words].concat(), 5), [CANDIDATE, CANDIDATE]);
     }
 

@@ -14,7 +14,7 @@ use crate::{
     scope::Scope,
     shared::Spaces,
     text::{self, Form, Report, Seen, Table, Value},
-    trusted_key,
+    trusted_key, upstream,
 };
 
 /// Everything that a config file says, checked and with defaults filled in.
@@ -33,6 +33,8 @@ pub struct Config {
     pub trusted_keys: TrustedKeys,
     /// Worker threads, at most 256; by default one for each core.
     pub workers: Option<NonZeroUsize>,
+    /// Where this host stands: its own choice prefers endpoints of the same zone.
+    pub zone: Option<String>,
     /// What the log holds.
     pub log: Log,
     /// Who is asked for the addresses of names.
@@ -136,6 +138,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
     let cache_dir = root.optional("cache_dir", file_path::read);
     let trusted_keys = root.or("trusted_keys", TrustedKeys::default(), trusted_key::read);
     let workers = root.optional("workers", |value| value.whole(1..=256).and_then(NonZeroUsize::new));
+    let zone = root.optional("zone", |value| upstream::zone(&value));
     let log = root.or("log", Log::default(), |value| Log::read(&value));
     let shutdown = root.or("shutdown", Shutdown::default(), |value| Shutdown::read(&value));
     let engine = root.or("engine", Engine::default(), |value| Engine::read(&value));
@@ -174,6 +177,7 @@ fn read(mut root: Table<'_>, file: &Path) -> Option<Config> {
         cache_dir,
         trusted_keys,
         workers,
+        zone,
         log,
         dns,
         admin,

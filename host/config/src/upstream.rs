@@ -216,15 +216,23 @@ impl Endpoint {
     fn read(value: &Value<'_>, seen: &mut Seen<Target>) -> Option<(Self, Option<String>)> {
         if !value.raw().is_table() {
             let (address, name) = target(value, seen)?;
-            return Some((Self { address, weight: 1, zone: None }, name));
+            return Some((Self::new(address), name));
         }
         let mut table = value.table("an endpoint")?;
         let target = table.required("address", |value| target(&value, seen));
         let weight = table.or("weight", 1, |value| value.whole(1..=65_535));
-        let zone = table.optional("zone", zone);
+        let zone = table.optional("zone", |value| zone(&value));
+        let priority = table.optional("priority", |value| value.whole(0..=Self::PRIORITY_MAX));
+        let is_backup = table.or("backup", false, |value| match (value.boolean()?, priority) {
+            (true, Some(_)) => {
+                value.refuse("stands beside priority: expected one of them, as a backup comes after all")
+            }
+            (is_backup, _) => Some(is_backup),
+        });
         table.finish();
         let (address, name) = target?;
-        Some((Self { address, weight, zone }, name))
+        let priority = if is_backup { Self::BACKUP } else { priority.unwrap_or(0) };
+        Some((Self { address, weight, zone, priority }, name))
     }
 }
 
@@ -250,7 +258,8 @@ pub(crate) fn unseen(value: &Value<'_>, seen: &mut Seen<SocketAddr>) -> Option<S
     }
 }
 
-fn zone(value: Value<'_>) -> Option<String> {
+/// The name of a zone.
+pub(crate) fn zone(value: &Value<'_>) -> Option<String> {
     let text = value.text(ZONE)?;
     let fits = (1..=ZONE_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
     if fits { Some(text.to_owned()) } else { value.is_not(ZONE) }
@@ -271,4 +280,21 @@ pub struct Endpoint {
     pub weight: u32,
     /// Where it stands, for balancers.
     pub zone: Option<String>,
+    /// Its level: 0 to 9, or [`Endpoint::BACKUP`]. Those of a level are chosen while the levels before have too few that are
+    /// healthy.
+    pub priority: u8,
+}
+
+impl Endpoint {
+    /// The last level but that of the backups.
+    pub const PRIORITY_MAX: u8 = 9;
+
+    /// The level of those that are chosen only while no other is healthy.
+    pub const BACKUP: u8 = 10;
+
+    /// An endpoint of which nothing but the address is written.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, weight: 1, zone: None, priority: 0 }
+    }
 }

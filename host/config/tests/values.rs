@@ -38,7 +38,7 @@ fn what_the_text_leaves_out_has_its_default() {
         upstream,
         &Upstream {
             name: "web".to_owned(),
-            endpoints: vec![Endpoint { address: address("127.0.0.1:80"), weight: 1, zone: None }],
+            endpoints: vec![Endpoint::new(address("127.0.0.1:80"))],
             names: Vec::new(),
             discover: None,
             health: None,
@@ -115,6 +115,7 @@ fn every_key_is_read_for_the_whole_host() {
     assert_eq!(config.plugins_dir.as_deref(), Some(Path::new("conf/plugins")));
     assert_eq!(config.cache_dir.as_deref(), Some(Path::new("/var/cache/palisade")));
     assert_eq!(config.workers, NonZeroUsize::new(2));
+    assert_eq!(config.zone.as_deref(), Some("a"));
     assert_eq!(config.log, Log { level: LogLevel::Debug, format: LogFormat::Json, access: false });
     assert_eq!(config.admin, Some(Admin { bind: address("[::1]:9901") }));
     assert_eq!(config.shutdown, Shutdown { drain: Duration::ZERO });
@@ -186,7 +187,7 @@ fn endpoints_have_addresses_and_names_or_are_found() {
     let [_, plain, told, filed] = upstreams.as_slice() else { panic!("{upstreams:?}") };
     let named = |name: &str, port: u16, place| NamedEndpoint {
         name: name.to_owned(),
-        endpoint: Endpoint { address: address(&format!("0.0.0.0:{port}")), weight: 1, zone: None },
+        endpoint: Endpoint::new(address(&format!("0.0.0.0:{port}"))),
         place,
     };
     let mut second = named("db.internal.", 81, 1);
@@ -254,8 +255,14 @@ fn every_key_is_read_for_upstreams() {
         &Upstream {
             name: "web".to_owned(),
             endpoints: vec![
-                Endpoint { address: address("10.0.1.11:8443"), weight: 1, zone: None },
-                Endpoint { address: address("[2001:db8::12]:8443"), weight: 3, zone: Some("b".to_owned()) },
+                Endpoint::new(address("10.0.1.11:8443")),
+                Endpoint {
+                    address: address("[2001:db8::12]:8443"),
+                    weight: 3,
+                    zone: Some("b".to_owned()),
+                    priority: 2,
+                },
+                Endpoint { priority: Endpoint::BACKUP, ..Endpoint::new(address("10.0.1.13:8443")) },
             ],
             names: Vec::new(),
             discover: None,

@@ -24,13 +24,16 @@ pub struct Candidate {
     pub weight: u32,
     /// Its zone, or none.
     pub zone: Name,
+    /// Its level: zero comes first, and a higher one is a reserve until the levels before have too few healthy ones.
+    pub priority: u8,
     /// What health checks say.
     pub health: Health,
     /// What became of it earlier in this exchange.
     pub outcome: Outcome,
     /// Requests under way to it, all workers together.
     pub in_flight: u32,
-    /// Peak-sensitive moving average of the time to the first byte in microseconds; zero while unknown.
+    /// Peak-sensitive moving average of the time to the first byte in microseconds, by [`PeakEwma`](crate::PeakEwma); zero
+    /// while unknown.
     pub latency_micros: u32,
     /// Consecutive failures.
     pub failures: u32,
@@ -47,6 +50,8 @@ pub enum Health {
     Unhealthy,
     /// Takes no new requests.
     Draining,
+    /// Healthy, and not wanted: the levels before its own have enough that are healthy.
+    Reserve,
 }
 
 /// What became of an endpoint earlier in the same exchange.

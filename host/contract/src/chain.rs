@@ -185,6 +185,12 @@ impl Chain {
         self.observers.iter().map(|link| &link.name)
     }
 
+    /// Whether there is a balancer.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.balancer.is_some()
+    }
+
     /// Whether anyone observes.
     #[must_use]
     pub fn is_observed(&self) -> bool {
@@ -322,8 +328,13 @@ impl Lease {
         host: impl FnOnce() -> Pick,
     ) -> Result<Pick, PluginName> {
         let began = self.trace.as_ref().map(|_| trace::now());
+        // What an earlier endpoint's answer would have carried is not for this one's.
+        exchange.picked_headers = None;
         let asked = self.chain.balancer.as_ref().map(|link| (link, link.filter.pick(exchange, request, candidates)));
         let failure = asked.as_ref().and_then(|(_, pick)| pick.as_ref().err().cloned());
+        if failure.is_some() {
+            exchange.picked_headers = None;
+        }
         let picked = match asked {
             None => Ok(host()),
             Some((_, Ok(pick))) => Ok(pick),

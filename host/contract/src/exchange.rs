@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{Alternatives, Connection, HeadLimits, Name, head};
+use crate::{Alternatives, Connection, HeadError, HeadLimits, Name, head};
 
 /// One request and, later, its response. Boxed once per request; filters swap the box, never copy what is in it.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Exchange {
     pub request: RequestHead,
     /// The response's head, once there is one.
     pub response: Option<ResponseHead>,
+    /// Headers that the balancer adds to the answer of the endpoint that it has picked.
+    pub picked_headers: Option<Box<HeaderMap>>,
     /// How large a head may become by a filter's changes.
     pub limits: HeadLimits,
     /// For a connection that carries anything: where else it may go.
@@ -49,9 +51,29 @@ impl Exchange {
             endpoint: Name::NONE,
             request,
             response: None,
+            picked_headers: None,
             limits: HeadLimits::default(),
             alternatives: None,
         })
+    }
+
+    /// Adds a header to the answer of the endpoint that is being picked.
+    ///
+    /// # Errors
+    /// See [`HeadError`]; nothing has changed then.
+    pub fn add_picked_header(&mut self, name: &str, value: &[u8]) -> Result<(), HeadError> {
+        let headers = self.picked_headers.get_or_insert_default();
+        head::append(headers, self.limits, name, value)
+    }
+
+    /// Gives an endpoint's answer the headers that its pick came with, as far as they fit.
+    pub fn answer_with_picked_headers(&mut self, answer: &mut ResponseHead) {
+        let Some(headers) = self.picked_headers.take() else { return };
+        for (name, value) in headers.iter() {
+            if head::append(&mut answer.headers, self.limits, name.as_str(), value.as_bytes()).is_err() {
+                return;
+            }
+        }
     }
 
     /// A place holder that stands for no exchange at all: what an idle plugin instance holds.

@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod fetch;
 pub mod filter;
 pub mod head;
+pub mod latency;
 pub mod metrics;
 pub mod monitor;
 pub mod names;
@@ -40,6 +41,7 @@ pub use exchange::{Exchange, ExchangeId, Protocol, Reply, RequestHead, ResponseH
 pub use fetch::{Callout, Fetch, FetchError, Fetching, WorkerServices};
 pub use filter::{Admission, Failure, Filter, Flow, OnError, Phase, Phases, Plugin, Unavailable};
 pub use head::{HeadError, HeadLimits};
+pub use latency::PeakEwma;
 pub use monitor::{Access, EndpointMonitor, ListenerMonitor, Monitor, Refusal, UpstreamFault};
 pub use names::{Name, Names};
 pub use observe::{Begun, Ended, Ending};

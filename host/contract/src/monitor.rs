@@ -48,6 +48,9 @@ pub trait EndpointMonitor: Send + Sync + Debug {
 
     /// It did not answer, for this reason.
     fn failed(&self, why: UpstreamFault);
+
+    /// The host chose it in the place of a balancer that has failed.
+    fn stood_in(&self);
 }
 
 /// One line of the access log.

@@ -390,6 +390,7 @@ mod tests {
             key: 1,
             weight: 1,
             zone: Name::NONE,
+            priority: 0,
             health: Health::Healthy,
             outcome: Outcome::Untried,
             in_flight: 0,

@@ -292,6 +292,7 @@ pub(crate) fn pack_candidate(candidate: &contract::Candidate) -> [u64; CANDIDATE
         contract::Health::Healthy => 0,
         contract::Health::Unhealthy => 1,
         contract::Health::Draining => 2,
+        contract::Health::Reserve => 3,
     };
     let outcome: u64 = match candidate.outcome {
         contract::Outcome::Untried => 0,
@@ -305,7 +306,7 @@ pub(crate) fn pack_candidate(candidate: &contract::Candidate) -> [u64; CANDIDATE
         pair(candidate.endpoint.0, candidate.zone.0),
         pair(candidate.weight, candidate.in_flight),
         pair(candidate.latency_micros, candidate.failures),
-        health | outcome << 8 | u64::from(candidate.slow_start_permille) << 16,
+        health | outcome << 8 | u64::from(candidate.slow_start_permille) << 16 | u64::from(candidate.priority) << 32,
     ]
 }
 
@@ -396,6 +397,7 @@ mod tests {
             key: 0x0123_4567_89ab_cdef,
             weight: 2,
             zone: Name(9),
+            priority: 5,
             health: contract::Health::Draining,
             outcome: contract::Outcome::BadStatus,
             in_flight: 3,
@@ -406,7 +408,7 @@ mod tests {
         let [key, names, load, trouble, state] = pack_candidate(&candidate);
         assert_eq!((key, names), (0x0123_4567_89ab_cdef, 9 << 32 | 7));
         assert_eq!((load, trouble), (3 << 32 | 2, 4 << 32 | 1_500));
-        assert_eq!(state, 999 << 16 | 4 << 8 | 2);
+        assert_eq!(state, 5 << 32 | 999 << 16 | 4 << 8 | 2);
     }
 
     #[test]

@@ -67,6 +67,10 @@ pub(crate) const UPSTREAM_REQUESTS_TOTAL: HostMetric =
     counter("palisade_upstream_requests_total", "Requests given to endpoints, retries included.");
 pub(crate) const UPSTREAM_FAILURES_TOTAL: HostMetric =
     counter("palisade_upstream_failures_total", "Requests that an endpoint did not answer.");
+pub(crate) const UPSTREAM_FALLBACK_PICKS_TOTAL: HostMetric = counter(
+    "palisade_upstream_fallback_picks_total",
+    "Times that the host chose an endpoint because the balancer had failed.",
+);
 
 pub(crate) const ENDPOINT_UP: HostMetric = gauge("palisade_endpoint_up", "1 while an endpoint takes requests.");
 pub(crate) const ENDPOINT_DRAINING: HostMetric = gauge(
@@ -138,6 +142,7 @@ pub(crate) const ALL: &[HostMetric] = &[
     UPSTREAM_CONNECTIONS,
     UPSTREAM_REQUESTS_TOTAL,
     UPSTREAM_FAILURES_TOTAL,
+    UPSTREAM_FALLBACK_PICKS_TOTAL,
     ENDPOINT_UP,
     ENDPOINT_DRAINING,
     ENDPOINT_SINCE_TIMESTAMP_SECONDS,

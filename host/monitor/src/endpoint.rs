@@ -6,12 +6,13 @@ use palisade_contract::{EndpointMonitor, UpstreamFault};
 use crate::listener::count;
 use crate::{Registry, catalogue};
 
-/// The counters of one endpoint, each resolved once: ten series.
+/// The counters of one endpoint, each resolved once: eleven series.
 #[derive(Debug)]
 pub(crate) struct EndpointMeters {
     connections: Gauge,
     requests: Counter,
     failures: [Counter; UpstreamFault::ALL.len()],
+    fallbacks: Counter,
 }
 
 impl EndpointMeters {
@@ -24,6 +25,7 @@ impl EndpointMeters {
             connections: registry.gauge(&catalogue::UPSTREAM_CONNECTIONS, &[upstream, endpoint]),
             requests: registry.counter(&catalogue::UPSTREAM_REQUESTS_TOTAL, &[upstream, endpoint]),
             failures: UpstreamFault::ALL.map(failed),
+            fallbacks: registry.counter(&catalogue::UPSTREAM_FALLBACK_PICKS_TOTAL, &[upstream, endpoint]),
         }
     }
 }
@@ -43,5 +45,9 @@ impl EndpointMonitor for EndpointMeters {
 
     fn failed(&self, why: UpstreamFault) {
         count(&self.failures, why as usize);
+    }
+
+    fn stood_in(&self) {
+        self.fallbacks.increment(1);
     }
 }

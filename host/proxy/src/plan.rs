@@ -100,9 +100,10 @@ impl Plan {
         let Parts { plugins, monitor, names } = parts;
         let (mut problems, mut kept) = (Vec::new(), Vec::new());
         let mut upstreams = Vec::new();
+        let zone = config.zone.as_deref().map_or(Name::NONE, |zone| names.intern(zone));
         for upstream in &config.upstreams {
             let known = before.and_then(|before| before.upstream(&upstream.name));
-            match Upstream::next(upstream, known, &names) {
+            match Upstream::next(upstream, known, (&names, zone)) {
                 Ok((upstream, error)) => {
                     upstreams.push(upstream);
                     kept.extend(error.map(PlanError::KeptUpstream));

@@ -325,6 +325,7 @@ async fn forward(
     if let Some(opening) = opening {
         opened(opening, &mut answer)?;
     }
+    exchange.answer_with_picked_headers(&mut answer.head);
     exchange.response = Some(std::mem::take(&mut answer.head));
     if let Some(switched) = answer.switched.take() {
         return Ok(Source::Tunnel(Box::new(answer), switched, way.streams.tunnel_timeout));

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use palisade_sdk::PickRequest;
+use palisade_sdk::{Candidate, PickRequest};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -45,7 +45,7 @@ pub(crate) struct HeaderName(String);
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
-pub(crate) struct CookieName(String);
+pub(crate) struct CookieName(pub(crate) String);
 
 impl TryFrom<String> for HeaderName {
     type Error = String;
@@ -71,6 +71,11 @@ impl TryFrom<String> for CookieName {
 fn is_token(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(letter)
+}
+
+/// Whether a candidate takes a number that is its own: a newcomer takes only its slow-start share, always the same ones.
+pub(crate) fn takes(candidate: &Candidate, number: u64) -> bool {
+    mix(number ^ candidate.key) % 1000 < u64::from(candidate.slow_start_permille)
 }
 
 /// FNV-1a, 64 bits, with its weak high bits spread. The same on every host and after every restart, so that all hosts

@@ -31,7 +31,8 @@ pub(crate) fn is_less_loaded(one: &Candidate, other: &Candidate) -> bool {
     load(one, other) < load(other, one)
 }
 
-fn draw<'a>(
+/// One at random by its share, other than this one; none where there is no other.
+pub(crate) fn draw<'a>(
     available: &Available<'a>,
     except: Option<usize>,
     generator: &mut Generator,

@@ -7,7 +7,12 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use palisade_sdk::Candidate;
 
-use crate::{available::Available, generator::mix};
+use crate::{
+    available::Available,
+    generator::mix,
+    hash::takes,
+    members::{Member, Members},
+};
 
 /// Which endpoint each slot belongs to, for one upstream.
 ///
@@ -16,28 +21,18 @@ use crate::{available::Available, generator::mix};
 /// requests to the next slot's: as slots are scattered, they spread over all others by weight.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    members: Vec<Member>,
+    members: Members,
     slots: Vec<u16>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Member {
-    key: u64,
-    weight: u32,
-}
-
 impl Table {
-    /// A table of so many slots, which is a prime.
-    pub(crate) fn new(candidates: &[Candidate], size: usize) -> Self {
-        let members: Vec<_> = candidates.iter().map(Member::of).collect();
-        let slots = deal(&members, size);
-        Self { members, slots }
-    }
-
-    /// Whether it stands for these candidates.
-    pub(crate) fn stands_for(&self, candidates: &[Candidate]) -> bool {
-        self.members.len() == candidates.len()
-            && self.members.iter().zip(candidates).all(|(member, candidate)| *member == Member::of(candidate))
+    /// Makes the table follow the candidates. True where it had to be built, with so many slots, which is a prime.
+    pub(crate) fn follow(&mut self, version: u64, candidates: &[Candidate], size: usize) -> bool {
+        let is_new = self.members.change(version, candidates);
+        if is_new {
+            self.slots = deal(self.members.all(), size);
+        }
+        is_new
     }
 
     /// The index of the candidate that the number belongs to.
@@ -56,16 +51,6 @@ impl Table {
 
 /// How many slots of newcomers are passed by before the first of them takes the request after all.
 const NEWCOMERS_PASSED_MAX: usize = 64;
-
-fn takes(candidate: &Candidate, number: u64) -> bool {
-    mix(number ^ candidate.key) % 1000 < u64::from(candidate.slow_start_permille)
-}
-
-impl Member {
-    fn of(candidate: &Candidate) -> Self {
-        Self { key: candidate.key, weight: candidate.weight.max(1) }
-    }
-}
 
 /// Deals the slots: each member in turn takes the next free slot of its own permutation of all slots. Turns come as
 /// often as weights say, and everyone has one before anyone has a second.
@@ -144,9 +129,15 @@ mod tests {
 
     const SIZE: usize = 65_537;
 
+    fn table(candidates: &[Candidate], size: usize) -> Table {
+        let mut table = Table::default();
+        assert!(table.follow(1, candidates, size));
+        table
+    }
+
     /// Where 20,000 numbers go, by the key of the endpoint.
     fn homes(candidates: &[Candidate]) -> Vec<u64> {
-        let table = Table::new(candidates, SIZE);
+        let table = table(candidates, SIZE);
         let available = Available::among(candidates).unwrap();
         (0..20_000).map(|number| candidates[table.pick(mix(number), &available)].key).collect()
     }
@@ -154,7 +145,7 @@ mod tests {
     #[test]
     fn slots_are_dealt_by_weight() {
         for weights in [&[1, 1, 1][..], &[1, 2, 5], &[100, 1, 50, 49], &[1; 50]] {
-            let table = Table::new(&candidates(weights), SIZE);
+            let table = table(&candidates(weights), SIZE);
             let mut slots = table.slots.iter().map(|slot| usize::from(*slot));
             assert_shares(SIZE, weights, || slots.next().unwrap());
         }
@@ -164,7 +155,7 @@ mod tests {
     fn everyone_has_a_slot_however_light() {
         let mut weights = vec![1_000_000];
         weights.resize(1000, 1);
-        let table = Table::new(&candidates(&weights), SIZE);
+        let table = table(&candidates(&weights), SIZE);
         assert!((0..1000).all(|index| table.slots.contains(&index)));
     }
 
@@ -199,7 +190,7 @@ mod tests {
     #[test]
     fn a_retry_goes_elsewhere_and_always_to_the_same_place() {
         let mut all = candidates(&[1; 5]);
-        let table = Table::new(&all, SIZE);
+        let table = table(&all, SIZE);
         let first = table.pick(42, &Available::among(&all).unwrap());
         all[first].outcome = Outcome::ConnectFailed;
         let second = table.pick(42, &Available::among(&all).unwrap());
@@ -244,7 +235,7 @@ mod tests {
             for (index, candidate) in candidates.iter_mut().enumerate() {
                 candidate.health = if index == last { Health::Healthy } else { Health::Unhealthy };
             }
-            let table = Table::new(&candidates, 251);
+            let table = table(&candidates, 251);
             prop_assert_eq!(table.pick(number, &Available::among(&candidates).unwrap()), last);
         }
     }

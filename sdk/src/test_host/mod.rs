@@ -38,15 +38,15 @@ pub use self::{
     tls::TestTls,
 };
 use crate::{
-    Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, Observer,
-    Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter, StreamFilter, Ticker,
+    Admission, AsyncRequestFilter, Balancer, Begun, ConnectionFilter, Ended, Error, FetchError, Fetched, HeaderValue,
+    Observer, Pick, Plugin, RequestBodyFilter, RequestFilter, ResponseBodyFilter, ResponseFilter, StreamFilter, Ticker,
     bindings::{
         balancer::exports::palisade::plugin::balancer::Choice,
         capabilities::palisade::plugin::{shared::SharedError, types::Verdict},
         connection_filter::exports::palisade::plugin::connection_filter::Admission as HostAdmission,
         stream_filter::exports::palisade::plugin::stream_filter::Wish,
     },
-    phase, phase_async,
+    header, phase, phase_async,
     phase_body::{self, States},
     phase_stream, settings,
 };
@@ -385,6 +385,11 @@ impl<P: Balancer> TestHost<P> {
             Choice::None => Ok(Pick::None),
             Choice::Failed => Err(self.fault()),
         }
+    }
+
+    /// The headers that the last pick adds to the answer of its endpoint, names in lower case.
+    pub fn picked_headers(&self) -> Vec<(String, HeaderValue)> {
+        header::fields(self.world.response.fields.all())
     }
 }
 

@@ -119,6 +119,7 @@ impl TestCandidate {
             key: hasher.finish(),
             weight: 1,
             zone: Name::default(),
+            priority: 0,
             health: Health::Healthy,
             outcome: Outcome::Untried,
             in_flight: 0,
@@ -173,6 +174,13 @@ impl TestCandidate {
     #[must_use]
     pub fn slow_start_permille(mut self, permille: u16) -> Self {
         self.candidate.slow_start_permille = permille;
+        self
+    }
+
+    /// Sets its level.
+    #[must_use]
+    pub fn priority(mut self, priority: u8) -> Self {
+        self.candidate.priority = priority;
         self
     }
 

@@ -97,6 +97,8 @@ fn word(health: Health) -> &'static str {
         Health::Healthy => "healthy",
         Health::Unhealthy => "unhealthy",
         Health::Draining => "draining",
+        // Never by itself: it is what a balancer is told beside others.
+        Health::Reserve => "reserve",
     }
 }
 

@@ -138,6 +138,7 @@ impl Endpoint {
             Health::Healthy => "healthy",
             Health::Unhealthy => "unhealthy",
             Health::Draining => "draining",
+            Health::Reserve => "reserve",
         };
         let outcome = match candidate.outcome {
             Outcome::Untried => "untried",

@@ -49,6 +49,25 @@ fn endpoints_are_addresses_each_once() {
 }
 
 #[test]
+fn an_endpoint_has_a_level_or_is_a_backup() {
+    let endpoint = |keys: &str| upstream(&format!("endpoints = [{{ address = \"127.0.0.1:81\", {keys} }}]"));
+    check(
+        &endpoint("priority = 10"),
+        &["2:53: upstream.web.endpoints[0].priority: 10 is out of range: expected 0 to 9"],
+    );
+    check(
+        &endpoint("backup = 1"),
+        &["2:51: upstream.web.endpoints[0].backup: 1 is not a boolean: expected true or false"],
+    );
+    check(
+        &endpoint("priority = 1, backup = true"),
+        &[
+            "2:65: upstream.web.endpoints[0].backup: stands beside priority: expected one of them, as a backup comes after all",
+        ],
+    );
+}
+
+#[test]
 fn an_upstream_has_tls_limits_and_timeouts() {
     let endpoints = "endpoints = [\"127.0.0.1:80\"]";
     check(

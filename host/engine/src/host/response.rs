@@ -6,7 +6,7 @@ use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 
 use super::Guest;
 use super::head::{Changed, all, changed, field, first, text, values};
-use crate::state::State;
+use crate::state::{Stage, State};
 
 const PHASES: [Phase; 2] = [Phase::Response, Phase::ResponseBody];
 
@@ -46,6 +46,11 @@ fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<(
                 Ok(field) => field,
                 Err(error) => return Ok(changed(Err(error))),
             };
+            if guest.data().stage == Stage::Phase(Phase::Balance) {
+                let state = guest.data_mut();
+                state.at_hand(exchange, &[Phase::Balance])?;
+                return Ok(changed(state.exchange.add_picked_header(&name, &value)));
+            }
             change(guest.data_mut(), exchange, |response, limits| {
                 head::append(&mut response.headers, limits, &name, &value)
             })

@@ -63,6 +63,7 @@ fn an_endpoints_events_are_counted() {
             (&format!("palisade_upstream_requests_total{{{labels}}}"), 1.0),
             (&format!(r#"palisade_upstream_failures_total{{{labels},reason="response_timeout"}}"#), 1.0),
             (&format!(r#"palisade_upstream_failures_total{{{labels},reason="connect"}}"#), 0.0),
+            (&format!("palisade_upstream_fallback_picks_total{{{labels}}}"), 0.0),
         ],
     );
 }

@@ -1,12 +1,15 @@
 //! Who asks for an endpoint and what became of those that were asked before, in; the endpoint, out.
 
+use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use palisade_contract::{Exchange, Lease, Name, Outcome, Pick, PickRequest, PluginName};
+use palisade_contract::{Candidate, Exchange, Lease, Name, Outcome, Pick, PickRequest, PluginName};
+use tokio::time::Instant;
 
+use crate::upstream::levels::reserve;
 use crate::upstream::pick::pick;
-use crate::upstream::{Endpoint, Pool, Pools};
+use crate::upstream::{Endpoint, Members, Pool, Pools};
 
 /// What a choice is made for: an exchange that has a chain, whose balancer is asked. Nothing of a request's body is needed.
 pub(crate) type For<'a> = Option<(&'a Lease, &'a mut Box<Exchange>)>;
@@ -33,24 +36,51 @@ impl Pools {
         outcomes: &[(Name, Outcome)],
     ) -> Result<Rc<Pool>, Unchosen> {
         let reached = self.reached();
-        let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
-        let candidate =
-            |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried));
         let mut candidates = self.candidates.take();
-        candidates.clear();
-        candidates.extend(reached.members.endpoints.iter().map(candidate));
+        look(&reached.members, outcomes, &mut candidates);
         let version = reached.version(&self.upstream.group);
         let request = PickRequest { upstream: self.upstream.name, version, attempt };
-        let host = || pick(&candidates, &self.random).map_or(Pick::None, Pick::Endpoint);
+        let by_host = Cell::new(false);
+        let host = || {
+            by_host.set(true);
+            pick(&candidates, self.upstream.zone, &self.random).map_or(Pick::None, Pick::Endpoint)
+        };
+        let has_balancer = asked.as_ref().is_some_and(|(lease, _)| lease.chain().balances());
         let picked = match asked {
             Some((lease, exchange)) => lease.pick(exchange, &request, &candidates, host),
             None => Ok(host()),
         };
         self.candidates.replace(candidates);
         match picked {
-            Ok(Pick::Endpoint(index)) => reached.pools.get(index).cloned().ok_or(Unchosen::None),
+            Ok(Pick::Endpoint(index)) => {
+                let pool = reached.pools.get(index).cloned().ok_or(Unchosen::None)?;
+                if has_balancer && by_host.get() {
+                    pool.monitor.stood_in();
+                }
+                Ok(pool)
+            }
             Ok(Pick::None) => Err(Unchosen::None),
             Err(plugin) => Err(Unchosen::Refused(plugin)),
         }
     }
+}
+
+/// The endpoints as they are now, those of later levels kept back while they are not wanted.
+fn look(members: &Members, outcomes: &[(Name, Outcome)], candidates: &mut Vec<Candidate>) {
+    let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
+    let now = millis();
+    let candidate =
+        |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried), now);
+    candidates.clear();
+    candidates.extend(members.endpoints.iter().map(candidate));
+    if members.has_levels {
+        reserve(candidates);
+    }
+}
+
+/// The time in milliseconds, for averages that decay. It wraps around.
+pub(crate) fn millis() -> u32 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let millis = START.get_or_init(Instant::now).elapsed().as_millis();
+    u32::try_from(millis & u128::from(u32::MAX)).unwrap_or_default()
 }

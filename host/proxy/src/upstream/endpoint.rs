@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use palisade_contract::{Candidate, Health, Name, Names, Outcome};
+use palisade_contract::{Candidate, Health, Name, Names, Outcome, PeakEwma};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::upstream::choose::millis;
 use crate::upstream::counts::{Counts, Tally};
 use crate::upstream::group::Group;
 use crate::upstream::health::Recent;
@@ -64,7 +65,8 @@ impl Statuses {
 struct Vital {
     in_flight: AtomicU32,
     failures: AtomicU32,
-    latency_micros: AtomicU32,
+    /// A [`PeakEwma`].
+    latency: AtomicU64,
     /// As of `known`, for whoever chooses.
     health: AtomicU8,
     share_permille: AtomicU16,
@@ -107,7 +109,7 @@ impl Endpoint {
             ejections: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             failures: AtomicU32::new(0),
-            latency_micros: AtomicU32::new(0),
+            latency: AtomicU64::new(0),
             health: AtomicU8::new(number(known.standing.health)),
             share_permille: AtomicU16::new(if is_slow { SHARE_FIRST } else { SHARE_WHOLE }),
             told: watch::Sender::new(known.standing.clone()),
@@ -145,18 +147,24 @@ impl Endpoint {
         Arc::ptr_eq(&self.vital, &other.vital)
     }
 
-    /// As a balancer sees it.
-    pub(crate) fn candidate(&self, outcome: Outcome) -> Candidate {
+    /// Its level.
+    pub(crate) fn priority(&self) -> u8 {
+        self.config.priority
+    }
+
+    /// As a balancer sees it at this time.
+    pub(crate) fn candidate(&self, outcome: Outcome, now_millis: u32) -> Candidate {
         let vital = &self.vital;
         Candidate {
             endpoint: self.name,
             key: self.key,
             weight: self.config.weight,
             zone: self.zone,
+            priority: self.config.priority,
             health: self.health(),
             outcome,
             in_flight: vital.in_flight.load(Ordering::Relaxed),
-            latency_micros: vital.latency_micros.load(Ordering::Relaxed),
+            latency_micros: PeakEwma::from_word(vital.latency.load(Ordering::Relaxed)).micros(now_millis),
             failures: vital.failures.load(Ordering::Relaxed),
             slow_start_permille: vital.share_permille.load(Ordering::Relaxed),
         }
@@ -246,17 +254,21 @@ impl Endpoint {
         if self.rules.statuses.has(status.as_u16()) { self.failed() } else { self.answered(after) }
     }
 
-    /// It answered after this time. The average follows a rise at once and a fall by an eighth of it.
+    /// It answered after this time.
     pub(crate) fn answered(&self, after: Duration) {
         let vital = &self.vital;
         if vital.failures.load(Ordering::Relaxed) > 0 {
             vital.failures.store(0, Ordering::Relaxed);
         }
-        let sample = u32::try_from(after.as_micros()).unwrap_or(u32::MAX).max(1);
-        let known = vital.latency_micros.load(Ordering::Relaxed);
-        let average = if sample >= known { sample } else { known - (known - sample).div_ceil(8) };
-        vital.latency_micros.store(average, Ordering::Relaxed);
-        vital.counts.answered(sample);
+        vital.counts.answered(u32::try_from(after.as_micros()).unwrap_or(u32::MAX).max(1));
+        self.took(after, millis());
+    }
+
+    fn took(&self, after: Duration, now_millis: u32) {
+        let took = u32::try_from(after.as_micros()).unwrap_or(u32::MAX);
+        // Of two workers at the same time one is not heard, which is one sample of many.
+        let known = PeakEwma::from_word(self.vital.latency.load(Ordering::Relaxed));
+        self.vital.latency.store(known.observed(took, now_millis).to_word(), Ordering::Relaxed);
     }
 
     /// What it has answered and failed since it is known.
@@ -319,7 +331,7 @@ const DRAINING: u8 = 2;
 
 fn number(health: Health) -> u8 {
     match health {
-        Health::Healthy => HEALTHY,
+        Health::Healthy | Health::Reserve => HEALTHY,
         Health::Unhealthy => UNHEALTHY,
         Health::Draining => DRAINING,
     }
@@ -348,25 +360,32 @@ mod tests {
     }
 
     #[test]
-    fn latency_follows_a_rise_at_once_and_a_fall_slowly() {
+    fn latency_follows_a_rise_at_once_and_a_fall_with_the_time() {
         let endpoint = endpoint(Rules::default());
-        let latency = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried).latency_micros;
-        assert_eq!(latency(&endpoint), 0);
-        endpoint.responded(Duration::from_micros(800), StatusCode::OK);
-        assert_eq!(latency(&endpoint), 800);
-        endpoint.responded(Duration::ZERO, StatusCode::OK);
-        assert_eq!(latency(&endpoint), 700);
-        // What a gateway says at once is no quick answer.
+        let latency = |now_millis| endpoint.candidate(Outcome::Untried, now_millis).latency_micros;
+        assert_eq!(latency(0), 0);
+        endpoint.took(Duration::from_micros(800), 0);
+        assert_eq!(latency(0), 800);
+        endpoint.took(Duration::ZERO, 5_000);
+        assert!((484..488).contains(&latency(5_000)), "{}", latency(5_000));
+        endpoint.took(Duration::from_micros(900), 5_001);
+        assert_eq!(latency(5_001), 900);
+    }
+
+    #[test]
+    fn what_a_gateway_says_at_once_is_no_quick_answer() {
+        let endpoint = endpoint(Rules::default());
+        let latency = || endpoint.candidate(Outcome::Untried, millis()).latency_micros;
         endpoint.responded(Duration::ZERO, StatusCode::BAD_GATEWAY);
-        assert_eq!(latency(&endpoint), 700);
-        (0..200).for_each(|_| endpoint.responded(Duration::ZERO, StatusCode::OK));
-        assert_eq!(latency(&endpoint), 1);
+        assert_eq!(latency(), 0);
+        endpoint.responded(Duration::ZERO, StatusCode::OK);
+        assert_eq!(latency(), 1);
     }
 
     #[test]
     fn failures_in_a_row_are_those_since_the_last_answer() {
         let endpoint = endpoint(Rules::default());
-        let failures = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried).failures;
+        let failures = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried, 0).failures;
         endpoint.failed();
         endpoint.responded(Duration::ZERO, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(failures(&endpoint), 2);
@@ -400,7 +419,7 @@ mod tests {
     #[test]
     fn a_newcomer_and_one_that_comes_back_begin_with_a_small_share() {
         let rules = Rules { slow_start: Duration::from_secs(30), ..Rules::default() };
-        let share = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried).slow_start_permille;
+        let share = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried, 0).slow_start_permille;
         let new = |arrival| Endpoint::new(&config(), rules, arrival, (&Names::default(), &Arc::default()));
         assert_eq!(share(&new(Arrival::First(Checked::Off))), SHARE_WHOLE);
         assert_eq!(share(&new(Arrival::Later(Checked::Off))), SHARE_FIRST);
@@ -413,7 +432,7 @@ mod tests {
     }
 
     fn config() -> palisade_config::Endpoint {
-        palisade_config::Endpoint { address: SocketAddr::from(([127, 0, 0, 1], 1)), weight: 1, zone: None }
+        palisade_config::Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
     fn endpoint(rules: Rules) -> Endpoint {

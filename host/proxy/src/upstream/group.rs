@@ -40,12 +40,15 @@ impl Group {
 pub(crate) struct Members {
     /// No other list of this process has it.
     pub(crate) id: u32,
+    /// Not all of them are of the first level.
+    pub(crate) has_levels: bool,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Members {
     pub(crate) fn new(endpoints: Vec<Arc<Endpoint>>) -> Arc<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), endpoints })
+        let has_levels = endpoints.iter().any(|endpoint| endpoint.priority() > 0);
+        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), has_levels, endpoints })
     }
 }

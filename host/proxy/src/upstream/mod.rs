@@ -11,6 +11,7 @@ mod endpoint;
 mod fetch;
 mod group;
 mod health;
+mod levels;
 mod pick;
 mod pinned;
 mod pool;
@@ -54,6 +55,8 @@ pub(crate) struct Upstream {
     pub(crate) name: Name,
     pub(crate) config: palisade_config::Upstream,
     pub(crate) tls: Option<tls::Tls>,
+    /// Where this host stands.
+    zone: Name,
     /// Kept from one plan to the next, as endpoints are.
     group: Arc<Group>,
     members: Mutex<Arc<Members>>,
@@ -72,7 +75,7 @@ impl Upstream {
     pub(crate) fn next(
         config: &palisade_config::Upstream,
         before: Option<&Arc<Self>>,
-        names: &Names,
+        (names, zone): (&Names, Name),
     ) -> Result<(Arc<Self>, Option<UpstreamTlsError>), UpstreamTlsError> {
         let tls = config.tls.as_ref();
         let read = tls.map(|tls| tls::Tls::new(&config.name, tls, config.protocol)).transpose();
@@ -84,7 +87,8 @@ impl Upstream {
             (Err(error), None) => return Err(error),
         };
         let files = |tls: &Option<tls::Tls>| tls.as_ref().map(tls::Tls::files);
-        let same = |before: &&Arc<Self>| before.config == *config && files(&before.tls) == files(&tls);
+        let same =
+            |before: &&Arc<Self>| before.config == *config && before.zone == zone && files(&before.tls) == files(&tls);
         if let Some(before) = before.filter(same) {
             return Ok((before.clone(), kept));
         }
@@ -94,6 +98,7 @@ impl Upstream {
         let upstream = Arc::new(Self {
             name: names.intern(&config.name),
             tls,
+            zone,
             config: config.clone(),
             group,
             members_id: AtomicU32::new(members.id),
@@ -133,7 +138,9 @@ impl Upstream {
             (true, _) => {
                 tracing::debug!(upstream, endpoint = %address, reason, "an endpoint is as it was for another reason")
             }
-            (false, Health::Healthy) => tracing::info!(upstream, endpoint = %address, "an endpoint is up"),
+            (false, Health::Healthy | Health::Reserve) => {
+                tracing::info!(upstream, endpoint = %address, "an endpoint is up")
+            }
             (false, Health::Unhealthy) => tracing::warn!(upstream, endpoint = %address, reason, "an endpoint is down"),
             (false, Health::Draining) => tracing::info!(upstream, endpoint = %address, reason, "an endpoint drains"),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use palisade_contract::Outcome;
 use tokio::time::Instant;
 
+use crate::upstream::choose::millis;
 use crate::upstream::{Endpoint, Standing, Upstream};
 
 /// One endpoint of an upstream as an operator sees it.
@@ -61,7 +62,7 @@ impl Upstream {
     pub(crate) fn seen(&self) -> Vec<SeenEndpoint> {
         let now = Instant::now();
         let of = |endpoint: &Arc<Endpoint>| {
-            let candidate = endpoint.candidate(Outcome::Untried);
+            let candidate = endpoint.candidate(Outcome::Untried, millis());
             let (over, tally) = endpoint.recently(now);
             SeenEndpoint {
                 upstream: self.config.name.clone(),

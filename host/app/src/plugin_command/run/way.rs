@@ -278,6 +278,7 @@ fn candidate(((text, endpoint), number): (&(String, Name), u64)) -> Candidate {
         key,
         weight: 1,
         zone: Name::NONE,
+        priority: 0,
         health: Health::Healthy,
         outcome: Outcome::Untried,
         in_flight: 0,
