@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `plugins` and `ci`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `plugins` and `ci`.
 //!
 //! Each command is a list of steps that print themselves, and finds or says what it needs. Exit codes: 0 done, 1 a step
 //! failed, 2 the command line makes no sense.
@@ -12,6 +12,7 @@ use anyhow::Result;
 
 use crate::workspace::Workspace;
 
+mod bench;
 mod ci;
 mod command;
 mod demo;
@@ -30,6 +31,8 @@ usage: cargo xtask <command>
                runs until Ctrl-C, or ends after the show with --once; a port of 0 is any free one
   test [-- ARGS]
                installs what the tests need, builds plugins and guests, then runs cargo test --workspace ARGS
+  bench peers [-- ARGS]
+               installs nginx, HAProxy, Envoy, Caddy and the load generators, and measures Palisade beside them
   plugins      builds the plugins into target/plugins and the tests' guests into target/guests
   ci           format, clippy, licences, then test";
 
@@ -58,6 +61,7 @@ enum Request {
     Help,
     Demo(demo::Options),
     Test(Vec<String>),
+    BenchPeers(Vec<String>),
     Plugins,
     Ci,
 }
@@ -76,6 +80,14 @@ impl Request {
                 let rest = rest.strip_prefix(&["--"]).unwrap_or(rest);
                 Ok(Self::Test(rest.iter().map(ToString::to_string).collect()))
             }
+            "bench" => match rest.split_first() {
+                Some((&"peers", rest)) => {
+                    let rest = rest.strip_prefix(&["--"]).unwrap_or(rest);
+                    Ok(Self::BenchPeers(rest.iter().map(ToString::to_string).collect()))
+                }
+                Some((other, _)) => Err(format!("there is no benchmark {other:?} here: expected peers")),
+                None => Err("bench needs a name: expected peers".to_owned()),
+            },
             "plugins" => alone(Self::Plugins),
             "ci" => alone(Self::Ci),
             unknown => Err(format!("there is no command {unknown:?}")),
@@ -90,6 +102,7 @@ impl Request {
             }
             Self::Demo(options) => demo::run(&Workspace::find()?, &options),
             Self::Test(arguments) => test::run(&Workspace::find()?, &arguments),
+            Self::BenchPeers(arguments) => bench::peers(&Workspace::find()?, &arguments),
             Self::Plugins => plugins::run(&Workspace::find()?),
             Self::Ci => ci::run(&Workspace::find()?),
         }
@@ -112,6 +125,9 @@ mod tests {
         check(&["demo", "now"], Err("demo takes no \"now\""));
         check(&["test"], Ok(Request::Test(vec![])));
         check(&["test", "--", "-p", "palisade"], Ok(Request::Test(vec!["-p".into(), "palisade".into()])));
+        check(&["bench", "peers", "--", "--rounds", "2"], Ok(Request::BenchPeers(vec!["--rounds".into(), "2".into()])));
+        check(&["bench"], Err("bench needs a name: expected peers"));
+        check(&["bench", "pears"], Err("there is no benchmark \"pears\" here: expected peers"));
         check(&["plugins"], Ok(Request::Plugins));
         check(&["ci", "--fast"], Err("ci takes no \"--fast\""));
         check(&["dmeo"], Err("there is no command \"dmeo\""));

@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     ])?;
     plugins::ensure_targets()?;
     steps.next("looking for the Python packages of the tests");
-    python::ensure(workspace)?;
+    python::ensure(workspace, python::TESTS)?;
     steps.next("building the plugins");
     plugins::build(workspace)?;
     steps.next("building the tests' guests");

@@ -16,6 +16,8 @@ pub(crate) struct Tool {
 pub(crate) const C_COMPILER: Tool = Tool { program: "cc", package: "gcc libc6-dev" };
 pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", package: "chromium" };
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
+pub(crate) const HAPROXY: Tool = Tool { program: "haproxy", package: "haproxy" };
+pub(crate) const NGINX: Tool = Tool { program: "nginx", package: "nginx" };
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
 pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl" };
 /// A real ACME server.

@@ -1,0 +1,112 @@
+//! The proxies under load by turns, and what comes of it.
+
+use std::fmt;
+
+use anyhow::Result;
+use benches::Spread;
+
+use crate::cores::Cores;
+use crate::load::Load;
+use crate::options::Options;
+use crate::peer::Peer;
+use crate::spin;
+
+/// The one that ratios are to, where it is measured.
+const MEASURE: &str = "nginx";
+
+/// A proxy that takes less of its core than this was not what held the load up.
+const BUSY: f64 = 0.9;
+
+/// What was measured of every proxy under one kind of load.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    load: Load,
+    peers: Vec<(&'static str, Measured)>,
+}
+
+/// One proxy's figures, in the order of the rounds.
+#[derive(Debug, Default)]
+struct Measured {
+    micros_per_request: Vec<f64>,
+    requests_per_second: Vec<f64>,
+    busy: Vec<f64>,
+    core: Vec<f64>,
+}
+
+impl Rounds {
+    /// Above the rows of all of them.
+    pub(crate) const HEADING: &'static str = "\
+| load | proxy | × nginx, same round | quartiles | CPU µs per request | requests/s | core busy | core, ms for the loop |
+|---|---|---:|---:|---:|---:|---:|---:|";
+
+    /// Puts each proxy under load as often as the options say, each round beginning with another one.
+    ///
+    /// # Errors
+    /// A request fails, or a proxy ends.
+    pub(crate) fn run(load: Load, peers: &mut [Peer], (options, cores): (&Options, &Cores)) -> Result<Self> {
+        let mut measured: Vec<_> = peers.iter().map(|peer| (peer.name, Measured::default())).collect();
+        for peer in peers.iter() {
+            load.run(peer.address, 1, &peer.scratch)?; // Connections to the origins are made, code is in the caches.
+        }
+        for round in 0..options.rounds {
+            for turn in 0..peers.len() {
+                let index = (round + turn) % peers.len();
+                let (Some(peer), Some((name, measured))) = (peers.get(index), measured.get_mut(index)) else {
+                    continue;
+                };
+                eprint!("\r{}: round {} of {}, {name:30}", load.name(), round + 1, options.rounds);
+                measured.core.push(spin::milliseconds(cores)?);
+                measured.add(load, peer, options.seconds)?;
+            }
+        }
+        eprintln!();
+        Ok(Self { load, peers: measured })
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        self.load
+    }
+
+    /// Each proxy's ratio to the measure.
+    pub(crate) fn ratios(&self) -> Vec<(&'static str, Spread)> {
+        let measure = self.peers.iter().find(|(name, _)| *name == MEASURE).or(self.peers.first());
+        let Some((_, measure)) = measure else { return Vec::new() };
+        let ratio = |own: &Measured| {
+            let pairs = own.micros_per_request.iter().zip(&measure.micros_per_request);
+            Spread::of(pairs.map(|(own, measure)| own / measure))
+        };
+        self.peers.iter().map(|(name, own)| (*name, ratio(own))).collect()
+    }
+}
+
+impl Measured {
+    #[expect(clippy::cast_precision_loss, reason = "there are fewer requests than 2^52")]
+    fn add(&mut self, load: Load, peer: &Peer, seconds: u32) -> Result<()> {
+        let before = peer.cpu()?;
+        let answers = load.run(peer.address, seconds, &peer.scratch)?;
+        let spent = (peer.cpu()? - before).as_secs_f64();
+        self.micros_per_request.push(spent * 1e6 / answers as f64);
+        self.requests_per_second.push(answers as f64 / f64::from(seconds));
+        self.busy.push(spent / f64::from(seconds));
+        Ok(())
+    }
+}
+
+impl fmt::Display for Rounds {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for ((name, measured), (_, ratio)) in self.peers.iter().zip(self.ratios()) {
+            let middle = |figures: &[f64]| Spread::of(figures.iter().copied()).median;
+            let busy = middle(&measured.busy);
+            let mark = if busy < BUSY { " (idle in part)" } else { "" };
+            write!(out, "| {} | {name} | {:.2} | {:.2}–{:.2} ", self.load.name(), ratio.median, ratio.low, ratio.high)?;
+            write!(
+                out,
+                "| {:.2} | {:.0} ",
+                middle(&measured.micros_per_request),
+                middle(&measured.requests_per_second)
+            )?;
+            writeln!(out, "| {:.0} %{mark} | {:.1} |", busy * 100.0, middle(&measured.core))?;
+        }
+        Ok(())
+    }
+}
