@@ -26,10 +26,13 @@ pub(crate) fn add(world: &World, cases: &mut Cases<'_>) -> Result<()> {
         let (filter, mut exchanges) = (open()?, exchanges());
         Ok(move || drop(black_box(filter.response(exchanges.take()))))
     })?;
-    cases.add("noop: pick of 2", || {
-        let (filter, mut exchanges) = (open()?, exchanges());
-        let (asked, candidates) = (PickRequest { upstream: Name(3), version: 1, attempt: 0 }, traffic::candidates(2));
-        Ok(move || drop(black_box(filter.pick(exchanges.take(), &asked, &candidates))))
-    })?;
+    for endpoints in [2, 20, 200] {
+        cases.add(&format!("noop: pick of {endpoints}"), || {
+            let (filter, mut exchanges) = (open()?, exchanges());
+            let asked = PickRequest { upstream: Name(3), version: 1, attempt: 0 };
+            let candidates = traffic::candidates(endpoints);
+            Ok(move || drop(black_box(filter.pick(exchanges.take(), &asked, &candidates))))
+        })?;
+    }
     qps::add_observer(cases, "noop", &open)
 }

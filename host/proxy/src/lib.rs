@@ -48,5 +48,5 @@ pub use inherited::Inherited;
 pub use plan::{Parts, PlanError};
 pub use server::{Bound, Running, StartError};
 pub use tls::{Answering, CertificateError, Challenges, Issued, ShownCertificate, StapleError};
-pub use upstream::{Order as EndpointOrder, SeenEndpoint, Standing, Unknown as UnknownEndpoint};
+pub use upstream::{Order as EndpointOrder, OwnChoice, SeenEndpoint, Standing, Unknown as UnknownEndpoint};
 pub use upstream::{UpstreamTlsError, UpstreamTlsReason};

@@ -29,6 +29,7 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
 pub(crate) use group::{Group, Members};
 pub(crate) use health::{Oversight, first_words};
+pub use pick::OwnChoice;
 pub(crate) use pick::Random;
 pub(crate) use pool::Pool;
 pub use seen::{Order, SeenEndpoint, Unknown};

@@ -45,6 +45,25 @@ pub(crate) fn pick(candidates: &[Candidate], zone: Name, random: &Random) -> Opt
     Some(if cost(second.1, mean) < cost(first.1, mean) { second.0 } else { first.0 })
 }
 
+/// The host's own choice, for whoever measures it.
+#[derive(Debug)]
+pub struct OwnChoice(Random);
+
+impl OwnChoice {
+    /// One that begins anywhere.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "no two are alike")]
+    pub fn new() -> Self {
+        Self(Random::new())
+    }
+
+    /// The index of the chosen candidate, for a host that stands in no zone; none where none is healthy.
+    #[must_use]
+    pub fn pick(&self, candidates: &[Candidate]) -> Option<usize> {
+        pick(candidates, Name::NONE, &self.0)
+    }
+}
+
 /// What a further request costs: the time that it is likely to take, for an endpoint of mean weight.
 ///
 /// One that nothing is known of is cheap as long as it has nothing to do, so that it is soon known, and dear until it has answered:
