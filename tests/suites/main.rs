@@ -13,6 +13,7 @@ mod attacks;
 mod bodies;
 mod bounds;
 mod certificates;
+mod choice;
 mod clients;
 mod commands;
 mod config;

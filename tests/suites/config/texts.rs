@@ -5,7 +5,7 @@ use super::{check, folder};
 /// What of the good configuration is replaced by what, and every problem that is then told.
 type Case = (&'static str, &'static str, &'static [&'static str]);
 
-const CASES: [Case; 42] = [
+const CASES: [Case; 44] = [
     (
         r#"cache_dir   ="#,
         r#"cache_dri   ="#,
@@ -101,6 +101,18 @@ const CASES: [Case; 42] = [
         r#"["127.0.0.1:3001"]"#,
         r#"[{ address = "127.0.0.1:3001", weight = 0 }]"#,
         &["10:53: upstream.web.endpoints[0].weight: 0 is out of range: expected 1 to 65535"],
+    ),
+    (
+        r#""127.0.0.1:3001""#,
+        r#"{ address = "127.0.0.1:3001", priority = 0, backup = true }"#,
+        &[
+            "10:67: upstream.web.endpoints[0].backup: stands beside priority: expected one of them, as a backup comes after all",
+        ],
+    ),
+    (
+        r#"plugins_dir = "plugins""#,
+        "plugins_dir = \"plugins\"\nzone = \"\"",
+        &[r#"2:8: zone: "" is not a zone: expected 1 to 63 bytes of text, such as "b""#],
     ),
     (
         r#"["127.0.0.1:3001"]"#,

@@ -40,6 +40,7 @@ fn the_whole_host_has_plain_settings() {
         &["1:11: workers: 99999999999999999999 is out of range: expected 1 to 256"],
     );
     check(&root("workers = \"2\""), &["1:11: workers: \"2\" is not a whole number: expected 1 to 256"]);
+    check(&root("zone = 7"), &["1:8: zone: 7 is not a zone: expected 1 to 63 bytes of text, such as \"b\""]);
     check(&root("workers = 2.5"), &["1:11: workers: 2.5 is not a whole number: expected 1 to 256"]);
     check(
         &root("cache_dir = \"\""),
