@@ -37,7 +37,7 @@ fn by_plugin(fleet: &Fleet, algorithm: &str) -> Result<Outcome, Error> {
 fn row(fleet: &Fleet, name: &str, (outcome, best): (&Outcome, &Outcome)) {
     let millis = |seconds: f64| seconds * 1e3;
     println!(
-        "| {} | {:.0} % | `{name}` | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} % |",
+        "| {} | {:.0} % | {name} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} % |",
         fleet.servers,
         fleet.load * 100.0,
         millis(outcome.mean()),
