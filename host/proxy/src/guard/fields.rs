@@ -116,12 +116,14 @@ impl Decoder {
                 after
             } else {
                 let is_kept = first & 0x40 != 0;
-                let (entry, is_readable, after) = self.literal(rest, if is_kept { 6 } else { 4 })?;
+                let (mut entry, is_readable, after) = self.literal(rest, if is_kept { 6 } else { 4 })?;
                 wrong.is_any |= !entry.is_good || !entry.name.belongs(part);
                 if !is_readable {
                     let lengths = (entry.name_bytes, entry.bytes - entry.name_bytes);
                     let place = begin..block.len() - after.len();
                     wrong.unreadable.push(Unreadable { place, kept: is_kept.then_some(lengths) });
+                    // The parser's table has another name in its place.
+                    entry.name = Name::None;
                 }
                 if is_kept {
                     self.insert(entry);

@@ -77,6 +77,9 @@ fn the_table_is_the_clients() {
         read(&[kept("x", "1"), kept("X", "1"), index(1), index(2), b"\x7e\x012".to_vec(), index(1)]),
         Ok(vec![true, false, false, true, false, false])
     );
+    // The name of a field whose value was none is another one in the parser's table, which has other values.
+    let path = [literal(true, b":path", b"\x80"), b"\x7e\x01/".to_vec(), b"\x7e\x01\n".to_vec()];
+    assert_eq!(read(&path), Ok(vec![false; 3]));
     assert_eq!(read(&[kept("x", "1"), index(2)]), Err(Malformed));
     // RFC 7541, sections 4.3 and 4.4: a size of 34 has room for one entry of one byte each, or for none that is larger.
     let small = [b"\x3f\x03".to_vec(), kept("x", "1"), kept("y", "1"), index(1)];
@@ -132,6 +135,14 @@ fn field() -> impl Strategy<Value = Vec<u8>> {
 fn block() -> impl Strategy<Value = Vec<u8>> {
     let fields = vec(field(), 1..5).prop_map(|fields| fields.concat());
     prop_oneof![9 => fields, 1 => vec(any::<u8>(), 1..20)]
+}
+
+#[tokio::test]
+async fn what_was_found_once_is_read_by_h2() {
+    let mut decoder = Decoder::new();
+    let given = [literal(true, b":path", b"\x80"), b"\x7e\x01\n".to_vec()];
+    let given = given.map(|block| decoder.read(&block, Part::Head).expect("fields").expect("malformed"));
+    assert!(goes_on(&given).await);
 }
 
 proptest! {
