@@ -40,6 +40,7 @@ async fn hosts_that_are_exchanged_under_load_fail_no_request() {
         signal(process, "USR2");
         process = successor(&mut site, time).await;
         successors.push(Successor(process));
+        assert_eq!(inheritable(process), Vec::<String>::new());
     }
     assert_eq!(site.process().wait().await.code, Some(0), "the first one has drained");
     let (wrk, h2load) = (wrk.await.expect("wrk"), h2load.await.expect("h2load"));
@@ -93,6 +94,30 @@ async fn successor(site: &mut Running, number: usize) -> u32 {
     u32::try_from(process).expect("a number of a process")
 }
 
+/// What a process has open, beside what this one has handed on to it by being started so, that its children would have, too.
+fn inheritable(process: u32) -> Vec<String> {
+    let own = handed_on(std::process::id());
+    handed_on(process).into_iter().filter(|open| !own.contains(open)).collect()
+}
+
+fn handed_on(process: u32) -> Vec<String> {
+    const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+    let folder = format!("/proc/{process}");
+    let open = std::fs::read_dir(format!("{folder}/fdinfo")).expect("its descriptors");
+    let numbers = open.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let is_inheritable = |number: &String| {
+        let info = std::fs::read_to_string(format!("{folder}/fdinfo/{number}")).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+        !["0", "1", "2"].contains(&number.as_str()) && flags.is_some_and(|flags| flags & CLOSE_ON_EXEC == 0)
+    };
+    let described = |number: String| {
+        let target = std::fs::read_link(format!("{folder}/fd/{number}")).unwrap_or_default();
+        format!("{number}: {}", target.display())
+    };
+    numbers.filter(is_inheritable).map(described).collect()
+}
+
 /// Ends a process that is not ours.
 async fn end(site: &Running, process: u32) {
     signal(process, "TERM");
@@ -141,9 +166,11 @@ async fn sockets_of_a_service_manager_are_listened_on() {
     let (folder, _origins) = site.write();
     let mut command = Command::new(harness::program());
     command.arg("run").arg(folder.path().join("palisade.toml")).stdin(Stdio::null()).stderr(Stdio::null());
-    command.env("LISTEN_FDS", "3");
-    let mappings =
-        (3..).zip(sockets).map(|(child_fd, socket)| FdMapping { parent_fd: OwnedFd::from(socket), child_fd });
+    // A fourth one is none that a host listens on.
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    command.env("LISTEN_FDS", "4");
+    let sockets = sockets.into_iter().map(OwnedFd::from).chain([OwnedFd::from(other)]);
+    let mappings = (3..).zip(sockets).map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd });
     command.fd_mappings(mappings.collect()).expect("each is meant once");
     // Nobody accepts yet, and nobody is refused.
     let early = tokio::net::TcpStream::connect(plain).await.expect("it waits in the queue");
@@ -158,6 +185,7 @@ async fn sockets_of_a_service_manager_are_listened_on() {
     let url = format!("http://{plain}/");
     let asked = run_command("curl", &["-s", "-o", "/dev/null", "-w", "%{http_code}", &url], folder.path()).await;
     assert_eq!(asked.stdout, "200");
+    assert_eq!(inheritable(host.id()), Vec::<String>::new());
     host.kill().expect("it runs");
     host.wait().expect("it has ended");
 }

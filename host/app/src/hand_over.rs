@@ -6,7 +6,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -21,6 +21,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use listenfd::ListenFd;
 use palisade_proxy::Inherited;
 use sd_notify::NotifyState;
+
+use crate::environment;
 
 /// Which descriptor says that this process is up to the one whose place it takes.
 const READY: &str = "PALISADE_READY_FD";
@@ -48,44 +50,57 @@ pub(crate) struct Origin {
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     pub(crate) sockets: Inherited,
-    ready: Option<i32>,
+    pub(crate) ready: Ready,
 }
 
+/// Where it is said that this process is up.
+#[derive(Debug, Default)]
+pub(crate) struct Ready(Option<File>);
+
 impl Given {
-    /// What the environment says. To be called before there is a second thread.
+    /// What the environment says, which is forgotten with this: nothing of it is inherited any further. To be called before there
+    /// is a second thread.
     pub(crate) fn take() -> Self {
-        let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
-        let ready = env::var(READY).ok().and_then(|number| number.parse().ok());
+        const NAMES: &str = "LISTEN_FDNAMES";
+        let names = env::var(NAMES).unwrap_or_default();
+        let ready = env::var(READY).ok().and_then(|number| number.parse().ok()).filter(|number| *number >= FIRST_FD);
+        environment::forget(&[NAMES, READY]);
         let mut given = ListenFd::from_env();
         let mut names = names.split(':');
-        let sockets: Vec<(String, TcpListener)> = (0..given.len())
-            .filter_map(|index| {
-                let name = names.next().unwrap_or_default().to_owned();
+        let mut sockets: Vec<(String, TcpListener)> = Vec::new();
+        for index in 0..given.len() {
+            let name = names.next().unwrap_or_default().to_owned();
+            match given.take_tcp_listener(index) {
+                Ok(socket) => sockets.extend(socket.map(|socket| (name, socket))),
                 // Whatever else a service manager has opened is not for us.
-                let socket = given.take_tcp_listener(index).ok().flatten()?;
-                Some((name, socket))
-            })
-            .collect();
-        Self { sockets: Inherited::new(sockets), ready }
+                Err(_) => given.take_raw_fd(index).ok().flatten().into_iter().for_each(environment::close),
+            }
+        }
+        Self { sockets: Inherited::new(sockets), ready: ready.map(Ready::at).unwrap_or_default() }
+    }
+}
+
+impl Ready {
+    /// This descriptor, which no child of ours is to have.
+    fn at(number: i32) -> Self {
+        let own = OpenOptions::new().write(true).open(format!("/proc/self/fd/{number}"));
+        if own.is_ok() {
+            environment::close(number);
+        }
+        Self(own.ok())
     }
 
     /// Says to whoever waits for it that this process is up: to a service manager (sd_notify(3)), and to the process whose
     /// place it takes.
-    pub(crate) fn tell_ready(ready: Option<i32>) {
+    pub(crate) fn tell(self) {
         // Without a service manager nobody is told. One that follows the process before is to follow this one.
         let states = [NotifyState::Ready, NotifyState::MainPid(std::process::id())];
         if let Err(error) = sd_notify::notify(&states) {
             tracing::warn!(%error, "the service manager cannot be told that this process is up");
         }
-        let Some(number) = ready else { return };
-        let told = OpenOptions::new().write(true).open(format!("/proc/self/fd/{number}"));
-        if let Err(error) = told.and_then(|mut pipe| pipe.write_all(b"1")) {
+        if let Some(Err(error)) = self.0.map(|mut pipe| pipe.write_all(b"1")) {
             tracing::warn!(%error, "the process before this one cannot be told that this one is up");
         }
-    }
-
-    pub(crate) fn ready(&self) -> Option<i32> {
-        self.ready
     }
 }
 

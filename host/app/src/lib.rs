@@ -12,6 +12,7 @@ mod certificate;
 mod chains;
 pub mod cli;
 mod endpoints;
+mod environment;
 mod expiry;
 mod explain;
 mod figures;

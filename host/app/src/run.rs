@@ -54,9 +54,9 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
         runtime.block_on(async {
             let mut signals = Signals::new()?;
-            let ready = given.ready();
-            let host = Host::begin(beginning, given.sockets).await?;
-            Given::tell_ready(ready);
+            let Given { sockets, ready } = given;
+            let host = Host::begin(beginning, sockets).await?;
+            ready.tell();
             signals.until_end(&host, &origin).await;
             origin.end();
             tracing::info!("draining");
