@@ -88,7 +88,9 @@ impl Aioquic {
     pub async fn try_connect(&self, site: &Running, mut options: Value) -> (u64, Value) {
         options["do"] = json!("connect");
         options["port"] = json!(site.address("public").port());
-        options["ca"] = json!(site.folder().path().join("ca.pem"));
+        if options.get("ca").is_none() {
+            options["ca"] = json!(site.folder().path().join("ca.pem"));
+        }
         self.tell(options).await
     }
 }

@@ -199,6 +199,8 @@ def configuration(command):
         made.load_verify_locations(cafile=command["ca"])
     else:
         made.verify_mode = ssl.CERT_NONE
+    if "certificate" in command:
+        made.load_cert_chain(command["certificate"], command["key"])
     for name in ("max_data", "max_stream_data", "idle_timeout"):
         if name in command:
             setattr(made, name, command[name])

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use harness::{Http, Origin, Running, Site, eventually};
+use harness::{Aioquic, Http, Origin, Running, Site, eventually, reply};
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     KeyIdMethod, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -49,6 +49,46 @@ async fn a_client_is_let_in_with_a_certificate_of_the_right_authority() {
         let refused = metrics.count("palisade_connections_refused_total", &[("reason", "handshake")]);
         assert_eq!(refused, if without { 6 } else { 8 }, "{mode}");
     }
+}
+
+#[tokio::test]
+async fn over_http_3_it_is_the_same() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (good, of_another) = (machine(&authority, 1, |_| {}), machine(&other, 2, |_| {}));
+    let gone = machine(&authority, 3, |_| {});
+    let clients = json!({ "mode": "required", "ca": "clients.pem", "crl": "revoked.pem" });
+    let mut site = site(&authority, clients).file("revoked.pem", revoked(&authority, &[3]));
+    let pairs = [("good", &good, true), ("another", &of_another, false), ("gone", &gone, false)];
+    for (name, pair, _) in pairs {
+        site = site.file(&format!("{name}.pem"), &*pair.chain).file(&format!("{name}.key"), &*pair.key);
+    }
+    let site = site.set("listener.public.http", json!(["h1", "h3"])).plugin("knows", "knows-clients", json!({}));
+    let site = site.set("plugin.knows.grant", json!(["tls"])).chain(&["knows"]).start().await;
+    let program = Arc::new(Aioquic::start());
+    let file = |name: String| json!(site.folder().path().join(name));
+    for (name, _, is_let_in) in pairs.into_iter().chain([("none", &good, false)]) {
+        let mut options = json!({ "ca": file("tests-ca.pem".to_owned()) });
+        if name != "none" {
+            options["certificate"] = file(format!("{name}.pem"));
+            options["key"] = file(format!("{name}.key"));
+        }
+        // In TLS 1.3 a client is done before the host has looked at its certificate.
+        let (connection, opened) = program.try_connect(&site, options).await;
+        if opened["connected"] == false {
+            assert!(!is_let_in, "{name}: {opened}");
+            continue;
+        }
+        let fields = [(":method", "GET"), (":scheme", "https"), (":authority", NAME), (":path", "/")];
+        let request = json!({ "do": "request", "on": connection, "fields": fields });
+        let (_, answer) = program.tell(request).await;
+        assert_eq!(answer["status"] == 200, is_let_in, "{name}: {answer}");
+        if is_let_in {
+            let told = reply(&answer).json();
+            assert_eq!(told["headers"]["x-subject"], json!(["CN=machine 1"]), "{told}");
+        }
+    }
+    let metrics = site.admin().metrics().await;
+    assert_eq!(metrics.count("palisade_connections_refused_total", &[("reason", "handshake")]), 3);
 }
 
 #[tokio::test]
