@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use harness::http2::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE,
-    fields, frame, get,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, fields, frame, get,
 };
 use harness::{Http, Origin, Running, Site, eventually};
 use serde_json::json;
@@ -53,6 +53,31 @@ async fn a_head_that_is_continued_without_end_is_cut() {
     let more = |round| frame(CONTINUATION, 0, 1, &fields(&[(&format!("x-{round}"), "1")]));
     flood(&head, more, "flood").await;
     flood(&head, |_| frame(CONTINUATION, 0, 1, &[]), "flood").await;
+}
+
+#[tokio::test]
+async fn how_many_frames_of_control_there_may_be_is_the_listeners_to_say() {
+    for (limit, per_second, is_cut) in [(100, 1, true), (1_000, 1, false)] {
+        let site = Site::new().origin(Origin::answering(answer)).set("listener.public.limits.control_frames", limit);
+        let site = site.set("listener.public.limits.control_frames_per_second", per_second).start().await;
+        let mut raw = site.raw(Http::H2).await;
+        raw.send(PREFACE).await;
+        // Four of the credit each, of which each answer gives back none.
+        raw.send(frame(PING, 0, 0, &[0; 8]).repeat(60)).await;
+        let (mut pings, mut end) = (0, None);
+        while pings < 60 && end.is_none() {
+            let Some(header) = raw.read_exactly(9).await else { break };
+            let length =
+                header.get(..3).map_or(0, |bytes| bytes.iter().fold(0, |all, byte| all << 8 | usize::from(*byte)));
+            let payload = raw.read_exactly(length).await.unwrap_or_default();
+            match header.get(3) {
+                Some(&PING) => pings += 1,
+                Some(&GOAWAY) => end = payload.get(7).copied(),
+                _ => {}
+            }
+        }
+        assert_eq!((end, pings == 60), if is_cut { (Some(0xb), false) } else { (None, true) }, "{limit}: {pings}");
+    }
 }
 
 /// CVE-2023-44487: requests that are cancelled as soon as they are made.

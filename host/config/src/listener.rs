@@ -35,6 +35,8 @@ pub struct Listener {
     pub proxy_protocol: Vec<IpNet>,
     /// What becomes of paths that are not in their normal form.
     pub paths: PathPolicy,
+    /// The UDP port at which clients find HTTP/3, where it is not the one that they came to by TCP.
+    pub http3_port: Option<u16>,
     /// What clients may use.
     pub limits: ListenerLimits,
 }
@@ -70,6 +72,7 @@ impl Listener {
             trusted_proxies: http.trusted_proxies,
             proxy_protocol,
             paths: http.paths,
+            http3_port: http.http3_port,
             limits,
         })
     }
@@ -91,18 +94,28 @@ struct Http {
     versions: HttpVersions,
     trusted_proxies: Vec<IpNet>,
     paths: PathPolicy,
+    http3_port: Option<u16>,
 }
 
 impl Http {
     fn read(table: &mut Table<'_>, protocol: ListenerProtocol, says_tls: bool) -> Self {
         if protocol == ListenerProtocol::Tcp {
-            table.refuse_all(["http", "redirect_to_https", "trusted_proxies", "paths"], IS_TCP);
+            table.refuse_all(["http", "redirect_to_https", "trusted_proxies", "paths", "http3_port"], IS_TCP);
             let versions = HttpVersions { h1: false, h2: false, h3: false };
-            return Self { versions, trusted_proxies: Vec::new(), paths: PathPolicy::default() };
+            return Self { versions, trusted_proxies: Vec::new(), paths: PathPolicy::default(), http3_port: None };
         }
         let versions = table.optional("http", |value| HttpVersions::read(&value, says_tls));
+        let versions = versions.unwrap_or(HttpVersions { h1: true, h2: says_tls, h3: false });
+        let http3_port = |value: Value<'_>| {
+            if versions.h3 {
+                value.whole(1..=65_535)
+            } else {
+                value.refuse("has no use: the listener does not speak HTTP/3 (\"h3\" in http)")
+            }
+        };
         Self {
-            versions: versions.unwrap_or(HttpVersions { h1: true, h2: says_tls, h3: false }),
+            versions,
+            http3_port: table.optional("http3_port", http3_port),
             trusted_proxies: table.or("trusted_proxies", Vec::new(), |value| networks(&value)),
             paths: table.or("paths", PathPolicy::default(), |value| value.choice("a policy for paths", &PATHS)),
         }

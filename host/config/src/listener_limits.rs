@@ -29,6 +29,12 @@ pub struct ListenerLimits {
     pub streams: u32,
     /// Bytes of a request's body; `None` is any number.
     pub request_body_bytes: Option<u64>,
+    /// Bytes a second of a request's body whose length was announced: 0 to 1 MiB.
+    pub request_body_rate: u64,
+    /// Frames of HTTP/2 that carry neither requests nor data: so many at once, 100 to 1,000,000,
+    pub control_frames: u64,
+    /// and so many a second, 1 to 100,000.
+    pub control_frames_per_second: u64,
 }
 
 impl Default for ListenerLimits {
@@ -45,6 +51,9 @@ impl Default for ListenerLimits {
             connections_per_address: Some(5_000),
             streams: 100,
             request_body_bytes: None,
+            request_body_rate: 128,
+            control_frames: 4_000,
+            control_frames_per_second: 200,
         }
     }
 }
@@ -68,6 +77,14 @@ impl ListenerLimits {
                 .or("connections_per_address", default.connections_per_address, |value| connections(&value)),
             streams: table.or("streams", default.streams, |value| value.whole(1..=1_000)),
             request_body_bytes: table.optional("request_body", |value| size::read(&value, 0..=u64::MAX)),
+            request_body_rate: table
+                .or("request_body_rate", default.request_body_rate, |value| size::read(&value, 0..=(1 << 20))),
+            control_frames: table.or("control_frames", default.control_frames, |value| value.whole(100..=1_000_000)),
+            control_frames_per_second: table.or(
+                "control_frames_per_second",
+                default.control_frames_per_second,
+                |value| value.whole(1..=100_000),
+            ),
         };
         table.finish();
         Some(limits)

@@ -69,6 +69,7 @@ fn what_the_text_leaves_out_has_its_default() {
             trusted_proxies: Vec::new(),
             proxy_protocol: Vec::new(),
             paths: PathPolicy::Normalize,
+            http3_port: None,
             limits: ListenerLimits::default(),
         }
     );
@@ -341,13 +342,19 @@ fn every_key_is_read_for_listeners() {
     );
     assert_eq!(public.chain, [enforced(0), in_shadow(1)]);
     assert_eq!(public.paths, PathPolicy::Refuse);
+    assert_eq!(public.http3_port, Some(8_443));
     let balancers: Vec<String> = public.proxy_protocol.iter().map(ToString::to_string).collect();
     assert_eq!(balancers, ["10.1.0.0/16"]);
     let proxies: Vec<String> = public.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(proxies, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
+    check_limits(&public.limits);
+    assert_eq!(to_https.action, Action::RedirectToHttps { port: 8443, status: 302 });
+}
+
+fn check_limits(limits: &ListenerLimits) {
     assert_eq!(
-        public.limits,
-        ListenerLimits {
+        limits,
+        &ListenerLimits {
             header_bytes: 128 << 10,
             headers: 200,
             target_bytes: 4_096,
@@ -359,9 +366,11 @@ fn every_key_is_read_for_listeners() {
             connections_per_address: Some(20),
             streams: 50,
             request_body_bytes: Some(10 << 20),
+            request_body_rate: 1_024,
+            control_frames: 1_000,
+            control_frames_per_second: 50,
         }
     );
-    assert_eq!(to_https.action, Action::RedirectToHttps { port: 8443, status: 302 });
 }
 
 #[test]

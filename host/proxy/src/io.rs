@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use palisade_config::ListenerLimits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -262,8 +263,8 @@ impl<S> Clone for Framed<S> {
 }
 
 impl<S> Framed<S> {
-    pub(crate) fn new(stream: S, activity: Rc<Activity>) -> Self {
-        let sieve = Sieve { guard: Http2Guard::new(Instant::now()), held: Vec::new(), passed: BytesMut::new() };
+    pub(crate) fn new(stream: S, activity: Rc<Activity>, limits: &ListenerLimits) -> Self {
+        let sieve = Sieve { guard: Http2Guard::new(limits, Instant::now()), held: Vec::new(), passed: BytesMut::new() };
         Self { stream: Rc::new(RefCell::new(stream)), sieve: Rc::new(RefCell::new(sieve)), activity }
     }
 

@@ -59,7 +59,7 @@ impl Client {
         if !site.config.http.h3 {
             return;
         }
-        let port = self.connection.local.port();
+        let port = site.config.http3_port.unwrap_or(self.connection.local.port());
         let written = || HeaderValue::try_from(format!("h3=\":{port}\"; ma=86400")).ok();
         if let Some(alternative) = self.alternative.get_or_init(written) {
             headers.insert(header::ALT_SVC, alternative.clone());

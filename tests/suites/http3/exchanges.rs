@@ -62,6 +62,10 @@ async fn what_speaks_http_3_says_so_over_the_others() {
     }
     assert_eq!(client.get("/").await.values("alt-svc"), [&expected]);
     assert_eq!(site.connect(Http::Plain).await.get("/").await.header("alt-svc"), None);
+    // Behind a mapping of ports, clients come to another one than the listener's.
+    let site = super::site().set("listener.public.http3_port", 443).origin(Origin::echo()).start().await;
+    let answer = site.connect(Http::H2).await.get("/").await;
+    assert_eq!(answer.header("alt-svc"), Some("h3=\":443\"; ma=86400"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

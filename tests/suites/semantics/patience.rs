@@ -55,6 +55,26 @@ async fn a_slow_body_is_cut() {
 }
 
 #[tokio::test]
+async fn an_announced_upload_is_as_slow_as_the_listener_lets_it_be() {
+    for (rate, status) in [(0, 200), (1_000, 408)] {
+        let site = Site::new().origin(Origin::echo()).set("listener.plain.limits.body_timeout", "1s");
+        let site = site.set("listener.plain.limits.request_body_rate", rate).start().await;
+        let mut raw = site.raw(Http::Plain).await;
+        raw.send("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 6\r\n\r\n").await;
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if !raw.send("x").await {
+                break;
+            }
+        }
+        let answer = String::from_utf8_lossy(&raw.read_to_end().await).into_owned();
+        let is_cut = answer.is_empty() || answer.starts_with("HTTP/1.1 408 ");
+        assert_eq!(is_cut, status == 408, "{rate}: {answer}");
+        assert_eq!(answer.starts_with("HTTP/1.1 200 "), status == 200, "{rate}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed() {
     check("idle_timeout", Http::Plain, "", "").await;
     check("idle_timeout", Http::H1, "GET / HTTP/1.1\r\nhost: a\r\n\r\n", "").await;

@@ -131,6 +131,19 @@ fn trusted_proxies_are_networks() {
 }
 
 #[test]
+fn a_port_of_http_3_is_for_listeners_that_speak_it() {
+    check(
+        &listener("bind = \"127.0.0.1:443\"\nhttp3_port = 8443"),
+        &["4:14: listener[0].http3_port: has no use: the listener does not speak HTTP/3 (\"h3\" in http)"],
+    );
+    let tls = "tls = { certificates = [{ chain = \"a.pem\", key = \"a.key\" }] }";
+    check(
+        &listener(&format!("bind = \"127.0.0.1:443\"\n{tls}\nhttp = [\"h1\", \"h3\"]\nhttp3_port = 0")),
+        &["6:14: listener[0].http3_port: 0 is out of range: expected 1 to 65535"],
+    );
+}
+
+#[test]
 fn a_policy_for_paths_is_one_of_three() {
     check(
         &listener("bind = \"127.0.0.1:443\"\npaths = \"strict\""),
@@ -145,7 +158,8 @@ fn a_listeners_limits_have_bounds() {
     check(
         &listener(
             "bind = \"127.0.0.1:443\"\n[listener.limits]\nheader_bytes = \"4KiB\"\nheaders = 0\ntarget_bytes = \"65 KiB\"\n\
-             header_timeout = \"0s\"\nconnections = 0\nstreams = 1_001\nconnections_per_address = \"none\"\nrequest_body = -1\nbody_bytes = 1",
+             header_timeout = \"0s\"\nconnections = 0\nstreams = 1_001\nconnections_per_address = \"none\"\nrequest_body = -1\nbody_bytes = 1\n\
+             request_body_rate = \"2 MiB\"\ncontrol_frames = 99\ncontrol_frames_per_second = 0",
         ),
         &[
             "5:16: listener[0].limits.header_bytes: \"4KiB\" is out of range: expected 8 KiB to 1 MiB",
@@ -158,8 +172,11 @@ fn a_listeners_limits_have_bounds() {
             "12:16: listener[0].limits.request_body: -1 is out of range: expected 0 to 18446744073709551615",
             "13:1: listener[0].limits.body_bytes: is not a key of a listener's limits: expected header_bytes, headers, \
              target_bytes, header_timeout, body_timeout, idle_timeout, handshake_timeout, connections, \
-             connections_per_address, streams or \
-             request_body",
+             connections_per_address, streams, \
+             request_body, request_body_rate, control_frames or control_frames_per_second",
+            "14:21: listener[0].limits.request_body_rate: \"2 MiB\" is out of range: expected 0 B to 1 MiB",
+            "15:18: listener[0].limits.control_frames: 99 is out of range: expected 100 to 1000000",
+            "16:29: listener[0].limits.control_frames_per_second: 0 is out of range: expected 1 to 100000",
         ],
     );
     check(

@@ -8,22 +8,21 @@ use tokio::time::Instant;
 /// pauses mean something.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// The bytes a second that are fast enough, on average over the time that a client may make no progress.
+    rate: u64,
     /// What came since it was last fast enough.
     bytes: u64,
     /// When it last came, or was wanted.
     at: Instant,
 }
 
-/// What a client has to send of an announced body on average over the time that it may make no progress, in bytes a second.
-const BYTES_PER_SECOND_MIN: u64 = 128;
-
 /// After a pause as long as this it was not the client that was waited for.
 const OUR_PAUSE: Duration = Duration::from_secs(1);
 
 impl Pace {
-    /// Of a body that begins now.
-    pub(super) fn new() -> Self {
-        Self { bytes: 0, at: Instant::now() }
+    /// Of a body that begins now, with so many bytes a second.
+    pub(super) fn new(rate: u64) -> Self {
+        Self { rate, bytes: 0, at: Instant::now() }
     }
 
     /// So many bytes came: whether that is progress.
@@ -31,7 +30,7 @@ impl Pace {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         self.at = Instant::now();
         let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let is_enough = self.bytes >= millis.saturating_mul(BYTES_PER_SECOND_MIN) / 1_000;
+        let is_enough = self.bytes >= millis.saturating_mul(self.rate) / 1_000;
         if is_enough {
             self.bytes = 0;
         }
@@ -56,16 +55,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bytes_are_progress_when_there_are_enough_of_them() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(128);
         assert!(!pace.is_progress(1_279, PATIENCE));
         assert!(pace.is_progress(1, PATIENCE), "128 bytes for each second of patience");
         assert!(!pace.is_progress(1_000, PATIENCE), "and as many again");
-        assert!(Pace::new().is_progress(0, Duration::ZERO));
+        assert!(Pace::new(128).is_progress(0, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nothing_was_wanted_is_not_the_clients() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(128);
         assert!(!pace.is_progress(1_000, PATIENCE));
         tokio::time::advance(OUR_PAUSE / 2).await;
         assert!(!pace.begins_anew());

@@ -139,7 +139,7 @@ impl RequestBody {
         limits: &ListenerLimits,
     ) -> (Self, Rc<Upload>) {
         let upload = Upload::new(limits.body_timeout, incoming.is_end_stream());
-        let pace = incoming.size_hint().exact().map(|_| Pace::new());
+        let pace = incoming.size_hint().exact().map(|_| Pace::new(limits.request_body_rate));
         let incoming = (!incoming.is_end_stream()).then_some(Origin::Client(incoming));
         let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
         let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version, pace };

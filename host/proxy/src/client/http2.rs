@@ -64,7 +64,7 @@ where
     };
     // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
     // by the idle limit.
-    let mut stream = Framed::new(stream, activity.clone());
+    let mut stream = Framed::new(stream, activity.clone(), &limits);
     let ended = {
         let mut builder = http2::Builder::new(LocalExecutor(opening));
         if listening.site().takes_upgrades() {

@@ -9,16 +9,11 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use palisade_config::ListenerLimits;
 use tokio::time::Instant;
 
 use super::block::{self, CONTINUATION, END_STREAM, Found, HEADER_BYTES, HEADERS, Head};
 use super::fields::{Decoder, Part};
-
-/// With which a connection begins, and the most that it can have.
-const CREDIT_MAX: u64 = 4_000;
-
-/// What a second gives back.
-const CREDIT_PER_SECOND: u64 = 200;
 
 /// The bytes of data, either way, that give back one.
 const BYTES_PER_CREDIT: usize = 512;
@@ -47,7 +42,10 @@ pub(crate) struct Http2Guard {
     skip: usize,
     /// Settings that come before the next frame's header.
     settings: usize,
+    /// What it begins with and is never more than, what there is of it, and what a second gives back.
+    credit_max: u64,
     credit: u64,
+    credit_per_second: u64,
     refilled: Instant,
     /// None once a block came that the parser will refuse.
     fields: Option<Decoder>,
@@ -95,12 +93,14 @@ impl Fault {
 }
 
 impl Http2Guard {
-    /// For a connection that begins now.
-    pub(crate) fn new(now: Instant) -> Self {
+    /// For a connection that begins now, whose client may use this much.
+    pub(crate) fn new(limits: &ListenerLimits, now: Instant) -> Self {
         Self {
             skip: PREFACE_BYTES,
             settings: 0,
-            credit: CREDIT_MAX,
+            credit_max: limits.control_frames,
+            credit: limits.control_frames,
+            credit_per_second: limits.control_frames_per_second,
             refilled: now,
             fields: Some(Decoder::new()),
             open: Vec::new(),
@@ -224,12 +224,13 @@ impl Http2Guard {
     }
 
     fn give(&mut self, credit: u64) {
-        self.credit = self.credit.saturating_add(credit).min(CREDIT_MAX);
+        self.credit = self.credit.saturating_add(credit).min(self.credit_max);
     }
 
     fn refill(&mut self, now: Instant) {
         let since: Duration = now.saturating_duration_since(self.refilled);
-        let credit = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_mul(CREDIT_PER_SECOND) / 1_000;
+        let credit =
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX).saturating_mul(self.credit_per_second) / 1_000;
         if credit > 0 {
             self.refilled = now;
             self.give(credit);

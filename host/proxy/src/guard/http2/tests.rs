@@ -3,6 +3,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn guard(now: Instant) -> Http2Guard {
+    Http2Guard::new(&ListenerLimits::default(), now)
+}
+
 fn frame(kind: u8, flags: u8, length: usize) -> Vec<u8> {
     let [_, high, middle, low] = u32::try_from(length).expect("a length").to_be_bytes();
     // A block of this byte is the method of a request, over and over.
@@ -28,7 +32,7 @@ fn check(guard: &mut Http2Guard, bytes: &[u8], size: usize, now: Instant) -> Res
 /// How many rounds of these frames are taken in one moment, up to 100,000.
 fn rounds(frames: &[Vec<u8>], written: usize) -> usize {
     let now = Instant::now();
-    let mut guard = Http2Guard::new(now);
+    let mut guard = guard(now);
     assert!(check(&mut guard, &[0; PREFACE_BYTES], 9, now).is_ok());
     let round = frames.concat();
     (0..100_000)
@@ -91,7 +95,7 @@ fn lengths_and_windows_that_cannot_be_are_faults() {
         (4, 0, &[0, 3, 0xff, 0xff, 0xff, 0xff, 0, 4, 0x80, 0, 0, 0], Some(Fault::Window)),
         (4, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff], None),
     ] {
-        let mut guard = Http2Guard::new(Instant::now());
+        let mut guard = guard(Instant::now());
         let mut bytes = [vec![0; PREFACE_BYTES], frame(kind, flags, payload.len())].concat();
         bytes.truncate(PREFACE_BYTES + HEADER_BYTES);
         bytes.extend_from_slice(payload);
@@ -105,17 +109,17 @@ fn frames_are_found_however_they_are_cut_and_time_gives_credit() {
     let now = Instant::now();
     let bytes = [vec![0; PREFACE_BYTES], frame(4, 0, 12), frame(0, 0, 700), frame(6, 0, 8)].concat();
     for size in [1, 7, 9, 50, bytes.len()] {
-        let mut guard = Http2Guard::new(now);
+        let mut guard = guard(now);
         assert_eq!(check(&mut guard, &bytes, size, now), Ok(bytes.clone()));
-        assert_eq!((guard.credit, guard.skip, guard.settings), (CREDIT_MAX - 13, 0, 0), "{size}");
+        assert_eq!((guard.credit, guard.skip, guard.settings), (4_000 - 13, 0, 0), "{size}");
     }
-    let mut guard = Http2Guard::new(now);
+    let mut guard = guard(now);
     guard.skip = 0;
     guard.credit = 0;
     assert_eq!(check(&mut guard, &frame(6, 0, 8), 17, now), Err(Fault::Flood));
     guard.skip = 0;
     assert!(check(&mut guard, &frame(6, 0, 8), 17, now + Duration::from_secs(1)).is_ok());
-    assert_eq!(guard.credit, CREDIT_PER_SECOND - 4);
+    assert_eq!(guard.credit, 200 - 4);
 }
 
 #[test]
@@ -138,12 +142,12 @@ fn what_is_malformed_is_given_to_the_parser_as_something_that_it_refuses() {
     let open = [head(3, 0, good), trailers].concat();
     let parts = [&preface[..], &ping, &head(1, END_STREAM, refused), &ping, &open, &head(5, END_STREAM, good), &ping];
     for size in [1, 5, 9, 10, 30, 1_000] {
-        let mut guard = Http2Guard::new(Instant::now());
+        let mut guard = guard(Instant::now());
         let read = check(&mut guard, &bytes(capital), size, Instant::now());
         assert_eq!(read, Ok(parts.concat()), "{size}");
         assert!(guard.open.is_empty());
     }
-    let mut guard = Http2Guard::new(Instant::now());
+    let mut guard = guard(Instant::now());
     assert_eq!(check(&mut guard, &bytes(b"\x80"), 100, Instant::now()), Err(Fault::Compression));
 }
 
@@ -152,8 +156,8 @@ proptest! {
     fn any_bytes_in_any_pieces_are_the_same(bytes in vec(any::<u8>(), 0..300), size in 1..50_usize) {
         let now = Instant::now();
         let bytes = [&[0; PREFACE_BYTES][..], &bytes].concat();
-        let whole = check(&mut Http2Guard::new(now), &bytes, bytes.len(), now);
-        prop_assert_eq!(check(&mut Http2Guard::new(now), &bytes, size, now), whole);
+        let whole = check(&mut guard(now), &bytes, bytes.len(), now);
+        prop_assert_eq!(check(&mut guard(now), &bytes, size, now), whole);
     }
 
     #[test]
@@ -168,7 +172,7 @@ proptest! {
             bytes.extend_from_slice(&stream.to_be_bytes());
             bytes.extend_from_slice(&payload);
         }
-        let whole = check(&mut Http2Guard::new(now), &bytes, bytes.len(), now);
-        prop_assert_eq!(check(&mut Http2Guard::new(now), &bytes, size, now), whole);
+        let whole = check(&mut guard(now), &bytes, bytes.len(), now);
+        prop_assert_eq!(check(&mut guard(now), &bytes, size, now), whole);
     }
 }
