@@ -336,6 +336,9 @@ fn chunk_size(line: &[u8]) -> Result<u64, Ambiguity> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const GET: &str = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -479,5 +482,55 @@ mod tests {
         let mut guard = Http1Guard::new(100);
         assert_eq!(guard.check(&[b'a'; 200]), Checked::All);
         assert_eq!(guard.check(b"a"), Checked::Refuse(0, Ambiguity::NoEnd));
+    }
+
+    /// Why bytes in these pieces are refused, if they are, up to where they may not be HTTP any more.
+    fn verdict<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<Ambiguity> {
+        let mut guard = Http1Guard::new(1 << 20);
+        for piece in pieces {
+            match guard.check(piece) {
+                Checked::All => {}
+                Checked::Hold(length) => {
+                    assert!(length <= piece.len());
+                    return None;
+                }
+                Checked::Refuse(offset, why) => {
+                    assert!(offset <= piece.len());
+                    return Some(why);
+                }
+            }
+        }
+        None
+    }
+
+    fn part() -> impl Strategy<Value = Vec<u8>> {
+        const PARTS: [&str; 16] = [
+            "GET / HTTP/1.1\r\n",
+            "POST /a#b HTTP/1.1\r\n",
+            "host: a\r\n",
+            "content-length: 5\r\n",
+            "transfer-encoding: chunked\r\n",
+            "transfer-encoding: gzip\r\n",
+            "upgrade: x\r\n",
+            "\r\n",
+            "\n",
+            "\r",
+            " ",
+            "5;a\r\n",
+            "hello",
+            "0\r\n",
+            "fffffffffffffffff\r\n",
+            ":",
+        ];
+        let known = prop::sample::select(&PARTS[..]).prop_map(|part| part.as_bytes().to_vec());
+        prop_oneof![8 => known, 1 => vec(any::<u8>(), 0..10)]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_pieces_are_refused_for_the_same(parts in vec(part(), 0..20), size in 1..40_usize) {
+            let bytes = parts.concat();
+            prop_assert_eq!(verdict(bytes.chunks(size)), verdict(std::iter::once(&bytes[..])), "{:?}", parts);
+        }
     }
 }

@@ -120,6 +120,9 @@ fn hides_dots(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -173,5 +176,30 @@ mod tests {
         assert_eq!(normal, *expected, "{path}");
         assert_eq!(apply(PathPolicy::Normalize, normal.clone()).expect("a path"), normal, "it is the last form");
         assert_eq!(apply(PathPolicy::Refuse, target.clone()).is_ok(), path == expected, "{path}");
+    }
+
+    proptest! {
+        /// Whoever reads a path again reads the same one, and finds nothing in it to resolve.
+        #[test]
+        fn a_normal_path_is_the_last_form(parts in vec(part(), 0..12)) {
+            let path = format!("/{}", parts.concat());
+            let Ok(target) = PathAndQuery::from_maybe_shared(path.clone().into_bytes()) else { return Ok(()) };
+            let Ok(normal) = apply(PathPolicy::Normalize, target) else { return Ok(()) };
+            prop_assert_eq!(apply(PathPolicy::Normalize, normal.clone()).ok(), Some(normal.clone()), "{}", path);
+            prop_assert!(apply(PathPolicy::Refuse, normal.clone()).is_ok(), "{}", path);
+            let segments: Vec<&str> = normal.path().split('/').skip(1).collect();
+            let (_, before) = segments.split_last().unwrap_or((&"", &[]));
+            prop_assert!(before.iter().all(|segment| !segment.is_empty()), "{} is {}", path, normal);
+            prop_assert!(segments.iter().all(|segment| !matches!(*segment, "." | "..")), "{} is {}", path, normal);
+        }
+    }
+
+    fn part() -> impl Strategy<Value = String> {
+        const PARTS: [&str; 16] =
+            ["/", ".", "..", "%2e", "%2E", "%2f", "%5c", "\\", ";", "%3b", "%", "%00", "a", "%61", "%c3%a9", "?"];
+        prop_oneof![
+            9 => prop::sample::select(&PARTS[..]).prop_map(str::to_owned),
+            1 => any::<char>().prop_map(String::from)
+        ]
     }
 }

@@ -89,6 +89,9 @@ const SYMBOLS: [u8; 256] = [
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -136,5 +139,37 @@ mod tests {
             }
         }
         assert!(seen.iter().all(|seen| *seen));
+    }
+
+    proptest! {
+        /// Each text has one code: what is decoded of any bytes is never coded in another way.
+        #[test]
+        fn any_bytes_are_a_string_or_none(coded in vec(any::<u8>(), 0..60)) {
+            let mut found = BytesMut::new();
+            if decode(&coded, &mut found).is_ok() {
+                prop_assert_eq!(encoded(&found), coded);
+            }
+        }
+
+        #[test]
+        fn any_string_is_read_as_it_is_written(text in vec(any::<u8>(), 0..60)) {
+            let mut found = BytesMut::new();
+            prop_assert_eq!(decode(&encoded(&text), &mut found), Ok(()));
+            prop_assert_eq!(&found[..], &text[..]);
+        }
+    }
+
+    fn encoded(text: &[u8]) -> Vec<u8> {
+        let mut bits = Vec::new();
+        for byte in text {
+            let place = SYMBOLS.iter().position(|symbol| symbol == byte).expect("every byte has one");
+            let (length, first, index, _) =
+                *LENGTHS.iter().rfind(|(_, _, index, _)| *index <= place).expect("a length");
+            let code = first + u32::try_from(place - index).expect("small");
+            bits.extend((0..length).rev().map(|bit| code >> bit & 1));
+        }
+        bits.resize(bits.len().next_multiple_of(8), 1);
+        let byte = |bits: &[u32]| bits.iter().fold(0, |byte, bit| byte << 1 | u8::try_from(*bit).expect("a bit"));
+        bits.chunks(8).map(byte).collect()
     }
 }
