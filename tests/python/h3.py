@@ -44,7 +44,7 @@ class Exchange:
     """A request's stream."""
 
     def __init__(self):
-        self.answer = {"interim": [], "status": None, "headers": [], "trailers": [], "reset": None, "stopped": None}
+        self.answer = {"interim": [], "hints": [], "status": None, "headers": [], "trailers": [], "reset": None, "stopped": None}
         self.length = 0
         self.digest = hashlib.sha256()
         self.body = b""
@@ -57,6 +57,7 @@ class Exchange:
             status = int(fields[0][1])
             if status < 200:
                 self.answer["interim"].append(status)
+                self.answer["hints"].append(fields[1:])
             else:
                 self.answer["status"] = status
                 self.answer["headers"] = fields[1:]

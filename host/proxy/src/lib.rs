@@ -19,6 +19,7 @@ mod explain;
 mod filtering;
 mod fingerprint;
 mod guard;
+mod hints;
 mod http3;
 mod hygiene;
 mod inherited;

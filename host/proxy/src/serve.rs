@@ -1,6 +1,7 @@
 //! One request, from its head to the response that goes out: the same for every protocol.
 
-use std::cell::{Cell, OnceCell};
+mod client;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,17 +9,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use palisade_contract::{
     Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead, Side, UpstreamFault,
 };
 
-use crate::activity::Activity;
 use crate::body::{ClientBody, Filtered, Origin, RequestBody, ResponseBody, Upload};
 use crate::error::RequestError;
 use crate::filtering::{self, Instead};
+use crate::hints::Hints;
 use crate::hygiene::{self, Arrived, Opening, Trust};
 use crate::record::Record;
 use crate::site::{Site, Way};
@@ -26,57 +27,7 @@ use crate::tls;
 use crate::tunnel::Tunnel;
 use crate::upstream::{Answer, Asked, Switched};
 
-/// A client's connection, as its requests see it.
-pub(crate) struct Client {
-    pub(crate) connection: Arc<Connection>,
-    pub(crate) activity: Rc<Activity>,
-    /// A request had an `Upgrade` field: hyper then leaves the end of the connection to us.
-    pub(crate) upgrade_offered: Cell<bool>,
-    /// What follows the answer that is on its way.
-    pub(crate) tunnel: Cell<Option<Box<Tunnel>>>,
-    /// What was found for the plan of this generation.
-    trust: Cell<(u64, Trust)>,
-    /// Where HTTP/3 is spoken, as answers say it.
-    alternative: OnceCell<Option<HeaderValue>>,
-}
-
-impl Client {
-    pub(crate) fn new(connection: Connection, activity: Rc<Activity>) -> Self {
-        Self {
-            connection: Arc::new(connection),
-            activity,
-            upgrade_offered: Cell::new(false),
-            tunnel: Cell::new(None),
-            // No plan has the number zero.
-            trust: Cell::new((0, Trust::Stranger)),
-            alternative: OnceCell::new(),
-        }
-    }
-
-    /// Says in an answer that the listener speaks HTTP/3 at the same address, if it does (RFC 7838, section 3; RFC 9114,
-    /// section 3.1.1). What an endpoint says there is of its own address, and goes no further.
-    pub(crate) fn advertise(&self, site: &Site, headers: &mut HeaderMap) {
-        if !site.config.http.h3 {
-            return;
-        }
-        let port = site.config.http3_port.unwrap_or(self.connection.local.port());
-        let written = || HeaderValue::try_from(format!("h3=\":{port}\"; ma=86400")).ok();
-        if let Some(alternative) = self.alternative.get_or_init(written) {
-            headers.insert(header::ALT_SVC, alternative.clone());
-        }
-    }
-
-    /// What the peer is believed, found once for each plan.
-    fn trust(&self, site: &Site) -> Trust {
-        let (generation, trust) = self.trust.get();
-        if generation == site.generation {
-            return trust;
-        }
-        let trust = Trust::of(self.connection.client.ip(), &site.config.trusted_proxies);
-        self.trust.set((site.generation, trust));
-        trust
-    }
-}
+pub(crate) use client::Client;
 
 /// What goes out: a body, or none where a tunnel follows.
 pub(crate) type Outgoing = Either<ResponseBody, Empty<Bytes>>;
@@ -134,6 +85,7 @@ pub(crate) async fn serve(
     if parts.headers.contains_key(header::UPGRADE) {
         client.upgrade_offered.set(true);
     }
+    let hints = parts.extensions.remove::<Hints>();
     let (version, asks) = (parts.version, Asks::of(&parts.method));
     if version == Version::HTTP_10 {
         client.activity.ends_by_closing();
@@ -153,7 +105,7 @@ pub(crate) async fn serve(
     let Arrived { head, takes_trailers, upgrade } = arrived;
     let way = site.way(head.authority_bytes(), head.target.path());
     let mut exchange = begin((&site, way), &client, version, head, &mut record);
-    let request = Forwardable { version, asks, takes_trailers, upgrade, body, upload };
+    let request = Forwardable { version, asks, takes_trailers, upgrade, hints, body, upload };
     let source = match request_side((&site, way), &client, &mut exchange, request, &mut record).await {
         Ok(Some(source)) => source,
         Ok(None) => {
@@ -217,6 +169,7 @@ struct Forwardable {
     asks: Asks,
     takes_trailers: bool,
     upgrade: Option<HeaderValue>,
+    hints: Option<Hints>,
     body: RequestBody,
     upload: Rc<Upload>,
 }
@@ -301,7 +254,7 @@ async fn forward(
     request: Forwardable,
     record: &mut Record,
 ) -> Result<Source, Instead> {
-    let Forwardable { asks, takes_trailers, upgrade, mut body, upload, .. } = request;
+    let Forwardable { asks, takes_trailers, upgrade, hints, mut body, upload, .. } = request;
     let upgrade =
         upgrade.and_then(|asked| hygiene::chosen_upgrade(&asked, &exchange.request.method, &way.streams.upgrades));
     if upgrade.is_some() && !body.is_empty() {
@@ -315,7 +268,7 @@ async fn forward(
     upload.set_patience(patience);
     filtering::request(exchange, record, (&mut body, &upload), way.pools.upstream.config.response_timeout).await?;
     let opening = if asks == Asks::Tunnel { Some(open(way, upgrade.as_ref(), exchange)?) } else { None };
-    let asked = Asked { exchange, record, takes_trailers, upgrade };
+    let asked = Asked { exchange, record, takes_trailers, upgrade, hints };
     let answer = way.pools.send(asked, body, &upload).await;
     record.request_bytes(upload.bytes());
     if let (Err(_), Some(stopped)) = (&answer, upload.stopped()) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use harness::{Aioquic, Http, Origin, reply};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{chained, site, started};
 
@@ -50,6 +51,34 @@ async fn trailers_pass_both_ways() {
     let answer = client.request(("POST", "/stream"), &fields, sent).await;
     assert_eq!((&answer["length"], &reply(&answer).trailers["x-sum"]), (&json!(70_000), &"7".parse().expect("text")));
     site.idle().await;
+}
+
+#[tokio::test]
+async fn early_hints_come_before_the_answer() {
+    // The second and the answer come at once.
+    let endpoint = crate::endpoint::serving(|mut stream| async move {
+        let mut bytes = [0; 4096];
+        let _ = stream.read(&mut bytes).await;
+        let hint = |link| format!("HTTP/1.1 103 Early Hints\r\nlink: <{link}>; rel=preload\r\nset-cookie: a=b\r\n\r\n");
+        let _ = stream.write_all(hint("/a.css").as_bytes()).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let rest =
+            format!("{}HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", hint("/b.css"));
+        let _ = stream.write_all(rest.as_bytes()).await;
+        let _ = stream.read(&mut bytes).await;
+    })
+    .await;
+    let site = site().set("upstream.web.endpoints", json!([endpoint.to_string()])).start().await;
+    let client = Arc::new(Aioquic::start()).connect(&site).await;
+    let answer = client.request(("GET", "/"), &[], json!({})).await;
+    assert_eq!((&answer["interim"], reply(&answer).status), (&json!([103, 103]), 200), "{answer}");
+    let links = ["</a.css>; rel=preload", "</b.css>; rel=preload"].map(|link| json!([["link", link]]));
+    assert_eq!(answer["hints"], json!(links), "{answer}");
+    // Nobody is told of them who could not be, and the answer is the same.
+    for http in Http::ALL {
+        let answer = site.connect(http).await.get("/").await;
+        assert_eq!((answer.status, answer.text()), (200, "ok"), "{http:?}");
+    }
 }
 
 #[tokio::test]

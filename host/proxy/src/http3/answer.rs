@@ -49,8 +49,8 @@ impl Answer {
     ///
     /// # Errors
     /// The client is gone.
-    pub(super) async fn send_interim(&mut self, status: StatusCode) -> Result<(), Code> {
-        self.write_section(|section| qpack::response(status, &HeaderMap::new(), section)).await
+    pub(super) async fn send_interim(&mut self, status: StatusCode, fields: &HeaderMap) -> Result<(), Code> {
+        self.write_section(|section| qpack::response(status, fields, section)).await
     }
 
     /// Sends all of a response.

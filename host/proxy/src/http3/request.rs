@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use palisade_config::ListenerLimits;
 use quinn::{RecvStream, SendStream};
 
@@ -15,8 +15,9 @@ use super::reader::{Piece, Reader, Take};
 use super::{frame, head, tunnel};
 use crate::body::ClientBody;
 use crate::error::RequestError;
+use crate::hints::hints;
 use crate::serve::{self, Client};
-use crate::site::Listening;
+use crate::site::{Listening, Site};
 
 /// How a request's stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,18 @@ pub(super) async fn run(
         answer.reset(link.fault().unwrap_or(Code::RequestCancelled));
         return end;
     }
-    let site = listening.site();
+    exchange((listening.site(), client), answer, (parts, body), &link).await
+}
+
+/// Asks the rest of the host, and sends what comes of it.
+async fn exchange(
+    (site, client): (Rc<Site>, Rc<Client>),
+    mut answer: Answer,
+    (mut parts, body): (http::request::Parts, Body),
+    link: &Link,
+) -> End {
+    let (hints, mut hinted) = hints();
+    parts.extensions.insert(hints);
     let request = Request::from_parts(parts, ClientBody::Http3(Box::new(body)));
     let mut over = pin!(answer.over());
     let mut serving = pin!(serve::serve(site.clone(), client.clone(), request));
@@ -79,7 +91,8 @@ pub(super) async fn run(
                 return End::Cancelled;
             }
             // Where it fails, the client is gone, which shows itself.
-            () = link.awaited() => drop(answer.send_interim(StatusCode::CONTINUE).await),
+            () = link.awaited() => drop(answer.send_interim(StatusCode::CONTINUE, &HeaderMap::new()).await),
+            Some(hint) = hinted.recv() => drop(answer.send_interim(StatusCode::EARLY_HINTS, &hint).await),
         }
     };
     match (link.fault(), response) {
@@ -92,8 +105,12 @@ pub(super) async fn run(
             End::Refused
         }
         (None, Ok(mut response)) => {
+            while let Ok(hint) = hinted.try_recv() {
+                // Where it fails, so does what follows it.
+                let _ = answer.send_interim(StatusCode::EARLY_HINTS, &hint).await;
+            }
             client.advertise(&site, response.headers_mut());
-            send_all(answer, response, &link).await
+            send_all(answer, response, link).await
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
+use crate::hints::Hints;
 use crate::hygiene;
 use crate::record::Record;
 use crate::upstream::choose::Unchosen;
@@ -30,6 +31,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) takes_trailers: bool,
     /// The protocol that it asks to switch to.
     pub(crate) upgrade: Option<HeaderValue>,
+    /// Where early hints go, if anywhere.
+    pub(crate) hints: Option<Hints>,
 }
 
 /// What came back.
@@ -200,6 +203,9 @@ impl<'a> Asked<'a> {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = Uri::from(head.target.clone());
         *request.headers_mut() = headers;
+        if let Some(hints) = self.hints {
+            hints.of(&mut request);
+        }
         (request, self.record)
     }
 }
