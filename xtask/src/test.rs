@@ -10,7 +10,7 @@ use crate::{plugins, python, tools};
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut steps = Steps::new(5);
     steps.next(
-        "looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, testssl.sh, Pebble, slowhttptest, Python and the WebAssembly targets",
+        "looking for a C compiler, Chromium, curl, h2load, wrk, OpenSSL, testssl.sh, Pebble, slowhttptest, dnsmasq, MariaDB with Galera, rsync, Python and the WebAssembly targets",
     );
     tools::ensure(&[
         tools::C_COMPILER,
@@ -22,6 +22,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         tools::TESTSSL,
         tools::PEBBLE,
         tools::SLOWHTTPTEST,
+        tools::DNSMASQ,
+        tools::MARIADB,
+        tools::RSYNC,
         tools::PYTHON,
     ])?;
     plugins::ensure_targets()?;

@@ -18,6 +18,11 @@ pub(crate) const CHROMIUM: Tool = Tool { program: "chromium", package: "chromium
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 pub(crate) const HAPROXY: Tool = Tool { program: "haproxy", package: "haproxy" };
 pub(crate) const NGINX: Tool = Tool { program: "nginx", package: "nginx" };
+/// A name server.
+pub(crate) const DNSMASQ: Tool = Tool { program: "dnsmasq", package: "dnsmasq-base" };
+/// The nodes of a Galera cluster, and what one takes its data from another with.
+pub(crate) const MARIADB: Tool = Tool { program: "mariadbd", package: "mariadb-server mariadb-client galera-4" };
+pub(crate) const RSYNC: Tool = Tool { program: "rsync", package: "rsync" };
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
 pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl" };
 /// A real ACME server.

@@ -25,6 +25,8 @@ pub struct Upstream {
     pub health: Option<HealthCheck>,
     /// When endpoints are left alone for what came of requests.
     pub ejection: Option<Ejection>,
+    /// Where fewer than this share of the endpoints are healthy, all are asked: 1 to 100 percent, or never.
+    pub panic_percent: Option<u8>,
     /// How long a newcomer, and one that comes back, takes until it has its whole share: zero, or 1 s to 1 h.
     pub slow_start: Duration,
     /// How connections are encrypted; `None` is plain HTTP.
@@ -64,6 +66,7 @@ impl Upstream {
         });
         let health = table.optional("health", |value| HealthCheck::read(&value, secured));
         let ejection = table.or("ejection", Some(Ejection::default()), |value| Ejection::read(&value));
+        let panic_percent = table.optional("panic_percent", |value| value.whole(1..=100));
         let slow_start = table.or("slow_start", Duration::ZERO, |value| slow_start(&value));
         let protocol = table.optional("protocol", |value| UpstreamProtocol::read(&value, says_tls));
         let proxy_protocol = table.optional("proxy_protocol", |value| ProxyProtocol::read(&value, protocol));
@@ -83,6 +86,7 @@ impl Upstream {
             discover,
             health,
             ejection,
+            panic_percent,
             slow_start,
             tls,
             protocol: protocol.unwrap_or(UpstreamProtocol::Http1),

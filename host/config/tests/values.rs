@@ -43,6 +43,7 @@ fn what_the_text_leaves_out_has_its_default() {
             discover: None,
             health: None,
             ejection: Some(Ejection::default()),
+            panic_percent: None,
             slow_start: Duration::ZERO,
             tls: None,
             protocol: UpstreamProtocol::Http1,
@@ -269,6 +270,7 @@ fn every_key_is_read_for_upstreams() {
             discover: None,
             health: Some(web_health()),
             ejection: Some(web_ejection()),
+            panic_percent: Some(20),
             slow_start: Duration::from_secs(30),
             tls: Some(UpstreamTls {
                 ca: Some("conf/internal-ca.pem".into()),

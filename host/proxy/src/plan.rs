@@ -10,7 +10,7 @@ use palisade_contract::{Monitor, Name, Names, Plugin};
 use crate::places::Places;
 use crate::quic;
 use crate::tls::{self, CertificateError, ServerTls, ShownCertificate};
-use crate::upstream::{Upstream, UpstreamTlsError};
+use crate::upstream::{Upstream, UpstreamError, UpstreamTlsError};
 
 /// Everything that the proxy is given by whoever runs it.
 #[derive(Debug, Clone)]
@@ -45,6 +45,14 @@ pub enum PlanError {
     /// An upstream's certificates.
     #[error(transparent)]
     Upstream(#[from] UpstreamTlsError),
+    /// The file with an upstream's endpoints.
+    #[error("upstream {upstream:?}: its endpoints cannot be read: {reason}")]
+    Endpoints {
+        /// The upstream.
+        upstream: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// An upstream's certificates have gone bad, and are as they were.
     #[error("{0}; what was read before holds on")]
     KeptUpstream(UpstreamTlsError),
@@ -103,12 +111,15 @@ impl Plan {
         let zone = config.zone.as_deref().map_or(Name::NONE, |zone| names.intern(zone));
         for upstream in &config.upstreams {
             let known = before.and_then(|before| before.upstream(&upstream.name));
-            match Upstream::next(upstream, known, (&names, zone)) {
+            match Upstream::next((upstream, &config.dns), known, (&names, zone)) {
                 Ok((upstream, error)) => {
                     upstreams.push(upstream);
                     kept.extend(error.map(PlanError::KeptUpstream));
                 }
-                Err(error) => problems.push(error.into()),
+                Err(UpstreamError::Tls(error)) => problems.push(error.into()),
+                Err(UpstreamError::File { upstream, reason }) => {
+                    problems.push(PlanError::Endpoints { upstream, reason })
+                }
             }
         }
         let mut listeners = Vec::new();

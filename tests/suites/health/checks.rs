@@ -56,6 +56,20 @@ async fn an_endpoint_that_fails_its_checks_gets_no_request_until_it_passes_them(
 }
 
 #[tokio::test]
+async fn with_too_few_left_all_are_asked_where_that_is_written() {
+    let ((one, first), (other, second)) = (Moody::new("one"), Moody::new("other"));
+    let site = site(json!({ "check": "http", "path": "/status/500" })).set("upstream.web.panic_percent", 50);
+    let site = site.origin(first).origin(second).start().await;
+    becomes(&site, 0, "healthy").await;
+    for moody in [&one, &other] {
+        moody.answers(404);
+    }
+    becomes(&site, 0, "unhealthy").await;
+    becomes(&site, 1, "unhealthy").await;
+    assert_eq!(site.get("/").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_check_is_about_the_status_and_the_body_and_asks_as_it_is_told() {
     for (check, expected) in [
         (json!({ "check": "http", "path": "/status/204" }), None),

@@ -2,6 +2,8 @@
 
 mod checks;
 mod ejections;
+mod found;
+mod mariadb;
 mod orders;
 mod reloads;
 

@@ -119,7 +119,7 @@ fn an_upstream_has_tls_limits_and_timeouts() {
              \"500ms\" or \"10s\"",
             "7:20: upstream.web.idle_connections: 10001 is out of range: expected 0 to 10000",
             "8:15: upstream.web.connections: 0 is out of range: expected 1 to 1000000",
-            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, discover, tls, health, ejection, slow_start, \
+            "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, discover, tls, health, ejection, panic_percent, slow_start, \
              protocol, proxy_protocol, connect_timeout, \
              response_timeout, idle_timeout, body_timeout, idle_connections, connections or streams",
         ],

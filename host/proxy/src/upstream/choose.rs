@@ -8,6 +8,7 @@ use palisade_contract::{Candidate, Exchange, Lease, Name, Outcome, Pick, PickReq
 use tokio::time::Instant;
 
 use crate::upstream::levels::reserve;
+use crate::upstream::panic::panic;
 use crate::upstream::pick::pick;
 use crate::upstream::{Endpoint, Members, Pool, Pools};
 
@@ -37,7 +38,7 @@ impl Pools {
     ) -> Result<Rc<Pool>, Unchosen> {
         let reached = self.reached();
         let mut candidates = self.candidates.take();
-        look(&reached.members, outcomes, &mut candidates);
+        look(&reached.members, (outcomes, self.upstream.config.panic_percent), &mut candidates);
         let version = reached.version(&self.upstream.group);
         let request = PickRequest { upstream: self.upstream.name, version, attempt };
         let by_host = Cell::new(false);
@@ -66,13 +67,20 @@ impl Pools {
 }
 
 /// The endpoints as they are now, those of later levels kept back while they are not wanted.
-fn look(members: &Members, outcomes: &[(Name, Outcome)], candidates: &mut Vec<Candidate>) {
+fn look(
+    members: &Members,
+    (outcomes, panic_percent): (&[(Name, Outcome)], Option<u8>),
+    candidates: &mut Vec<Candidate>,
+) {
     let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
     let now = millis();
     let candidate =
         |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried), now);
     candidates.clear();
     candidates.extend(members.endpoints.iter().map(candidate));
+    if let Some(percent) = panic_percent {
+        panic(candidates, percent);
+    }
     if members.has_levels {
         reserve(candidates);
     }

@@ -137,6 +137,11 @@ impl Endpoint {
         }
     }
 
+    /// As it is configured, or was found.
+    pub(crate) fn config(&self) -> &palisade_config::Endpoint {
+        &self.config
+    }
+
     /// Whether it is configured like this.
     pub(crate) fn is(&self, config: &palisade_config::Endpoint, rules: Rules) -> bool {
         self.config == *config && self.rules == rules
@@ -350,6 +355,7 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::standing::Ejected;
 
     #[test]
     fn the_key_of_an_address_never_changes() {
@@ -410,6 +416,11 @@ mod tests {
         let told = tokio::task::spawn_blocking(move || waiter.join()).await.expect("a thread");
         assert_eq!(told.expect("no panic"), ("refused".into(), Health::Unhealthy));
         assert_ne!(group.version(), version);
+        endpoint.change(|against| against.checked = Checked::Passed);
+        let until = Instant::now();
+        endpoint.change(|against| against.ejected = Some(Ejected { reason: "slow".into(), until }));
+        // One that is left alone goes on with what it has.
+        assert!(tokio::time::timeout(Duration::from_millis(10), endpoint.fails_checks()).await.is_err());
         assert_eq!(
             endpoint.change(|against| against.is_drained = true).map(|before| before.health),
             Some(Health::Unhealthy)

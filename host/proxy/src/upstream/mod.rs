@@ -7,11 +7,13 @@ mod choose;
 mod connect;
 mod connection;
 mod counts;
+mod discovery;
 mod endpoint;
 mod fetch;
 mod group;
 mod health;
 mod levels;
+mod panic;
 mod pick;
 mod pinned;
 mod pool;
@@ -42,13 +44,30 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use palisade_config::UpstreamProtocol;
 use palisade_contract::{Candidate, Health, Monitor, Name, Names};
 
+use discovery::{Found, Source};
 use endpoint::{Arrival, Rules, Statuses};
 use standing::{Against, Checked};
+
+/// Why an upstream cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    #[error(transparent)]
+    Tls(#[from] UpstreamTlsError),
+    #[error("upstream {upstream:?}: its endpoints cannot be read: {reason}")]
+    File { upstream: String, reason: String },
+}
+
+/// When those that are no endpoints any more are to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    Now,
+    Later,
+}
 
 /// A group of endpoints, shared by all workers.
 #[derive(Debug)]
@@ -58,6 +77,11 @@ pub(crate) struct Upstream {
     pub(crate) tls: Option<tls::Tls>,
     /// Where this host stands.
     zone: Name,
+    /// Who is asked for the addresses of names.
+    dns: palisade_config::Dns,
+    names: Arc<Names>,
+    /// Where endpoints are from that are not written down, and what was found there last.
+    sources: Mutex<Vec<Found>>,
     /// Kept from one plan to the next, as endpoints are.
     group: Arc<Group>,
     members: Mutex<Arc<Members>>,
@@ -72,12 +96,12 @@ impl Upstream {
     /// Where a file has gone bad, connections are made as it was read before, and why that is so comes out as well.
     ///
     /// # Errors
-    /// Its certificates cannot be read or used, and never were.
+    /// Its certificates cannot be read or used, and never were, or the file with its endpoints.
     pub(crate) fn next(
-        config: &palisade_config::Upstream,
+        (config, dns): (&palisade_config::Upstream, &palisade_config::Dns),
         before: Option<&Arc<Self>>,
-        (names, zone): (&Names, Name),
-    ) -> Result<(Arc<Self>, Option<UpstreamTlsError>), UpstreamTlsError> {
+        (names, zone): (&Arc<Names>, Name),
+    ) -> Result<(Arc<Self>, Option<UpstreamTlsError>), UpstreamError> {
         let tls = config.tls.as_ref();
         let read = tls.map(|tls| tls::Tls::new(&config.name, tls, config.protocol)).transpose();
         let known =
@@ -85,27 +109,110 @@ impl Upstream {
         let (tls, kept) = match (read, known) {
             (Ok(tls), _) => (tls, None),
             (Err(error), Some(known)) => (known.tls.clone(), Some(error)),
-            (Err(error), None) => return Err(error),
+            (Err(error), None) => return Err(error.into()),
         };
         let files = |tls: &Option<tls::Tls>| tls.as_ref().map(tls::Tls::files);
-        let same =
-            |before: &&Arc<Self>| before.config == *config && before.zone == zone && files(&before.tls) == files(&tls);
+        let is_found = !config.names.is_empty() || config.discover.is_some();
+        let same = |before: &&Arc<Self>| {
+            before.config == *config
+                && before.zone == zone
+                && files(&before.tls) == files(&tls)
+                && (before.dns == *dns || !is_found)
+        };
         if let Some(before) = before.filter(same) {
             return Ok((before.clone(), kept));
         }
         let group = before.map_or_else(Arc::default, |before| before.group.clone());
         let known = before.map(|before| before.members());
-        let members = joined(&config.endpoints, (known.as_deref(), config), (names, &group));
+        let sources = discovery::sources(config, &before.map(|before| before.sources().clone()).unwrap_or_default());
+        let sources = sources.map_err(|reason| UpstreamError::File { upstream: config.name.clone(), reason })?;
+        let all = discovery::all(&config.endpoints, &sources);
+        let members = joined(&all, (known.as_deref(), config), (names, &group));
         let upstream = Arc::new(Self {
             name: names.intern(&config.name),
             tls,
             zone,
             config: config.clone(),
+            dns: dns.clone(),
+            names: names.clone(),
+            sources: Mutex::new(sources),
             group,
             members_id: AtomicU32::new(members.id),
             members: Mutex::new(members),
         });
         Ok((upstream, kept))
+    }
+
+    fn sources(&self) -> MutexGuard<'_, Vec<Found>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where endpoints are from that are not written down.
+    fn all_sources(&self) -> Vec<Source> {
+        self.sources().iter().map(|found| found.source.clone()).collect()
+    }
+
+    /// What was found at a source last.
+    fn found_at(&self, source: &Source) -> Vec<palisade_config::Endpoint> {
+        let sources = self.sources();
+        sources.iter().find(|found| found.source == *source).map(|found| found.endpoints.clone()).unwrap_or_default()
+    }
+
+    /// These are the endpoints of a source from now on. Those that stay keep their connections, and those that are gone drain:
+    /// where endpoints are checked, when those that are new have passed or failed their first check, or after 5 s.
+    async fn found(&self, source: &Source, endpoints: Vec<palisade_config::Endpoint>) {
+        let is_new = {
+            let mut sources = self.sources();
+            let Some(found) = sources.iter_mut().find(|found| found.source == *source) else { return };
+            found.is_looked = true;
+            let before = std::mem::replace(&mut found.endpoints, endpoints);
+            before != found.endpoints
+        };
+        if is_new && self.config.health.is_some() {
+            self.list(Leaving::Later);
+            health::first_words_of(self).await;
+        }
+        if is_new {
+            self.list(Leaving::Now);
+        }
+    }
+
+    /// The list becomes what the sources say, perhaps with those that are to leave at its end.
+    fn list(&self, leaving: Leaving) {
+        // Held until the list is what they say.
+        let sources = self.sources();
+        let mut all = discovery::all(&self.config.endpoints, &sources);
+        let before = self.members();
+        if leaving == Leaving::Later {
+            let kept: HashSet<SocketAddr> = all.iter().map(|endpoint| endpoint.address).collect();
+            let gone = before.endpoints.iter().filter(|endpoint| !kept.contains(&endpoint.address));
+            all.extend(gone.map(|endpoint| endpoint.config().clone()));
+        }
+        let known = (!before.endpoints.is_empty()).then_some(&*before);
+        let members = joined(&all, (known, &self.config), (&self.names, &self.group));
+        if members.endpoints.len() == before.endpoints.len()
+            && members.endpoints.iter().zip(&before.endpoints).all(|(one, other)| Arc::ptr_eq(one, other))
+        {
+            return;
+        }
+        tracing::info!(
+            upstream = self.config.name,
+            endpoints = members.endpoints.len(),
+            "its endpoints are others now"
+        );
+        *self.members.lock().unwrap_or_else(PoisonError::into_inner) = members.clone();
+        self.members_id.store(members.id, Ordering::Release);
+        drop(sources);
+        self.leave(&before, &members);
+        self.group.look();
+    }
+
+    /// Whoever waits for endpoints that one list has and the next one has not is told.
+    fn leave(&self, before: &Members, next: &Members) {
+        let kept: HashSet<SocketAddr> = next.endpoints.iter().map(|endpoint| endpoint.address).collect();
+        for gone in before.endpoints.iter().filter(|endpoint| !kept.contains(&endpoint.address)) {
+            self.change(gone, |against| against.is_gone = true);
+        }
     }
 
     /// Its endpoints at the moment.
@@ -116,17 +223,14 @@ impl Upstream {
     /// Whether there is a first word of every endpoint.
     fn is_known(&self) -> bool {
         let members = self.members();
-        members.endpoints.iter().all(|endpoint| endpoint.against().checked != Checked::Unknown)
+        self.sources().iter().all(|found| found.is_looked)
+            && members.endpoints.iter().all(|endpoint| endpoint.against().checked != Checked::Unknown)
     }
 
     /// Whoever waits for endpoints that this upstream has and the next one of its name has not is told.
     pub(crate) fn followed_by(&self, next: Option<&Arc<Self>>) {
-        let kept = next.map(|next| next.members());
-        let kept: HashSet<SocketAddr> =
-            kept.iter().flat_map(|kept| &kept.endpoints).map(|endpoint| endpoint.address).collect();
-        for gone in self.members().endpoints.iter().filter(|endpoint| !kept.contains(&endpoint.address)) {
-            self.change(gone, |against| against.is_gone = true);
-        }
+        let next = next.map_or_else(|| Members::new(Vec::new()), |next| next.members());
+        self.leave(&self.members(), &next);
     }
 
     /// Something is held against an endpoint, or is not any more. Where that changes its health, it is logged.

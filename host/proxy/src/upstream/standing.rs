@@ -13,7 +13,9 @@ pub struct Standing {
     pub health: Health,
     /// Why it is not; none where it is healthy.
     pub reason: Option<Arc<str>>,
-    /// Since when this is so.
+    /// Whether checks say that it is down, whatever else is held against it.
+    pub fails_checks: bool,
+    /// Since when its health is this.
     pub since: SystemTime,
 }
 
@@ -86,7 +88,7 @@ impl Known {
     pub(super) fn new(checked: Checked) -> Self {
         let against = Against { checked, ..Against::default() };
         let (health, reason) = against.decided();
-        let standing = Standing { health, reason, since: SystemClock.wall() };
+        let standing = Standing { health, reason, fails_checks: false, since: SystemClock.wall() };
         Self { against, standing, was_healthy: health == Health::Healthy }
     }
 
@@ -94,13 +96,15 @@ impl Known {
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Against)) -> Option<Standing> {
         change(&mut self.against);
         let (health, reason) = self.against.decided();
-        if (health, &reason) == (self.standing.health, &self.standing.reason) {
+        let fails_checks = matches!(self.against.checked, Checked::Failed(_));
+        let known = &self.standing;
+        if (health, &reason, fails_checks) == (known.health, &known.reason, known.fails_checks) {
             return None;
         }
         // Another reason for the same is as old as the first.
         let since = if health == self.standing.health { self.standing.since } else { SystemClock.wall() };
         self.was_healthy |= health == Health::Healthy;
-        Some(std::mem::replace(&mut self.standing, Standing { health, reason, since }))
+        Some(std::mem::replace(&mut self.standing, Standing { health, reason, fails_checks, since }))
     }
 }
 

@@ -66,9 +66,7 @@ impl Drop for Overseen {
 pub(crate) async fn first_words(upstreams: &[Arc<Upstream>]) {
     let all = async {
         for upstream in upstreams {
-            while !upstream.is_known() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            is_known(upstream).await;
         }
     };
     if tokio::time::timeout(FIRST_WORD_LIMIT, all).await.is_err() {
@@ -76,5 +74,16 @@ pub(crate) async fn first_words(upstreams: &[Arc<Upstream>]) {
             let upstream = &upstream.config.name;
             tracing::warn!(upstream, "not all that is to be known of its endpoints came in 5 s; it goes on without");
         }
+    }
+}
+
+/// The same for one upstream.
+pub(crate) async fn first_words_of(upstream: &Upstream) {
+    let _ = tokio::time::timeout(FIRST_WORD_LIMIT, is_known(upstream)).await;
+}
+
+async fn is_known(upstream: &Upstream) {
+    while !upstream.is_known() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use palisade_config::Ejection;
 use palisade_contract::Health;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::check::check_always;
 use super::outliers::{self, Record};
 use super::{Recent, shares};
+use crate::upstream::discovery::look_always;
 use crate::upstream::endpoint::SHARE_WHOLE;
 use crate::upstream::standing::{Checked, Ejected};
 use crate::upstream::{Endpoint, Upstream};
@@ -26,6 +27,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Until the task is aborted.
 pub(super) async fn oversee(upstream: Arc<Upstream>) {
     let mut charges: HashMap<SocketAddr, Charge> = HashMap::new();
+    // They end with this task.
+    let mut looking = JoinSet::new();
+    for source in upstream.all_sources() {
+        looking.spawn(look_always(upstream.clone(), source));
+    }
     loop {
         let now = Instant::now();
         let members = upstream.members();

@@ -42,23 +42,31 @@ where
 {
     packets.write(login).await?;
     login::finished(&mut packets).await?;
-    let (galera, writable) = wanted;
+    let judged = judged(&mut packets, wanted).await;
+    // Said before it is left, so that the server does not count a client that broke off.
+    packets.begin();
+    packets.write(&[COM_QUIT]).await?;
+    judged
+}
+
+async fn judged<S>(packets: &mut Packets<'_, S>, (galera, writable): (bool, bool)) -> Result<(), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     if galera {
-        let status = rows::asked(&mut packets, STATUS).await?;
+        let status = rows::asked(packets, STATUS).await?;
         for (name, good) in [("wsrep_ready", "ON"), ("wsrep_cluster_status", "Primary"), ("wsrep_local_state", "4")] {
             rows::is(&status, name, good)?;
         }
     }
-    let variables = rows::asked(&mut packets, VARIABLES).await?;
+    let variables = rows::asked(packets, VARIABLES).await?;
     if galera {
         rows::is(&variables, "wsrep_desync", "OFF")?;
     }
     if writable {
         rows::is(&variables, "read_only", "OFF")?;
     }
-    // Said before it is left, so that the server does not count a client that broke off.
-    packets.begin();
-    packets.write(&[COM_QUIT]).await
+    Ok(())
 }
 
 const COM_QUIT: u8 = 1;
