@@ -145,7 +145,7 @@ fn every_key_is_read_for_plugins() {
                 module: "firewall".to_owned(),
                 on_error: Some(OnError::Closed),
                 grants: vec![Capability::Metrics, Capability::Shared, Capability::Fetch],
-                fetch: vec!["plain".to_owned(), "told".to_owned(), "web".to_owned()],
+                fetch: vec!["filed".to_owned(), "plain".to_owned(), "told".to_owned(), "web".to_owned()],
                 settings: json!({ "deny": ["203.0.113.0/24"], "status": 403, "ratio": 0.5, "nested": { "on": true } }),
                 life: Life {
                     isolation: Isolation::Request,
