@@ -84,9 +84,11 @@ async fn answers(site: &Running, count: usize) -> String {
     answers
 }
 
-/// A site without a balancer plugin, and one for each algorithm.
+/// A site without a balancer plugin, and one for each algorithm. What comes of requests is not held against an endpoint: each
+/// request finds out for itself.
 fn ways(endpoints: &Value) -> Vec<(String, Site)> {
-    let plain = Site::new().set("upstream.web.endpoints", endpoints.clone());
+    let of = |site: Site| site.set("upstream.web.ejection", false).set("upstream.web.endpoints", endpoints.clone());
+    let plain = of(Site::new());
     let mut ways = vec![("the host".to_owned(), plain)];
     let algorithms =
         ["weighted_round_robin", "random", "least_request", "peak_ewma", "maglev", "ring_hash", "sticky_cookie"];
@@ -97,7 +99,7 @@ fn ways(endpoints: &Value) -> Vec<(String, Site)> {
             json!({ "algorithm": algorithm })
         };
         let site = Site::new().plugin("lb", "balance", settings).chain(&["lb"]);
-        ways.push((algorithm.to_owned(), site.set("upstream.web.endpoints", endpoints.clone())));
+        ways.push((algorithm.to_owned(), of(site)));
     }
     ways
 }
@@ -115,6 +117,35 @@ async fn a_backup_answers_while_the_others_are_down_and_no_longer() {
         assert_eq!(answers(&site, 8).await, "b".repeat(8), "{way}");
         main.up().await;
         assert_eq!(answers(&site, 8).await, "m".repeat(8), "{way}");
+        site.shut_down().await;
+    }
+}
+
+#[tokio::test]
+async fn what_checks_find_down_is_stood_in_for_by_its_backup_and_comes_back() {
+    let mut main = Endpoint::start("m").await;
+    let backup = named("b");
+    let endpoints =
+        json!([{ "address": backup.address().to_string(), "backup": true }, { "address": main.address.to_string() }]);
+    for (way, site) in ways(&endpoints) {
+        let check = json!({ "check": "tcp", "interval": "100ms", "fall": 1, "rise": 1 });
+        let site = site.set("upstream.web.health", check).start().await;
+        assert_eq!(answers(&site, 8).await, "m".repeat(8), "{way}");
+        main.down(&site).await;
+        assert_eq!(answers(&site, 8).await, "b".repeat(8), "{way}");
+        let failures = async || {
+            let labels =
+                [("endpoint", &*main.address.to_string()), ("reason", "connect")].map(|(k, v)| (k, v.to_owned()));
+            let labels = labels.each_ref().map(|(key, value)| (*key, value.as_str()));
+            site.admin().metrics().await.count("palisade_upstream_failures_total", &labels)
+        };
+        eventually("no request tries it any more", async || {
+            let before = failures().await;
+            answers(&site, 8).await == "b".repeat(8) && failures().await == before
+        })
+        .await;
+        main.up().await;
+        eventually("it is asked again", async || answers(&site, 8).await == "m".repeat(8)).await;
         site.shut_down().await;
     }
 }
