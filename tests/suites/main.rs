@@ -32,6 +32,7 @@ mod plugins;
 mod promises;
 mod proxy_protocol;
 mod reload;
+mod resilience;
 mod semantics;
 mod shadow;
 mod shared;

@@ -1,10 +1,11 @@
 //! Which requests of a listener go to which upstream.
 
 use crate::{
-    ChainEntry, HostPattern, ListenerProtocol, Streams,
+    ChainEntry, HostPattern, ListenerProtocol, Mirror, Share, Split, Sticky, Streams,
     listener::IS_TCP,
     name,
     scope::Scope,
+    split,
     text::{Form, Seen, Value},
 };
 
@@ -19,10 +20,14 @@ pub struct Route {
     /// The path that it is for, with everything below it: `/api` is for `/api` and `/api/x`, not for `/apis`. Starts
     /// with a slash and ends in none, but for `/` itself, which is for every path.
     pub path: String,
-    /// Index into the config's upstreams.
+    /// Index into the config's upstreams; of several, the first.
     pub upstream: usize,
     /// Indices of the upstreams that a plugin may send a connection to instead, over TCP: none to 16.
     pub alternatives: Vec<usize>,
+    /// Where there are several.
+    pub split: Option<Split>,
+    /// Who gets copies of its requests.
+    pub mirror: Option<Mirror>,
     /// In order: the route's own chain, or else the listener's.
     pub chain: Vec<ChainEntry>,
     /// What exchanges may do that last.
@@ -72,32 +77,60 @@ impl Route {
         let path = path.unwrap_or_else(|| "/".to_owned());
         let encrypts =
             if routes.carries == Carries::AsIs && !hosts.is_empty() { Encrypts::No } else { Encrypts::Maybe };
-        let upstream = table.required("upstream", |value| upstream(&value, encrypts, scope));
+        let shares = table.required("upstream", |value| {
+            if value.raw().is_array() {
+                return split::shares(&value, |name| upstream(name, encrypts, scope));
+            }
+            Some(vec![Share { upstream: upstream(&value, encrypts, scope)?, weight: 1 }])
+        });
+        let sticky = table.optional("sticky", |value| sticky(&value, shares.as_deref(), routes.carries));
         let chain = table.optional("chain", |value| scope.chain(&value));
-        let (streams, alternatives) = if routes.carries == Carries::Http {
+        let (mut alternatives, mut mirror) = (Vec::new(), None);
+        let streams = if routes.carries == Carries::Http {
             table.refuse_all(
                 ["alternatives"],
                 "is for listeners with protocol = \"tcp\": requests go to the route's upstream",
             );
-            (Streams::read(&mut table), Vec::new())
+            mirror = table.optional("mirror", |value| Mirror::read(&value, scope));
+            Streams::read(&mut table)
         } else {
-            table.refuse_all(["path", "upgrades", "body_timeout"], IS_TCP);
-            let alternatives = table.or("alternatives", Vec::new(), |value| alternatives(&value, encrypts, scope));
-            (Streams::of_tcp(&mut table), alternatives)
+            table.refuse_all(OF_HTTP, IS_TCP);
+            alternatives = table.or("alternatives", Vec::new(), |value| self::alternatives(&value, encrypts, scope));
+            Streams::of_tcp(&mut table)
         };
         table.finish();
         routes.take(value, &hosts, &path);
+        let shares = shares?;
         Some(Self {
             name: name.unwrap_or_else(|| format!("{}/{position}", routes.listener)),
             hosts: hosts.into_iter().map(|(host, _)| host).collect(),
             path,
-            upstream: upstream?,
+            upstream: shares.first()?.upstream,
             alternatives,
+            split: (shares.len() > 1).then_some(Split { shares, sticky }),
+            mirror,
             chain: chain.unwrap_or_else(|| routes.chain.to_vec()),
             streams,
         })
     }
 }
+
+/// What requests stick to, where they go to several upstreams.
+fn sticky(value: &Value<'_>, shares: Option<&[Share]>, carries: Carries) -> Option<Sticky> {
+    let sticky = Sticky::read(value)?;
+    if shares.is_some_and(|shares| shares.len() < 2) {
+        return value.refuse(
+            "is of use with several upstreams alone: expected upstream = [{ name = …, weight = … }, …] beside it",
+        );
+    }
+    if carries != Carries::Http && matches!(sticky, Sticky::Cookie { .. }) {
+        return value.refuse("cookies are of HTTP: expected \"client\"");
+    }
+    Some(sticky)
+}
+
+/// What only a listener of HTTP knows of its routes.
+const OF_HTTP: [&str; 6] = ["path", "mirror", "upgrades", "body_timeout", "response_timeout", "total_timeout"];
 
 const DOUBLE_TLS: &str = "has tls, and the route's clients bring their own, which is passed on as it is: expected an upstream \
                           with tls = false, or tls on the listener, which then ends here";

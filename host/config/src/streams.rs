@@ -1,4 +1,4 @@
-//! What a route allows to exchanges that last: tunnels after an upgrade, and bodies that go on and on.
+//! What a route allows to exchanges that last: tunnels after an upgrade, bodies that go on and on, and answers that take time.
 
 use std::time::Duration;
 
@@ -17,11 +17,21 @@ pub struct Streams {
     pub tunnel_timeout: Duration,
     /// How long a body may make no progress, instead of what the listener and the upstream say.
     pub body_timeout: Option<Duration>,
+    /// From the end of a request until the head of its response, instead of what the upstream says.
+    pub response_timeout: Option<Duration>,
+    /// From the head of a request until the last byte of the answer, instead of what the upstream says.
+    pub total_timeout: Option<Duration>,
 }
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { upgrades: vec!["websocket".to_owned()], tunnel_timeout: Duration::from_secs(3_600), body_timeout: None }
+        Self {
+            upgrades: vec!["websocket".to_owned()],
+            tunnel_timeout: Duration::from_secs(3_600),
+            body_timeout: None,
+            response_timeout: None,
+            total_timeout: None,
+        }
     }
 }
 
@@ -32,6 +42,8 @@ impl Streams {
             upgrades: table.or("upgrades", default.upgrades, |value| upgrades(&value)),
             tunnel_timeout: table.or("tunnel_timeout", default.tunnel_timeout, duration::long),
             body_timeout: table.optional("body_timeout", duration::patience),
+            response_timeout: table.optional("response_timeout", duration::timeout),
+            total_timeout: table.optional("total_timeout", duration::patience),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use crate::{
-    Discover, Ejection, HealthCheck, NamedEndpoint, UpstreamTls, address,
+    Circuit, Discover, Ejection, HealthCheck, Hedge, NamedEndpoint, Retries, UpstreamTls, address,
     address::Target,
     duration,
     health::Secured,
@@ -40,6 +40,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// From the end of the request until the head of the response.
     pub response_timeout: Duration,
+    /// From the head of the request until the last byte of the answer; none is no limit. 1 ms to 24 h.
+    pub total_timeout: Option<Duration>,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
     /// How long a body, either way, may make no progress: 1 ms to 24 h, or ten years for `off`.
@@ -50,6 +52,16 @@ pub struct Upstream {
     pub connections: usize,
     /// Requests at a time on one HTTP/2 connection, if the endpoint allows as many: 1 to 1,000.
     pub streams: usize,
+    /// How old a connection may be that gets another request; none is any age. 1 s to 24 h.
+    pub connection_age: Option<Duration>,
+    /// Connections that are kept open for each endpoint and worker, whether they are used or not: 0 to 1,000.
+    pub warm_connections: usize,
+    /// When a request is sent again.
+    pub retries: Retries,
+    /// When no request is let through.
+    pub circuit: Option<Circuit>,
+    /// When a request is sent to a second endpoint beside the first.
+    pub hedge: Option<Hedge>,
 }
 
 impl Upstream {
@@ -72,13 +84,19 @@ impl Upstream {
         let proxy_protocol = table.optional("proxy_protocol", |value| ProxyProtocol::read(&value, protocol));
         let connect_timeout = table.or("connect_timeout", Duration::from_secs(5), duration::timeout);
         let response_timeout = table.or("response_timeout", Duration::from_secs(60), duration::timeout);
+        let total_timeout = table.optional("total_timeout", duration::patience);
         let idle_timeout = table.or("idle_timeout", Duration::from_secs(60), duration::timeout);
         let body_timeout = table.or("body_timeout", Duration::from_secs(60), duration::patience);
         let idle_connections = table.or("idle_connections", 64, |value| value.whole(0..=10_000));
         let connections = table.or("connections", 1_024, |value| value.whole(1..=1_000_000));
         let streams = table.or("streams", 100, |value| value.whole(1..=1_000));
-        table.finish();
+        let connection_age = table.optional("connection_age", age);
         let idle_connections = if proxy_protocol.is_some() { 0 } else { idle_connections };
+        let warm_connections = table.or("warm_connections", 0, |value| warm(&value, idle_connections.min(connections)));
+        let retries = table.or("retries", Retries::default(), |value| Retries::read(&value));
+        let circuit = table.optional("circuit", |value| Circuit::read(&value));
+        let hedge = table.optional("hedge", |value| Hedge::read(&value));
+        table.finish();
         Some(Self {
             name: name.to_owned(),
             endpoints: endpoints?,
@@ -93,13 +111,33 @@ impl Upstream {
             proxy_protocol,
             connect_timeout,
             response_timeout,
+            total_timeout,
             idle_timeout,
             body_timeout,
             idle_connections,
             connections,
             streams,
+            connection_age,
+            warm_connections,
+            retries,
+            circuit,
+            hedge,
         })
     }
+}
+
+/// Reads an age of 1 s to 24 h.
+fn age(value: Value<'_>) -> Option<Duration> {
+    duration::read(&value, Duration::from_secs(1)..=Duration::from_secs(24 * 3_600))
+}
+
+/// Reads how many connections are kept open, of which no more than this many could be.
+fn warm(value: &Value<'_>, kept: usize) -> Option<usize> {
+    let wanted = value.whole(0..=1_000)?;
+    if wanted > kept {
+        return value.refuse(format!("{wanted} is more than are kept unused or may be open: expected at most {kept}"));
+    }
+    Some(wanted)
 }
 
 /// What endpoints are spoken to in.

@@ -40,6 +40,11 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("### `health` of an upstream", "upstream.a.health.zzzzzzzz = 1", &[]);
     check("### `ejection` of an upstream", "upstream.a.ejection.zzzzzzzz = 1", &[]);
     check("## `[upstream.NAME]`", "upstream.a.zzzzzzzz = 1", &[]);
+    check("### `retries` of an upstream", "upstream.a.retries.zzzzzzzz = 1", &[]);
+    check("### `budget` of `retries`", "upstream.a.retries.budget.zzzzzzzz = 1", &[]);
+    check("### `circuit` of an upstream", "upstream.a.circuit.zzzzzzzz = 1", &[]);
+    check("### `error_rate` of a `circuit`", "upstream.a.circuit.error_rate.zzzzzzzz = 1", &[]);
+    check("### `hedge` of an upstream", "upstream.a.hedge.zzzzzzzz = 1", &[]);
     check("### An endpoint as a table", "upstream.a.endpoints = [{ zzzzzzzz = 1 }]", &[]);
     check("### `tls` of an upstream", "upstream.a.tls.zzzzzzzz = 1", &[]);
     check("## `[[listener]]`", "[[listener]]\nzzzzzzzz = 1", &[]);
@@ -54,7 +59,11 @@ fn it_has_a_row_for_every_key_and_no_other() {
     check("### `client_certificates` of a listener's `tls`", "[[listener]]\ntls.client_certificates.zzzzzzzz = 1", &[]);
     check("### `redirect_to_https` as a table", "[[listener]]\nredirect_to_https.zzzzzzzz = 1", &[]);
     check("### `limits` of a listener", "[[listener]]\nlimits.zzzzzzzz = 1", &[]);
-    check("## `[[listener.route]]`", "[[listener]]\n[[listener.route]]\nzzzzzzzz = 1", &[]);
+    let route = |key: &str| format!("[[listener]]\n[[listener.route]]\n{key}");
+    check("## `[[listener.route]]`", &route("zzzzzzzz = 1"), &[]);
+    check("### Several upstreams", &route("upstream = [{ zzzzzzzz = 1 }, {}]"), &[]);
+    check("### `sticky` of a route", &route("sticky.zzzzzzzz = 1"), &[]);
+    check("### `mirror` of a route", &route("mirror.zzzzzzzz = 1"), &[]);
 }
 
 /// The keys that the reader says it knows, but for `elsewhere`, are those in the section's rows.

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, num::NonZeroUsize, path::Path, time::Duration};
 
 use palisade_config::{
     Acme, AcmeCertificate, AcmeChallenge, Action, Admin, Backoff, Bounds, Capability, CertificateFiles, ChainEntry,
-    ChainMode, ClientCertificates, ClientMode, Config, Discover, Dns, Ejection, Endpoint, Engine, FileCertificate,
-    HealthAsk, HealthCheck, HostPattern, HttpVersions, Isolation, Life, Listener, ListenerCertificate, ListenerLimits,
-    ListenerProtocol, ListenerTls, Log, LogFormat, LogLevel, NamedEndpoint, OnError, PathPolicy, Plugin, PluginLimits,
-    ProxyProtocol, ReadError, Route, SharedSpace, Shutdown, Streams, TlsVersion, Upstream, UpstreamProtocol,
-    UpstreamTls,
+    ChainMode, Circuit, ClientCertificates, ClientMode, Config, Discover, Dns, Ejection, Endpoint, Engine, ErrorRate,
+    FileCertificate, HealthAsk, HealthCheck, Hedge, HostPattern, HttpVersions, Isolation, Life, Listener,
+    ListenerCertificate, ListenerLimits, ListenerProtocol, ListenerTls, Log, LogFormat, LogLevel, Mirror,
+    NamedEndpoint, OnError, PathPolicy, Plugin, PluginLimits, ProxyProtocol, ReadError, Retries, RetryBudget, RetryOn,
+    Route, Share, SharedSpace, Shutdown, Split, Sticky, Streams, TlsVersion, Upstream, UpstreamProtocol, UpstreamTls,
 };
 use serde_json::json;
 
@@ -21,19 +21,6 @@ fn what_the_text_leaves_out_has_its_default() {
     assert_eq!((config.log, config.shutdown, config.engine), (Log::default(), Shutdown::default(), Engine::default()));
     let [upstream] = config.upstreams.as_slice() else { panic!("{:?}", config.upstreams) };
     let [listener] = config.listeners.as_slice() else { panic!("{:?}", config.listeners) };
-    let route = Route {
-        name: "public/0".to_owned(),
-        hosts: Vec::new(),
-        path: "/".to_owned(),
-        upstream: 0,
-        alternatives: Vec::new(),
-        chain: Vec::new(),
-        streams: Streams {
-            upgrades: vec!["websocket".to_owned()],
-            tunnel_timeout: Duration::from_secs(3_600),
-            body_timeout: None,
-        },
-    };
     assert_eq!(
         upstream,
         &Upstream {
@@ -55,6 +42,12 @@ fn what_the_text_leaves_out_has_its_default() {
             idle_connections: 64,
             connections: 1_024,
             streams: 100,
+            total_timeout: None,
+            connection_age: None,
+            warm_connections: 0,
+            retries: Retries::default(),
+            circuit: None,
+            hedge: None,
         }
     );
     assert_eq!(
@@ -66,7 +59,7 @@ fn what_the_text_leaves_out_has_its_default() {
             http: HttpVersions { h1: true, h2: false, h3: false },
             tls: None,
             chain: Vec::new(),
-            action: Action::Routes(vec![route]),
+            action: Action::Routes(vec![small_route()]),
             trusted_proxies: Vec::new(),
             proxy_protocol: Vec::new(),
             paths: PathPolicy::Normalize,
@@ -75,6 +68,30 @@ fn what_the_text_leaves_out_has_its_default() {
         }
     );
     assert_eq!(config.warnings, []);
+}
+
+fn small_route() -> Route {
+    Route {
+        name: "public/0".to_owned(),
+        hosts: Vec::new(),
+        path: "/".to_owned(),
+        upstream: 0,
+        alternatives: Vec::new(),
+        split: None,
+        mirror: None,
+        chain: Vec::new(),
+        streams: streams(),
+    }
+}
+
+fn streams() -> Streams {
+    Streams {
+        upgrades: vec!["websocket".to_owned()],
+        tunnel_timeout: Duration::from_secs(3_600),
+        body_timeout: None,
+        response_timeout: None,
+        total_timeout: None,
+    }
 }
 
 #[test]
@@ -284,13 +301,47 @@ fn every_key_is_read_for_upstreams() {
             response_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(90),
             body_timeout: Duration::from_millis(500),
-            idle_connections: 0,
+            idle_connections: 2,
             connections: 10,
             streams: 20,
+            total_timeout: Some(Duration::from_secs(120)),
+            connection_age: Some(Duration::from_secs(600)),
+            warm_connections: 2,
+            retries: web_retries(),
+            circuit: Some(web_circuit()),
+            hedge: Some(Hedge { after: Duration::from_millis(20), percentile: Some(90) }),
         }
     );
     assert_eq!((plain.name.as_str(), &plain.tls, plain.protocol), ("plain", &None, UpstreamProtocol::Http2));
     assert_eq!((told.proxy_protocol, told.idle_connections), (Some(ProxyProtocol::V2), 0));
+}
+
+fn web_retries() -> Retries {
+    Retries {
+        attempts: 3,
+        on: RetryOn { connect: true, reset: false, refused: false, timeout: true, statuses: vec![502, 503] },
+        same_endpoint: true,
+        per_try_timeout: Some(Duration::from_secs(5)),
+        backoff: Duration::from_millis(10),
+        backoff_max: Duration::from_secs(1),
+        body_bytes: 1 << 10,
+        budget: RetryBudget { percent: 10, minimum: 1 },
+    }
+}
+
+fn web_circuit() -> Circuit {
+    Circuit {
+        requests: Some(100),
+        pending: 10,
+        pending_timeout: Duration::from_millis(200),
+        error_rate: Some(ErrorRate {
+            percent: 40,
+            requests: 50,
+            window: Duration::from_secs(20),
+            open: Duration::from_secs(3),
+            trials: 5,
+        }),
+    }
 }
 
 #[test]
@@ -393,11 +444,21 @@ fn every_key_is_read_for_routes() {
                 path: "/api".to_owned(),
                 upstream: 0,
                 alternatives: Vec::new(),
+                split: Some(Split {
+                    shares: vec![Share { upstream: 0, weight: 95 }, Share { upstream: 2, weight: 5 }],
+                    sticky: Some(Sticky::Cookie {
+                        name: "canary".to_owned(),
+                        max_age: Some(Duration::from_secs(720 * 3_600)),
+                    }),
+                }),
+                mirror: Some(Mirror { upstream: 1, percent: 5, requests: 10, body_bytes: 1 << 10 }),
                 chain: vec![enforced(1)],
                 streams: Streams {
                     upgrades: vec!["websocket".to_owned(), "SPDY/3.1".to_owned()],
                     tunnel_timeout: Duration::from_secs(600),
                     body_timeout: Some(Duration::from_secs(10 * 365 * 24 * 3_600)),
+                    response_timeout: Some(Duration::from_secs(90)),
+                    total_timeout: Some(Duration::from_secs(180)),
                 },
             },
             Route {
@@ -406,6 +467,8 @@ fn every_key_is_read_for_routes() {
                 path: "/".to_owned(),
                 upstream: 1,
                 alternatives: Vec::new(),
+                split: None,
+                mirror: None,
                 chain: vec![enforced(0), in_shadow(1)],
                 streams: Streams { upgrades: Vec::new(), ..Streams::default() },
             },

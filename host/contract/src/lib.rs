@@ -22,6 +22,7 @@ pub mod monitor;
 pub mod names;
 pub mod observe;
 pub mod passage;
+pub mod resilience;
 pub mod shadow;
 pub mod shared;
 mod stage;
@@ -46,6 +47,7 @@ pub use monitor::{Access, EndpointMonitor, ListenerMonitor, Monitor, Refusal, Up
 pub use names::{Name, Names};
 pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
+pub use resilience::{CircuitRefusal, CircuitState, Hedged, Mirrored, RetryReason, UpstreamMonitor};
 pub use shadow::{Disagreement, Opinion, ShadowMonitor};
 pub use shared::{Bounds, Namespace, NamespaceFigures, SharedError, SharedStore, Term};
 pub use stream::{

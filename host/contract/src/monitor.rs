@@ -3,12 +3,15 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{Ended, Phases, ShadowMonitor};
+use crate::{Ended, Phases, ShadowMonitor, UpstreamMonitor};
 
 /// Hands out the places that one listener or endpoint reports to. Asked once per worker, not per request.
 pub trait Monitor: Send + Sync + Debug {
     /// The place of the listener of this name. The same name gives the same counters.
     fn listener(&self, name: &str) -> Arc<dyn ListenerMonitor>;
+
+    /// The place of the upstream of this name. The same name gives the same counters.
+    fn upstream(&self, name: &str) -> Arc<dyn UpstreamMonitor>;
 
     /// The place of this endpoint of an upstream. The same names give the same counters.
     fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<dyn EndpointMonitor>;
@@ -62,6 +65,8 @@ pub struct Access<'a> {
     pub authority: &'a [u8],
     /// Path and query as the client sent them; empty where the request was refused before it had one.
     pub target: &'a str,
+    /// How often it was sent to an endpoint, or would have been if there had been a connection.
+    pub attempts: u32,
     /// The plugin that answered, closed or failed in the upstream's place.
     pub plugin: Option<&'a str>,
     /// Why the host itself answered in the upstream's place.

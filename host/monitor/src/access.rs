@@ -52,6 +52,7 @@ impl AccessLog {
             route = route.as_deref(),
             upstream = upstream.as_deref(),
             endpoint = endpoint.as_deref(),
+            attempts = (access.attempts > 1).then_some(access.attempts),
             plugin = access.plugin,
             error = access.error,
             request_bytes = ended.request_bytes,

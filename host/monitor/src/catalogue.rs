@@ -85,6 +85,24 @@ pub(crate) const ENDPOINT_EJECTIONS_TOTAL: HostMetric =
     counter("palisade_endpoint_ejections_total", "Times that an endpoint was left alone for what came of requests.");
 pub(crate) const ENDPOINT_LATENCY_SECONDS: HostMetric =
     gauge("palisade_endpoint_latency_seconds", "Time until the head of an answer, of the last minute, by quantile.");
+pub(crate) const UPSTREAM_RETRIES_TOTAL: HostMetric =
+    counter("palisade_upstream_retries_total", "Requests that were sent once more, by what became of the try before.");
+pub(crate) const UPSTREAM_RETRY_BUDGET_EXHAUSTED_TOTAL: HostMetric = counter(
+    "palisade_upstream_retry_budget_exhausted_total",
+    "Requests that were not sent once more because the upstream's budget had none left.",
+);
+pub(crate) const UPSTREAM_CIRCUIT_REFUSALS_TOTAL: HostMetric = counter(
+    "palisade_upstream_circuit_refusals_total",
+    "Requests that were refused so that an upstream is left alone.",
+);
+pub(crate) const UPSTREAM_CIRCUIT: HostMetric =
+    gauge("palisade_upstream_circuit", "The state of an upstream's circuit: 0 closed, 1 half open, 2 open.");
+pub(crate) const UPSTREAM_HEDGES_TOTAL: HostMetric = counter(
+    "palisade_upstream_hedges_total",
+    "Requests that were slow to be answered, by what became of sending them to a second endpoint.",
+);
+pub(crate) const UPSTREAM_MIRRORED_TOTAL: HostMetric =
+    counter("palisade_upstream_mirrored_total", "Copies of other upstreams' requests, by what became of them.");
 
 pub(crate) const PLUGIN_CALLS_TOTAL: HostMetric = counter("palisade_plugin_calls_total", "Calls into plugins.");
 pub(crate) const PLUGIN_CALL_NANOSECONDS_TOTAL: HostMetric =
@@ -149,6 +167,12 @@ pub(crate) const ALL: &[HostMetric] = &[
     ENDPOINT_IN_FLIGHT,
     ENDPOINT_EJECTIONS_TOTAL,
     ENDPOINT_LATENCY_SECONDS,
+    UPSTREAM_RETRIES_TOTAL,
+    UPSTREAM_RETRY_BUDGET_EXHAUSTED_TOTAL,
+    UPSTREAM_CIRCUIT_REFUSALS_TOTAL,
+    UPSTREAM_CIRCUIT,
+    UPSTREAM_HEDGES_TOTAL,
+    UPSTREAM_MIRRORED_TOTAL,
     PLUGIN_CALLS_TOTAL,
     PLUGIN_CALL_NANOSECONDS_TOTAL,
     PLUGIN_FAILURES_TOTAL,

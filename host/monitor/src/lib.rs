@@ -24,6 +24,7 @@ mod registry;
 mod reload;
 mod shadow;
 mod shared;
+mod upstream;
 
 pub use access::AccessLog;
 pub use certificate::{CertificateFigures, Ordered};

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use palisade_contract::metrics::Kind;
-use palisade_contract::{EndpointMonitor, ListenerMonitor, Monitor, Phases, ShadowMonitor};
+use palisade_contract::{EndpointMonitor, ListenerMonitor, Monitor, Phases, ShadowMonitor, UpstreamMonitor};
 
 use crate::access::AccessLog;
 use crate::catalogue::{self, HostMetric};
@@ -16,6 +16,7 @@ use crate::endpoint::EndpointMeters;
 use crate::listener::ListenerMeters;
 use crate::names::Names;
 use crate::shadow::{Samples, ShadowMeters};
+use crate::upstream::UpstreamMeters;
 use crate::{PluginFigures, buckets};
 
 /// All metrics of one host, and its access log.
@@ -137,6 +138,10 @@ impl Registry {
 impl Monitor for Registry {
     fn listener(&self, name: &str) -> Arc<dyn ListenerMonitor> {
         Arc::new(ListenerMeters::new(self, name, self.access.clone()))
+    }
+
+    fn upstream(&self, name: &str) -> Arc<dyn UpstreamMonitor> {
+        Arc::new(UpstreamMeters::new(self, name))
     }
 
     fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<dyn EndpointMonitor> {

@@ -69,6 +69,9 @@ pub(crate) enum RequestError {
     /// All connections that it may have are in use.
     #[error("the endpoint has as many connections as it may")]
     TooManyConnections,
+    /// The upstream is left alone for now.
+    #[error("the upstream is left alone: {0}")]
+    Circuit(&'static str),
     /// The endpoint closed before it answered.
     #[error("the endpoint broke off before its answer: {0}")]
     Reset(String),
@@ -81,6 +84,9 @@ pub(crate) enum RequestError {
     /// The endpoint did not answer in time.
     #[error("the endpoint did not answer in time")]
     ResponseTimeout,
+    /// The exchange has taken as long as it may.
+    #[error("the answer was not there in the time that the whole exchange may take")]
+    TotalTimeout,
 }
 
 /// Whose fault it was.
@@ -109,11 +115,15 @@ impl RequestError {
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Fault::Client),
             Self::NoRoute => (StatusCode::NOT_FOUND, Fault::Client),
             Self::Plugin(_) => (StatusCode::SERVICE_UNAVAILABLE, Fault::Host),
-            Self::NoEndpoint | Self::TooManyConnections => (StatusCode::SERVICE_UNAVAILABLE, Fault::Upstream),
+            Self::NoEndpoint | Self::TooManyConnections | Self::Circuit(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Fault::Upstream)
+            }
             Self::Connection(_) | Self::Reset(_) | Self::Answer(_) | Self::NotSwitched(_) | Self::AnswerTooLarge(_) => {
                 (StatusCode::BAD_GATEWAY, Fault::Upstream)
             }
-            Self::ConnectTimeout | Self::ResponseTimeout => (StatusCode::GATEWAY_TIMEOUT, Fault::Upstream),
+            Self::ConnectTimeout | Self::ResponseTimeout | Self::TotalTimeout => {
+                (StatusCode::GATEWAY_TIMEOUT, Fault::Upstream)
+            }
         }
     }
 

@@ -37,6 +37,7 @@ mod server;
 mod serving;
 mod site;
 mod sockets;
+mod split;
 mod stream;
 mod ticking;
 mod tls;

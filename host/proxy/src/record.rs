@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::Method;
 use palisade_contract::{
-    Access, Begun, Ended, Ending, Exchange, ExchangeId, Lease, Name, PluginName, Protocol, RequestHead, Stopped,
+    Access, Begun, Ended, Ending, Exchange, ExchangeId, Lease, Name, PluginName, Protocol, RequestHead, Stopped, Trace,
+    TraceStep,
 };
 use tokio::time::Instant;
 
@@ -26,6 +27,7 @@ pub(crate) struct Record {
     target: String,
     plugin: Option<PluginName>,
     error: Option<String>,
+    attempts: u32,
     explaining: Option<Box<Explaining>>,
 }
 
@@ -60,6 +62,7 @@ impl Record {
             target: String::new(),
             plugin: None,
             error: None,
+            attempts: 0,
             explaining: None,
         }
     }
@@ -74,6 +77,11 @@ impl Record {
         if let Some(explaining) = &self.explaining {
             explaining.host(stage, what(), time);
         }
+    }
+
+    /// Where what the host does can be noted while the record is elsewhere.
+    pub(crate) fn notes(&self) -> Notes {
+        Notes(self.explaining.as_ref().map(|explaining| explaining.trace.clone()))
     }
 
     /// What the client speaks.
@@ -149,9 +157,19 @@ impl Record {
         self.ended.ending = Ending::Closed;
     }
 
-    /// The upstream that is asked.
+    /// An endpoint is tried.
+    pub(crate) fn tries(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// The upstream that is asked, and where.
     pub(crate) fn endpoint(&mut self, upstream: Name, endpoint: Name) {
         (self.ended.upstream, self.ended.endpoint) = (upstream, endpoint);
+    }
+
+    /// When it began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
     }
 
     /// The response's head is on its way.
@@ -179,6 +197,18 @@ impl Record {
     pub(crate) fn truncated(&mut self, reason: String) {
         self.ended.ending = Ending::Truncated;
         self.error = Some(reason);
+    }
+}
+
+/// Takes notes of what the host does, for whoever wants to know.
+pub(crate) struct Notes(Option<Trace>);
+
+impl Notes {
+    /// Something that the host did.
+    pub(crate) fn add(&self, stage: &'static str, time: Option<Duration>, what: impl FnOnce() -> String) {
+        if let Some(trace) = &self.0 {
+            trace.add(TraceStep { stage, decision: what(), time, ..TraceStep::default() });
+        }
     }
 }
 
@@ -211,6 +241,7 @@ impl Drop for Record {
             ended: &self.ended,
             authority: &self.authority,
             target: &self.target,
+            attempts: self.attempts,
             plugin: self.plugin.as_deref(),
             error: self.error.as_deref(),
         });

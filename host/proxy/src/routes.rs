@@ -149,6 +149,8 @@ mod tests {
             path: path.into(),
             upstream: 0,
             alternatives: Vec::new(),
+            split: None,
+            mirror: None,
             chain: Vec::new(),
             streams: Default::default(),
         }

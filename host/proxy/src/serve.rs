@@ -16,7 +16,7 @@ use palisade_contract::{
     Chain, Connection, Decision, Ending, Exchange, HeadLimits, Name, Protocol, Reply, ResponseHead, Side, UpstreamFault,
 };
 
-use crate::body::{ClientBody, Filtered, Origin, RequestBody, ResponseBody, Upload};
+use crate::body::{BodyLimits, ClientBody, Filtered, Origin, RequestBody, ResponseBody, Upload};
 use crate::error::RequestError;
 use crate::filtering::{self, Instead};
 use crate::hints::Hints;
@@ -25,7 +25,7 @@ use crate::record::Record;
 use crate::site::{Site, Way};
 use crate::tls;
 use crate::tunnel::Tunnel;
-use crate::upstream::{Answer, Asked, Switched};
+use crate::upstream::{Answer, Asked, Pools, Switched};
 
 pub(crate) use client::Client;
 
@@ -61,8 +61,8 @@ impl Asks {
 enum Source {
     /// A plugin or the host.
     Reply(Reply),
-    /// An endpoint, and how long its body may make no progress.
-    Upstream(Box<Answer>, Rc<Upload>, Duration),
+    /// An endpoint, and what its body is allowed.
+    Upstream(Box<Answer>, Rc<Upload>, BodyLimits),
     /// An endpoint that switched protocols.
     Tunnel(Box<Answer>, Switched, Duration),
 }
@@ -266,15 +266,26 @@ async fn forward(
     let patience = way.streams.body_timeout.unwrap_or(site.config.limits.body_timeout);
     record.active().patience(patience);
     upload.set_patience(patience);
-    filtering::request(exchange, record, (&mut body, &upload), way.pools.upstream.config.response_timeout).await?;
-    let opening = if asks == Asks::Tunnel { Some(open(way, upgrade.as_ref(), exchange)?) } else { None };
-    let asked = Asked { exchange, record, takes_trailers, upgrade, hints };
-    let answer = way.pools.send(asked, body, &upload).await;
+    let (pools, cookie) = way.choose(exchange);
+    let config = &pools.upstream.config;
+    let response_timeout = way.streams.response_timeout.unwrap_or(config.response_timeout);
+    let total_timeout = way.streams.total_timeout.or(config.total_timeout);
+    let deadline = total_timeout.map(|timeout| record.began() + timeout);
+    filtering::request(exchange, record, (&mut body, &upload), response_timeout).await?;
+    let opening = if asks == Asks::Tunnel { Some(open(pools, upgrade.as_ref(), exchange)?) } else { None };
+    if let Some(mirror) = way.mirror.as_ref().filter(|_| upgrade.is_none()) {
+        mirror.copy(&exchange.request, &mut body);
+    }
+    let asked = Asked { exchange, record, takes_trailers, upgrade, hints, response_timeout, deadline };
+    let answer = pools.send(asked, body, &upload).await;
     record.request_bytes(upload.bytes());
     if let (Err(_), Some(stopped)) = (&answer, upload.stopped()) {
         return Err(Instead::of(stopped, Side::Request, record));
     }
     let mut answer = answer?;
+    if let Some(cookie) = cookie {
+        answer.head.headers.append(header::SET_COOKIE, cookie);
+    }
     if let Some(opening) = opening {
         opened(opening, &mut answer)?;
     }
@@ -283,13 +294,13 @@ async fn forward(
     if let Some(switched) = answer.switched.take() {
         return Ok(Source::Tunnel(Box::new(answer), switched, way.streams.tunnel_timeout));
     }
-    let timeout = way.streams.body_timeout.unwrap_or(way.pools.upstream.config.body_timeout);
-    Ok(Source::Upstream(Box::new(answer), upload, timeout))
+    let timeout = way.streams.body_timeout.unwrap_or(config.body_timeout);
+    Ok(Source::Upstream(Box::new(answer), upload, BodyLimits { timeout, deadline }))
 }
 
 /// The host's own half of a handshake, for a client that has none.
-fn open(way: &Way, upgrade: Option<&HeaderValue>, exchange: &mut Exchange) -> Result<Opening, RequestError> {
-    let protocol = upgrade.filter(|_| way.pools.upstream.takes_upgrades()).ok_or(RequestError::Protocol)?;
+fn open(pools: &Pools, upgrade: Option<&HeaderValue>, exchange: &mut Exchange) -> Result<Opening, RequestError> {
+    let protocol = upgrade.filter(|_| pools.upstream.takes_upgrades()).ok_or(RequestError::Protocol)?;
     Ok(Opening::begin(protocol, &mut exchange.request.headers, tls::random()))
 }
 
@@ -353,8 +364,8 @@ async fn proceed(
             let head = exchange.response.get_or_insert_default();
             (sent(head, reply.body, asks), None)
         }
-        Source::Upstream(answer, upload, timeout) => {
-            (Origin::upstream(answer.incoming, answer.connection, timeout, &upload), Some(upload))
+        Source::Upstream(answer, upload, limits) => {
+            (Origin::upstream(answer.incoming, answer.connection, limits, &upload), Some(upload))
         }
     };
     match filtering::response(&mut exchange, &mut record, &mut origin, asks == Asks::Head).await {

@@ -16,7 +16,7 @@ use crate::accept::accept;
 use crate::plan::{ListenerPlan, Plan, RoutePlan};
 use crate::quic::Endpoints;
 use crate::routes::Routes;
-use crate::site::{Listening, Site, Streams, Way, Worker};
+use crate::site::{Listening, Site, Way, Worker};
 use crate::sockets::{Addresses, SocketId, Sockets};
 use crate::ticking::Ticking;
 use crate::tls::Fingerprinting;
@@ -217,16 +217,7 @@ impl Serving {
             Chain::counted(&entries, leases.clone())
         };
         let way = |route: &RoutePlan| {
-            let pools = |upstream: &usize| self.pools.get(*upstream).cloned();
-            let alternatives: Vec<Rc<Pools>> = route.config.alternatives.iter().filter_map(pools).collect();
-            Some(Way {
-                name: route.name,
-                chain: chain(&route.config.chain, &route.leases),
-                pools: pools(&route.config.upstream)?,
-                offered: alternatives.iter().map(|pools| pools.upstream.name).collect(),
-                alternatives,
-                streams: Streams::new(&route.config.streams),
-            })
+            Way::new((route.name, chain(&route.config.chain, &route.leases)), &route.config, &self.pools)
         };
         let routes: Vec<palisade_config::Route> = listener.routes.iter().map(|route| route.config.clone()).collect();
         let patience = routes.iter().filter_map(|route| route.streams.body_timeout);

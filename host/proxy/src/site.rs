@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use palisade_config::Action;
-use palisade_contract::{Alternatives, Chain, ExchangeId, Filter, ListenerMonitor, Name, Refusal};
+use palisade_contract::{Alternatives, Chain, Exchange, ExchangeId, Filter, ListenerMonitor, Name, Refusal};
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 
@@ -19,8 +19,9 @@ use crate::hygiene::Trust;
 use crate::places::{Full, OfAddress, Place, Places};
 use crate::refusals::Refusals;
 use crate::routes::Routes;
+use crate::split::{Chosen, Split};
 use crate::tls::{Challenges, Fingerprinting};
-use crate::upstream::Pools;
+use crate::upstream::{Mirror, Pools};
 use crate::worker::Own;
 
 /// A listener on one worker, from one plan to the next. Connections hold this one, so that each request is served by the
@@ -77,15 +78,44 @@ pub(crate) struct Site {
 pub(crate) struct Way {
     pub(crate) name: Name,
     pub(crate) chain: Rc<Chain>,
-    pub(crate) pools: Rc<Pools>,
+    pools: Rc<Pools>,
     /// Where else plugins may send its streams.
     pub(crate) alternatives: Vec<Rc<Pools>>,
     /// The names of these.
     pub(crate) offered: Arc<[Name]>,
+    /// Where there are several.
+    split: Option<Split>,
+    /// Who gets copies.
+    pub(crate) mirror: Option<Mirror>,
     pub(crate) streams: Streams,
 }
 
 impl Way {
+    /// The way of this route, where these are the worker's upstreams.
+    pub(crate) fn new(
+        (name, chain): (Name, Rc<Chain>),
+        config: &palisade_config::Route,
+        all: &[Rc<Pools>],
+    ) -> Option<Self> {
+        let pools = all.get(config.upstream)?.clone();
+        let split = config.split.as_ref().and_then(|split| {
+            let shares = split.shares.iter().filter_map(|share| Some((share.weight, all.get(share.upstream)?.clone())));
+            Split::new(shares, split.sticky.as_ref())
+        });
+        let mirror = config.mirror.as_ref();
+        let mirror = mirror.and_then(|mirror| Some(Mirror::new(mirror, all.get(mirror.upstream)?)));
+        let alternatives: Vec<_> = config.alternatives.iter().filter_map(|place| all.get(*place).cloned()).collect();
+        let offered = alternatives.iter().map(|pools| pools.upstream.name).collect();
+        let streams = Streams::new(&config.streams);
+        Some(Self { name, chain, pools, alternatives, offered, split, mirror, streams })
+    }
+
+    /// Where this request goes, and what its client is told so that the next one goes there, too.
+    pub(crate) fn choose(&self, exchange: &Exchange) -> Chosen<'_> {
+        let chosen = self.split.as_ref().and_then(|split| split.choose(exchange));
+        chosen.unwrap_or((&self.pools, None))
+    }
+
     /// What plugins may choose among, if there is a choice.
     pub(crate) fn alternatives(&self) -> Option<Box<Alternatives>> {
         let offered = self.offered.clone();
@@ -102,6 +132,9 @@ pub(crate) struct Streams {
     pub(crate) tunnel_timeout: Duration,
     /// Instead of the listener's and the upstream's.
     pub(crate) body_timeout: Option<Duration>,
+    /// Instead of the upstream's.
+    pub(crate) response_timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
 }
 
 impl Streams {
@@ -110,6 +143,8 @@ impl Streams {
             upgrades: config.upgrades.iter().filter_map(|name| HeaderValue::from_str(name).ok()).collect(),
             tunnel_timeout: config.tunnel_timeout,
             body_timeout: config.body_timeout,
+            response_timeout: config.response_timeout,
+            total_timeout: config.total_timeout,
         }
     }
 }

@@ -5,7 +5,7 @@ mod filters;
 mod messages;
 mod negotiates;
 mod shares;
-mod spoken;
+pub(crate) mod spoken;
 
 use harness::{Origin, Running, Site};
 use serde_json::json;

@@ -15,25 +15,25 @@ use tokio::net::TcpStream;
 use crate::endpoint::serving;
 
 /// A request, and what it is answered with.
-pub(super) type Exchange = (Request<RecvStream>, SendResponse<Bytes>);
+pub(crate) type Exchange = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// What an endpoint was asked, over all of its connections.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Count(Arc<AtomicUsize>);
+pub(crate) struct Count(Arc<AtomicUsize>);
 
 impl Count {
     /// One more; how many there were before.
-    pub(super) fn one(&self) -> usize {
+    pub(crate) fn one(&self) -> usize {
         self.0.fetch_add(1, Ordering::SeqCst)
     }
 
-    pub(super) fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
 
 /// An endpoint that hands each exchange to this.
-pub(super) async fn speaking<F>(
+pub(crate) async fn speaking<F>(
     builder: Builder,
     exchange: impl Fn(Exchange) -> F + Clone + Send + Sync + 'static,
 ) -> SocketAddr
@@ -53,14 +53,14 @@ where
 }
 
 /// Answers 200 with two bytes.
-pub(super) fn answer(respond: &mut SendResponse<Bytes>) {
+pub(crate) fn answer(respond: &mut SendResponse<Bytes>) {
     if let Ok(mut body) = respond.send_response(Response::new(()), false) {
         let _ = body.send_data(Bytes::from_static(b"ok"), true);
     }
 }
 
 /// Reads frames up to and with one of this kind, and gives the number of its stream.
-pub(super) async fn read_until(stream: &mut TcpStream, kind: u8) -> Option<u32> {
+pub(crate) async fn read_until(stream: &mut TcpStream, kind: u8) -> Option<u32> {
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await.ok()?;
@@ -74,7 +74,7 @@ pub(super) async fn read_until(stream: &mut TcpStream, kind: u8) -> Option<u32> 
 }
 
 /// The client's preface was read, and ours is sent: no setting at all.
-pub(super) async fn greeted(stream: &mut TcpStream) -> bool {
+pub(crate) async fn greeted(stream: &mut TcpStream) -> bool {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await.is_ok() && stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.is_ok()
 }

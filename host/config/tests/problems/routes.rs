@@ -109,3 +109,66 @@ fn a_routes_upgrades_are_protocols_that_can_be_passed_on() {
         &["6:18: listener[0].route[0].tunnel_timeout: \"0s\" is out of range: expected 1ms to 24h"],
     );
 }
+
+#[test]
+fn a_route_may_have_several_upstreams_each_with_its_share() {
+    let split = |shares: &str| route("").replace("upstream = \"web\"", &format!("upstream = {shares}"));
+    check(&split("[]"), &["5:12: listener[0].route[0].upstream: holds 0 upstreams: expected 2 to 16"]);
+    check(
+        &split("[{ name = \"web\" }, { name = \"web\", weight = 1_000_001 }, { name = \"wbe\", weight = 1 }]"),
+        &[
+            "5:13: listener[0].route[0].upstream[0].weight: is missing: an upstream's share needs it",
+            "5:40: listener[0].route[0].upstream[1].name: \"web\" is listener[0].route[0].upstream[0].name already",
+            "5:56: listener[0].route[0].upstream[1].weight: 1000001 is out of range: expected 0 to 1000000",
+            "5:78: listener[0].route[0].upstream[2].name: no upstream is called \"wbe\": did you mean \"web\"?",
+        ],
+    );
+    check(
+        &split("[\"web\", 1]"),
+        &[
+            "5:13: listener[0].route[0].upstream[0]: \"web\" is not a table: expected the keys of an upstream's share",
+            "5:20: listener[0].route[0].upstream[1]: 1 is not a table: expected the keys of an upstream's share",
+        ],
+    );
+    let two = "[upstream.two]\nendpoints = [\"127.0.0.1:81\"]\n";
+    check(
+        &(split("[{ name = \"web\", weight = 0 }, { name = \"two\", weight = 0 }]") + "\n" + two),
+        &["5:12: listener[0].route[0].upstream: has no weight that is not zero: expected one"],
+    );
+}
+
+#[test]
+fn requests_stick_by_a_cookie_or_to_their_client() {
+    check(
+        &route("sticky = \"client\""),
+        &[
+            "6:10: listener[0].route[0].sticky: is of use with several upstreams alone: expected upstream = [{ name = …, \
+           weight = … }, …] beside it",
+        ],
+    );
+    check(
+        &route("sticky = \"cookie\""),
+        &["6:10: listener[0].route[0].sticky: \"cookie\" is not what requests stick to: expected \"client\""],
+    );
+    check(
+        &route("sticky = { cookie = \"a b\", max_age = \"500ms\" }"),
+        &[
+            "6:21: listener[0].route[0].sticky.cookie: \"a b\" is not a cookie's name: expected 1 to 64 letters, digits or \
+             signs, such as \"canary\"",
+            "6:38: listener[0].route[0].sticky.max_age: \"500ms\" is out of range: expected 1s to 8760h",
+        ],
+    );
+}
+
+#[test]
+fn a_mirror_is_bounded() {
+    check(
+        &route("mirror = { percent = 101, requests = 0, body = \"17 MiB\" }"),
+        &[
+            "6:10: listener[0].route[0].mirror.upstream: is missing: a mirror needs it",
+            "6:22: listener[0].route[0].mirror.percent: 101 is out of range: expected 0 to 100",
+            "6:38: listener[0].route[0].mirror.requests: 0 is out of range: expected 1 to 10000",
+            "6:48: listener[0].route[0].mirror.body: \"17 MiB\" is out of range: expected 0 B to 16 MiB",
+        ],
+    );
+}

@@ -121,7 +121,8 @@ fn an_upstream_has_tls_limits_and_timeouts() {
             "8:15: upstream.web.connections: 0 is out of range: expected 1 to 1000000",
             "9:1: upstream.web.timeout: is not a key of an upstream: expected endpoints, discover, tls, health, ejection, panic_percent, slow_start, \
              protocol, proxy_protocol, connect_timeout, \
-             response_timeout, idle_timeout, body_timeout, idle_connections, connections or streams",
+             response_timeout, total_timeout, idle_timeout, body_timeout, idle_connections, connections, streams, connection_age, \
+             warm_connections, retries, circuit or hedge",
         ],
     );
 }
@@ -213,6 +214,65 @@ fn an_ejection_has_times_in_order() {
         &[
             "3:39: upstream.web.ejection.time_max: is shorter than time: expected as much or more",
             "3:61: upstream.web.ejection.share_percent: 101 is out of range: expected 0 to 100",
+        ],
+    );
+}
+
+#[test]
+fn retries_are_bounded_and_for_known_reasons() {
+    let retries = |keys: &str| upstream(&format!("endpoints = [\"127.0.0.1:80\"]\nretries = {{ {keys} }}"));
+    let reason = "is not a reason to retry: expected \"connect\", \"reset\", \"refused\", \"timeout\" or a status of 400 to \
+                  599, such as \"503\"";
+    check(
+        &retries("attempts = 11, backoff = \"0ms\", body = \"17 MiB\", per_try_timeout = \"0s\""),
+        &[
+            "3:24: upstream.web.retries.attempts: 11 is out of range: expected 0 to 10",
+            "3:38: upstream.web.retries.backoff: \"0ms\" is out of range: expected 1ms to 10s",
+            "3:52: upstream.web.retries.body: \"17 MiB\" is out of range: expected 0 B to 16 MiB",
+            "3:80: upstream.web.retries.per_try_timeout: \"0s\" is out of range: expected 1ms to 1h",
+        ],
+    );
+    check(
+        &retries("on = [\"connect\", \"200\", \"error\"], budget = { percent = 101, minimum = 1_001 }"),
+        &[
+            &format!("3:30: upstream.web.retries.on[1]: \"200\" {reason}"),
+            "3:68: upstream.web.retries.budget.percent: 101 is out of range: expected 0 to 100",
+            "3:83: upstream.web.retries.budget.minimum: 1001 is out of range: expected 0 to 1000",
+        ],
+    );
+    check(
+        &retries("on = \"connect\", budget = 5"),
+        &[
+            "3:18: upstream.web.retries.on: \"connect\" is not a list: expected reasons, such as [\"connect\", \"reset\", \
+             \"503\"]",
+            "3:38: upstream.web.retries.budget: 5 is not a table: expected the keys of a budget",
+        ],
+    );
+}
+
+#[test]
+fn circuits_and_connections_are_bounded() {
+    let keys = |keys: &str| upstream(&format!("endpoints = [\"127.0.0.1:80\"]\n{keys}"));
+    check(
+        &keys(
+            "circuit = { requests = 0, pending = 1_000_001, error_rate = { requests = 0, window = \"10ms\", trials = 0 } }",
+        ),
+        &[
+            "3:24: upstream.web.circuit.requests: 0 is out of range: expected 1 to 1000000",
+            "3:37: upstream.web.circuit.pending: 1000001 is out of range: expected 0 to 1000000",
+            "3:61: upstream.web.circuit.error_rate.percent: is missing: an error rate needs it",
+            "3:74: upstream.web.circuit.error_rate.requests: 0 is out of range: expected 1 to 1000000",
+            "3:86: upstream.web.circuit.error_rate.window: \"10ms\" is out of range: expected 1s to 1h",
+            "3:103: upstream.web.circuit.error_rate.trials: 0 is out of range: expected 1 to 1000",
+        ],
+    );
+    check(
+        &keys("hedge = { percentile = 100 }\nconnection_age = \"10ms\"\nidle_connections = 4\nwarm_connections = 5"),
+        &[
+            "3:9: upstream.web.hedge.after: is missing: a hedge needs it",
+            "3:24: upstream.web.hedge.percentile: 100 is out of range: expected 50 to 99",
+            "4:18: upstream.web.connection_age: \"10ms\" is out of range: expected 1s to 24h",
+            "6:20: upstream.web.warm_connections: 5 is more than are kept unused or may be open: expected at most 4",
         ],
     );
 }

@@ -34,6 +34,13 @@ fn an_answer_of_our_own_says_whose_it_was() {
 }
 
 #[test]
+fn more_than_one_try_is_told() {
+    let ended = ended();
+    let access = Access { attempts: 3, ..access(&ended) };
+    check(&AccessLog::On(Arc::default()), &access, r#" ending="complete" attempts=3 request_bytes=1 "#);
+}
+
+#[test]
 fn a_client_writes_no_line_of_its_own() {
     let ended = ended();
     let access = Access { authority: b"a\r\nb \xff", target: "/\u{1b}[2J\n\"", ..access(&ended) };
@@ -66,7 +73,7 @@ fn lines(log: &AccessLog, access: &Access<'_>) -> String {
 }
 
 fn access(ended: &Ended) -> Access<'_> {
-    Access { ended, authority: b"", target: "/", plugin: None, error: None }
+    Access { ended, authority: b"", target: "/", attempts: 1, plugin: None, error: None }
 }
 
 fn ended() -> Ended {

@@ -21,7 +21,14 @@ fn a_listeners_events_are_counted() {
         (Protocol::Http1, 0, Ending::ClientGone),
     ] {
         let ended = Ended { protocol, status, ending, ..ended() };
-        listener.exchange_ended(&Access { ended: &ended, authority: b"", target: "/", plugin: None, error: None });
+        listener.exchange_ended(&Access {
+            ended: &ended,
+            authority: b"",
+            target: "/",
+            attempts: 1,
+            plugin: None,
+            error: None,
+        });
     }
     check(
         &registry,
@@ -241,6 +248,7 @@ fn every_metric_has_its_help_and_type() {
         ended: &ended(),
         authority: b"",
         target: "/",
+        attempts: 1,
         plugin: None,
         error: None,
     });

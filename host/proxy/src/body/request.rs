@@ -11,9 +11,12 @@ use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use palisade_config::ListenerLimits;
 use palisade_contract::{Exchange, Stopped};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::copied::{Copy, Copying};
 use super::filtered::{BrokenOff, Filtered, Source};
+use super::kept::Reader;
 use super::pace::Pace;
 use super::{Broken, ClientBody, Error, Way};
 use crate::activity::{Activity, BodyActivity};
@@ -21,11 +24,22 @@ use crate::error::RequestError;
 
 /// A client's body on its way to an endpoint.
 #[derive(Debug)]
-pub(crate) struct RequestBody {
+pub(crate) enum RequestBody {
+    /// As it comes.
+    Direct(Direct),
+    /// So that it can be sent more than once.
+    Kept(Reader),
+}
+
+/// A body as it comes, once.
+#[derive(Debug)]
+pub(crate) struct Direct {
     /// What the filters of the chain make of it, where any wants it. Before what they get it from, so that they hear first
     /// of its end.
     filtered: Option<Box<Filtered>>,
     upload: UploadBody,
+    /// Of what goes on, where somebody wants it.
+    copying: Option<Box<Copying>>,
 }
 
 /// A body as it comes from the client.
@@ -57,6 +71,8 @@ pub(crate) struct Upload {
     /// How long it may wait for the client.
     patience: Cell<Duration>,
     ended: Cell<bool>,
+    /// It is sent again, and what was read of it once is not sent yet.
+    repeats: Cell<bool>,
     too_large: Cell<bool>,
     broken: Cell<Option<Broken>>,
     stopped: RefCell<Option<Stopped>>,
@@ -73,6 +89,7 @@ impl Upload {
             awaits_client: Cell::new(false),
             patience: Cell::new(patience),
             ended: Cell::new(is_ended),
+            repeats: Cell::new(false),
             too_large: Cell::new(false),
             broken: Cell::new(None),
             stopped: RefCell::default(),
@@ -105,9 +122,14 @@ impl Upload {
         self.moved.get()
     }
 
-    /// Whether all of it was read.
+    /// Whether all of it was read, by whom it is sent to now.
     pub(crate) fn is_ended(&self) -> bool {
-        self.ended.get()
+        self.ended.get() && !self.repeats.get()
+    }
+
+    /// Whether it is sent again, and what was read of it once is not sent yet.
+    pub(super) fn repeats(&self, repeats: bool) {
+        self.repeats.set(repeats);
     }
 
     /// What is wrong with it, if that is the client's doing.
@@ -143,7 +165,7 @@ impl RequestBody {
         let incoming = (!incoming.is_end_stream()).then_some(Origin::Client(incoming));
         let bytes_max = limits.request_body_bytes.unwrap_or(u64::MAX);
         let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version, pace };
-        (Self { filtered: None, upload: body }, upload)
+        (Self::Direct(Direct { filtered: None, upload: body, copying: None }), upload)
     }
 
     /// The body of a request that no client made.
@@ -153,22 +175,28 @@ impl RequestBody {
         let activity = Activity::new().exchange().body();
         let (version, bytes_max) = (Version::HTTP_11, u64::MAX);
         let body = UploadBody { incoming, activity, upload: upload.clone(), bytes_max, version, pace: None };
-        (Self { filtered: None, upload: body }, upload)
+        (Self::Direct(Direct { filtered: None, upload: body, copying: None }), upload)
     }
 
     /// Whether it says itself that it is longer than it may be.
     pub(crate) fn is_announced_too_large(&self) -> bool {
-        self.upload.size_hint().lower() > self.upload.bytes_max
+        match self {
+            Self::Direct(direct) => direct.upload.size_hint().lower() > direct.upload.bytes_max,
+            Self::Kept(_) => false,
+        }
     }
 
     /// Whether there never was a byte.
     pub(crate) fn is_empty(&self) -> bool {
-        self.upload.incoming.is_none()
+        matches!(self, Self::Direct(Direct { upload: UploadBody { incoming: None, .. }, .. }))
     }
 
     /// How long the client says that it is.
     pub(crate) fn announced(&self) -> Option<u64> {
-        self.upload.size_hint().exact()
+        match self {
+            Self::Direct(direct) => direct.upload.size_hint().exact(),
+            Self::Kept(reader) => reader.size_hint().exact(),
+        }
     }
 
     /// Lets filters see as much of it as they want to before its head may go on.
@@ -176,21 +204,67 @@ impl RequestBody {
     /// # Errors
     /// It does not go on.
     pub(crate) async fn hold(&mut self, way: &mut Way, exchange: &mut Box<Exchange>) -> Result<(), BrokenOff> {
-        way.hold(exchange, &mut self.upload).await
+        match self {
+            Self::Direct(direct) => way.hold(exchange, &mut direct.upload).await,
+            // It is kept behind its filters.
+            Self::Kept(_) => Ok(()),
+        }
     }
 
     /// It goes through these filters from now on.
     pub(crate) fn filtered(&mut self, filtered: Box<Filtered>) {
-        self.filtered = Some(filtered);
+        if let Self::Direct(direct) = self {
+            direct.filtered = Some(filtered);
+        }
     }
 
-    /// The same body once more, where it has no bytes.
+    /// A copy of what goes on of it, up to a limit. None where it goes on already.
+    pub(crate) fn copied(&mut self, bytes_max: usize) -> Option<oneshot::Receiver<Copy>> {
+        let Self::Direct(direct) = self else { return None };
+        let (copying, copy) = Copying::new(bytes_max);
+        direct.copying = Some(Box::new(copying));
+        Some(copy)
+    }
+
+    /// The same body, of which so much is kept as it goes on that it can be sent again. One that has no bytes can be in any case.
+    pub(crate) fn kept(self, bytes_max: usize) -> Self {
+        match self {
+            Self::Direct(direct) if direct.upload.incoming.is_some() => {
+                let upload = direct.upload.upload.clone();
+                Self::Kept(Reader::new(direct, upload, bytes_max))
+            }
+            other => other,
+        }
+    }
+
+    /// The same body once more, where it has no bytes, or all that has gone on was kept.
     pub(crate) fn again(&self) -> Option<Self> {
-        let UploadBody { incoming: None, activity, upload, bytes_max, version, .. } = &self.upload else { return None };
+        let direct = match self {
+            Self::Direct(direct) => direct,
+            Self::Kept(reader) => return reader.again().map(Self::Kept),
+        };
+        let UploadBody { incoming: None, activity, upload, bytes_max, version, .. } = &direct.upload else {
+            return None;
+        };
         let (activity, upload) = (activity.another(), upload.clone());
         let upload =
             UploadBody { incoming: None, activity, upload, bytes_max: *bytes_max, version: *version, pace: None };
-        Some(Self { filtered: None, upload })
+        Some(Self::Direct(Direct { filtered: None, upload, copying: None }))
+    }
+
+    /// Whether it could be sent once more.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Direct(direct) => direct.upload.incoming.is_none(),
+            Self::Kept(reader) => reader.is_kept(),
+        }
+    }
+
+    /// It will not be sent again: nothing of it has to be kept.
+    pub(crate) fn forget(&self) {
+        if let Self::Kept(reader) = self {
+            reader.forget();
+        }
     }
 }
 
@@ -199,7 +273,30 @@ impl Body for RequestBody {
     type Error = Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Self { filtered, upload } = self.get_mut();
+        match self.get_mut() {
+            Self::Direct(direct) => Pin::new(direct).poll_frame(context),
+            Self::Kept(reader) => Pin::new(reader).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Direct(direct) => direct.is_end_stream(),
+            Self::Kept(reader) => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Direct(direct) => direct.size_hint(),
+            Self::Kept(reader) => reader.size_hint(),
+        }
+    }
+}
+
+impl Direct {
+    fn poll_uncopied(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let Self { filtered, upload, .. } = self;
         let Some(filtered) = filtered else { return upload.poll_frame(context) };
         let frame = ready!(filtered.poll_frame(upload, context));
         Poll::Ready(frame.map(|frame| {
@@ -211,6 +308,29 @@ impl Body for RequestBody {
                 }
             })
         }))
+    }
+}
+
+impl Body for Direct {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        let frame = ready!(this.poll_uncopied(context));
+        let is_end = frame.is_none() || this.is_end_stream();
+        if let Some(copying) = &mut this.copying {
+            match &frame {
+                Some(Ok(frame)) => copying.passed(frame),
+                // Nobody says that it was whole.
+                Some(Err(_)) => this.copying = None,
+                None => {}
+            }
+        }
+        if let Some(copying) = this.copying.as_mut().filter(|_| is_end) {
+            copying.ended();
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

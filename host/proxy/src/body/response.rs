@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use palisade_contract::{Ending, UpstreamFault};
+use tokio::time::{Instant, Sleep};
 
 use super::filtered::{BrokenOff, Filtered, Source};
 use super::patience::Patience;
@@ -45,6 +46,17 @@ pub(crate) struct Download {
     incoming: Incoming,
     connection: Connection,
     patience: Patience,
+    /// Over when the whole exchange has taken as long as it may.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// What an endpoint's body is allowed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimits {
+    /// How long it may make no progress.
+    pub(crate) timeout: Duration,
+    /// When its last byte has to be there.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Origin {
@@ -54,12 +66,14 @@ impl Origin {
     }
 
     /// What an endpoint sends. Its connection is free for the next request when this has ended well.
-    pub(crate) fn upstream(incoming: Incoming, connection: Connection, timeout: Duration, upload: &Upload) -> Self {
+    pub(crate) fn upstream(incoming: Incoming, connection: Connection, limits: BodyLimits, upload: &Upload) -> Self {
         if incoming.is_end_stream() {
             connection.release(upload);
             return Self::Ended;
         }
-        Self::Upstream(Box::new(Download { incoming, connection, patience: Patience::new(timeout) }))
+        let patience = Patience::new(limits.timeout);
+        let deadline = limits.deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
+        Self::Upstream(Box::new(Download { incoming, connection, patience, deadline }))
     }
 
     /// Whether there never was, or never will be, a byte.
@@ -213,6 +227,12 @@ impl Drop for ResponseBody {
 
 impl Download {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(context).is_ready()
+        {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the whole exchange has taken as long as it may");
+            return Poll::Ready(Some(Err(error.into())));
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.patience.renew();
             return Poll::Ready(self.came(frame));

@@ -218,7 +218,8 @@ where
         alternatives.is_decided = true;
         alternatives.chosen
     });
-    let pools = chosen.and_then(|chosen| way.alternatives.get(chosen)).unwrap_or(&way.pools);
+    let alternative = chosen.and_then(|chosen| way.alternatives.get(chosen));
+    let pools = alternative.unwrap_or_else(|| way.choose(route.exchange()).0);
     let (endpoint, connection) = match pools.stream(route.exchange(), &mut record).await {
         Ok(connected) => connected,
         Err(error) => {

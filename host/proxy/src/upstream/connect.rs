@@ -8,7 +8,7 @@ use http::uri::Scheme;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use palisade_config::UpstreamProtocol;
-use palisade_contract::UpstreamFault;
+use palisade_contract::{CircuitRefusal, UpstreamFault, UpstreamMonitor};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,15 +46,82 @@ impl Wanted {
 /// What went wrong, and what the client is told.
 pub(super) type Failed = (UpstreamFault, RequestError);
 
-/// Connects within the upstream's limits, or finds room on a connection that somebody else has just made.
+/// Connects within the upstream's limits, or finds room on a connection that somebody else has just made or does not need
+/// any more. Where the endpoint has as many connections as it may, it waits for that, if its upstream has it so.
 ///
 /// # Errors
 /// What the client is answered with; already counted as the endpoint's failure.
-pub(crate) async fn connect(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, RequestError> {
-    let limit = pool.upstream.config.connect_timeout;
-    let connected = tokio::time::timeout(limit, in_turn(pool, wanted)).await;
+pub(crate) async fn connect(
+    pool: &Rc<Pool>,
+    wanted: Wanted,
+    monitor: &dyn UpstreamMonitor,
+) -> Result<Connection, RequestError> {
+    let Some(circuit) = pool.upstream.line() else { return connect_at_once(pool, wanted).await };
+    if !pool.is_waited_for() {
+        match connect_at_once(pool, wanted).await {
+            Err(RequestError::TooManyConnections) => {}
+            connected => return connected,
+        }
+    }
+    let refused = |why: CircuitRefusal| {
+        pool.monitor.failed(UpstreamFault::Limit);
+        monitor.circuit_refused(why);
+        refusal(why)
+    };
+    let _place = circuit.pend().map_err(refused)?;
+    let waited = tokio::time::timeout(circuit.pending_timeout(), in_line(pool, wanted)).await;
+    waited.unwrap_or_else(|_| Err(refused(CircuitRefusal::PendingTimeout)))
+}
+
+/// What a request that is not let through is told.
+pub(super) fn refusal(why: CircuitRefusal) -> RequestError {
+    RequestError::Circuit(match why {
+        CircuitRefusal::Requests => "as many requests are under way as may be",
+        CircuitRefusal::Pending => "as many requests wait for a connection as may",
+        CircuitRefusal::PendingTimeout => "no connection was free in time",
+        CircuitRefusal::Open => "too many requests have failed",
+    })
+}
+
+/// Waits behind those who came before.
+async fn in_line(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, RequestError> {
+    let waiting = pool.wait();
+    loop {
+        waiting.room().await;
+        if let Some(connection) = pool.take(wanted.purpose) {
+            return Ok(connection);
+        }
+        match connect_at_once(pool, wanted).await {
+            Err(RequestError::TooManyConnections) => {}
+            connected => return connected,
+        }
+    }
+}
+
+/// Connects, or says that there are as many connections as there may be.
+async fn connect_at_once(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, RequestError> {
+    in_time(pool, in_turn(pool, wanted)).await
+}
+
+/// A new connection, whatever there is already.
+///
+/// # Errors
+/// Why there is none; already counted as the endpoint's failure.
+pub(super) async fn connect_anew(pool: &Rc<Pool>) -> Result<Connection, RequestError> {
+    in_time(pool, establish(pool, Wanted::by_host())).await
+}
+
+async fn in_time(
+    pool: &Pool,
+    connected: impl Future<Output = Result<Connection, Failed>>,
+) -> Result<Connection, RequestError> {
+    let connected = tokio::time::timeout(pool.upstream.config.connect_timeout, connected).await;
     let connected = connected.unwrap_or_else(|_| Err((UpstreamFault::ConnectTimeout, RequestError::ConnectTimeout)));
-    connected.map_err(|failed| counted(pool, failed))
+    connected.map_err(|failed| match failed {
+        // Who waits then has not failed yet.
+        (UpstreamFault::Limit, error) if pool.upstream.line().is_some() => error,
+        failed => counted(pool, failed),
+    })
 }
 
 /// Counts it as the endpoint's failure.

@@ -8,6 +8,7 @@ use palisade_contract::UpstreamFault;
 
 use crate::body::{RequestBody, Upload};
 use crate::upstream::Pool;
+use crate::upstream::circuit::Admitted;
 use crate::upstream::pool::Up;
 use crate::upstream::sender::Sender;
 use crate::upstream::unanswered::Unanswered;
@@ -19,13 +20,15 @@ pub(crate) struct Connection {
     is_used: bool,
     up: Rc<Up>,
     pool: Rc<Pool>,
+    /// The exchange counts as under way for as long.
+    admitted: Option<Admitted>,
 }
 
 impl Connection {
     /// Counts as an exchange of the endpoint until it is dropped.
     pub(super) fn new(pool: &Rc<Pool>, sender: Sender, up: Rc<Up>) -> Self {
         pool.endpoint.request_begins();
-        Self { sender: Some(sender), is_used: false, up, pool: pool.clone() }
+        Self { sender: Some(sender), is_used: false, up, pool: pool.clone(), admitted: None }
     }
 
     /// It was lent before.
@@ -42,6 +45,11 @@ impl Connection {
     /// Whether other exchanges are on it at the same time.
     pub(crate) fn is_shared(&self) -> bool {
         self.sender.as_ref().is_some_and(Sender::is_shared)
+    }
+
+    /// Its exchange was let through, and is under way until this is dropped.
+    pub(super) fn holds(&mut self, admitted: Admitted) {
+        self.admitted = Some(admitted);
     }
 
     pub(crate) fn pool(&self) -> &Rc<Pool> {
@@ -77,6 +85,13 @@ impl Connection {
         }
     }
 
+    /// It was made for nobody yet, and is kept for whoever comes.
+    pub(super) fn rest(mut self) {
+        if let Some(Sender::Http1(sender, task)) = self.sender.take_if(|sender| !sender.is_shared()) {
+            self.pool.keep(sender, task, &self.up);
+        }
+    }
+
     /// Its endpoint failed while it was used.
     pub(crate) fn failed(&self, why: UpstreamFault) {
         self.pool.endpoint.failed();
@@ -98,5 +113,7 @@ impl Drop for Connection {
         }
         self.pool.endpoint.request_ends();
         self.pool.tidy();
+        self.admitted = None;
+        self.pool.has_room_again();
     }
 }

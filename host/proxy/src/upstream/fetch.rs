@@ -8,14 +8,17 @@ use http::header::{self, HeaderValue};
 use http::{Request, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use palisade_contract::{Callout, Fetch, FetchError, Fetching, Name, Outcome, Reply};
+use palisade_contract::{Callout, Fetch, FetchError, Fetching, Name, Outcome, Reply, ResponseHead};
 use tokio::time::Instant;
 
-use crate::body::RequestBody;
+use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
+use crate::upstream::circuit::Admitted;
 use crate::upstream::connect::{Wanted, connect};
+use crate::upstream::letter::{Keep, Letter};
 use crate::upstream::pool::Purpose;
+use crate::upstream::send::Sending;
 use crate::upstream::{Connection, Pools};
 
 /// The upstreams of one worker, as they are now.
@@ -44,21 +47,66 @@ impl Fetch for Upstreams {
     }
 }
 
+impl Pools {
+    /// Sends the request, and throws its answer away; whether there was one.
+    pub(super) async fn discard(&self, callout: Callout) -> bool {
+        let (timeout, bytes_max) = (callout.timeout, callout.body_bytes_max);
+        let discarded = async {
+            let begun = begun(self, callout).await?;
+            thrown_away(begun.incoming, bytes_max).await?;
+            begun.connection.release(&begun.upload);
+            Ok::<_, FetchError>(())
+        };
+        tokio::time::timeout(timeout, discarded).await.is_ok_and(|discarded| discarded.is_ok())
+    }
+}
+
+async fn thrown_away(mut incoming: Incoming, bytes_max: usize) -> Result<(), FetchError> {
+    let mut bytes = 0_usize;
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| FetchError::Broken(error.to_string()))?;
+        bytes = bytes.saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        if bytes > bytes_max {
+            return Err(FetchError::TooLarge(bytes_max));
+        }
+    }
+    Ok(())
+}
+
 async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> {
     let body_bytes_max = callout.body_bytes_max;
-    let failed = |error: RequestError| error_of(pools, &error);
-    let connection = connection(pools).await.map_err(failed)?;
-    let (body, upload) = RequestBody::whole(callout.body.clone());
-    let request = request(callout, &connection, body);
-    let asked_at = Instant::now();
-    let (response, connection) = pools.ask((connection, Wanted::by_host()), request, &upload).await.map_err(failed)?;
-    connection.pool().endpoint.responded(asked_at.elapsed(), response.status());
-    let (parts, incoming) = response.into_parts();
-    let head = hygiene::response(parts, None).map_err(failed)?;
+    let Begun { head, incoming, connection, upload, _admitted } = begun(pools, callout).await?;
     let body = whole(incoming, &connection, body_bytes_max).await?;
     // What was not read to its end is closed with the connection.
     connection.release(&upload);
     Ok(Reply { status: head.status, headers: head.headers, body })
+}
+
+/// An answer whose head is there.
+struct Begun {
+    head: ResponseHead,
+    incoming: Incoming,
+    connection: Connection,
+    upload: Rc<Upload>,
+    _admitted: Option<Admitted>,
+}
+
+async fn begun(pools: &Pools, callout: Callout) -> Result<Begun, FetchError> {
+    let failed = |error: RequestError| error_of(pools, &error);
+    let _admitted = pools.admit().map_err(failed)?;
+    let connection = connection(pools).await.map_err(failed)?;
+    let (body, upload) = RequestBody::whole(callout.body.clone());
+    let request = request(callout, &connection, body);
+    let (wanted, response_timeout) = (Wanted::by_host(), pools.upstream.config.response_timeout);
+    let mut letter = Letter::of(request);
+    let sending = Sending { letter: &mut letter, upload: &upload, wanted, keep: Keep::ForConnection, response_timeout };
+    let asked_at = Instant::now();
+    let answer = pools.ask(connection, sending).await;
+    let (response, connection) = answer.map_err(|missed| failed(missed.into()))?;
+    connection.pool().endpoint.responded(asked_at.elapsed(), response.status());
+    let (parts, incoming) = response.into_parts();
+    let head = hygiene::response(parts, None).map_err(failed)?;
+    Ok(Begun { head, incoming, connection, upload, _admitted })
 }
 
 /// A connection to the endpoint that the host finds best, or to another one where none can be made.
@@ -67,10 +115,10 @@ async fn connection(pools: &Pools) -> Result<Connection, RequestError> {
     loop {
         let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         let pool = &pools.choose(None, attempt, &tried).map_err(|_| RequestError::NoEndpoint)?;
-        if let Some(connection) = pool.take(Purpose::Exchange) {
+        if let Some(connection) = pool.offer(Purpose::Exchange) {
             return Ok(connection);
         }
-        match connect(pool, Wanted::by_host()).await {
+        match connect(pool, Wanted::by_host(), pools.counted.as_ref()).await {
             Ok(connection) => return Ok(connection),
             Err(error) if tried.len() + 1 >= ATTEMPTS.min(pools.len()) => return Err(error),
             Err(_) => tried.push((pool.endpoint.name, Outcome::ConnectFailed)),
@@ -114,6 +162,7 @@ fn error_of(pools: &Pools, error: &RequestError) -> FetchError {
     match error {
         RequestError::NoEndpoint
         | RequestError::TooManyConnections
+        | RequestError::Circuit(_)
         | RequestError::Connection(_)
         | RequestError::ConnectTimeout => FetchError::Unreachable(pools.upstream.config.name.clone()),
         RequestError::ResponseTimeout => FetchError::Timeout(pools.upstream.config.response_timeout),

@@ -3,7 +3,10 @@
 //! What all workers share of an endpoint is a few counters. Connections belong to one worker, which takes and returns
 //! them without a lock.
 
+mod breaker;
+mod budget;
 mod choose;
+mod circuit;
 mod connect;
 mod connection;
 mod counts;
@@ -12,7 +15,11 @@ mod endpoint;
 mod fetch;
 mod group;
 mod health;
+mod hedge;
+mod latencies;
+mod letter;
 mod levels;
+mod mirror;
 mod panic;
 mod pick;
 mod pinned;
@@ -24,13 +31,16 @@ mod shared;
 mod standing;
 mod stream;
 mod tls;
+mod tries;
 mod unanswered;
+mod warmth;
 
 pub(crate) use connection::Connection;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
 pub(crate) use group::{Group, Members};
 pub(crate) use health::{Oversight, first_words};
+pub(crate) use mirror::Mirror;
 pub use pick::OwnChoice;
 pub(crate) use pick::Random;
 pub(crate) use pool::Pool;
@@ -47,10 +57,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use palisade_config::UpstreamProtocol;
-use palisade_contract::{Candidate, Health, Monitor, Name, Names};
+use palisade_contract::{Candidate, CircuitState, Health, Monitor, Name, Names, UpstreamMonitor};
 
+use crate::error::RequestError;
+use budget::{Budget, Unsaid};
+use circuit::{Admitted, Circuit};
 use discovery::{Found, Source};
 use endpoint::{Arrival, Rules, Statuses};
+use latencies::Latencies;
 use standing::{Against, Checked};
 
 /// Why an upstream cannot be used.
@@ -82,6 +96,10 @@ pub(crate) struct Upstream {
     names: Arc<Names>,
     /// Where endpoints are from that are not written down, and what was found there last.
     sources: Mutex<Vec<Found>>,
+    /// How many requests may be sent again.
+    budget: Arc<Budget>,
+    /// When no request is let through, where that is configured.
+    circuit: Option<Arc<Circuit>>,
     /// Kept from one plan to the next, as endpoints are.
     group: Arc<Group>,
     members: Mutex<Arc<Members>>,
@@ -132,6 +150,8 @@ impl Upstream {
             name: names.intern(&config.name),
             tls,
             zone,
+            budget: before.map_or_else(|| Arc::new(Budget::new()), |before| before.budget.clone()),
+            circuit: Circuit::next(config.circuit.as_ref(), before.and_then(|before| before.circuit.as_ref())),
             config: config.clone(),
             dns: dns.clone(),
             names: names.clone(),
@@ -251,6 +271,11 @@ impl Upstream {
         }
     }
 
+    /// Where requests may wait for a connection.
+    fn line(&self) -> Option<&Circuit> {
+        self.circuit.as_deref().filter(|circuit| circuit.has_line())
+    }
+
     /// Whether a connection to it can become a tunnel: no two speak HTTP/2 with each other then (RFC 9113, section 8.6).
     pub(crate) fn takes_upgrades(&self) -> bool {
         self.config.protocol != UpstreamProtocol::Http2
@@ -297,6 +322,11 @@ pub(crate) struct Pools {
     /// Kept from one choice to the next, so that none allocates.
     candidates: RefCell<Vec<Candidate>>,
     random: Random,
+    /// Where what happens at the upstream as a whole is counted.
+    counted: Arc<dyn UpstreamMonitor>,
+    /// Requests that the budget has not heard of.
+    unsaid: Unsaid,
+    latencies: Latencies,
 }
 
 /// The endpoints of an upstream at a moment, and a worker's connections to each of them.
@@ -317,6 +347,9 @@ impl Pools {
             retired: Cell::new(false),
             candidates: RefCell::default(),
             random: Random::new(),
+            counted: monitor.upstream(&upstream.config.name),
+            unsaid: Unsaid::default(),
+            latencies: Latencies::default(),
         })
     }
 
@@ -350,12 +383,44 @@ impl Pools {
         if self.retired.get() {
             pool.retire();
         }
+        warmth::keep_warm(&pool);
         pool
     }
 
-    /// Closes connections that were not used for too long.
+    /// Lets one more request through, for as long as what comes back lives.
+    fn admit(&self) -> Result<Option<Admitted>, RequestError> {
+        let Some(circuit) = &self.upstream.circuit else { return Ok(None) };
+        let (admitted, changed) = circuit.admit().map_err(|why| {
+            self.counted.circuit_refused(why);
+            connect::refusal(why)
+        })?;
+        self.circuit_is(changed);
+        Ok(Some(admitted))
+    }
+
+    /// One that was let through has ended so.
+    fn ended(&self, admitted: &mut Admitted, is_good: bool) {
+        self.circuit_is(admitted.ended(is_good));
+    }
+
+    fn circuit_is(&self, state: Option<CircuitState>) {
+        let Some(state) = state else { return };
+        self.counted.circuit_is(state);
+        let upstream = self.upstream.config.name.as_str();
+        match state {
+            CircuitState::Open => tracing::warn!(upstream, "the circuit is open: too many requests have failed"),
+            CircuitState::HalfOpen => tracing::info!(upstream, "the circuit is half open: a few requests are tried"),
+            CircuitState::Closed => tracing::info!(upstream, "the circuit is closed again"),
+        }
+    }
+
+    /// Closes connections that were not used for too long, makes those that are always to be open, and tells the others what
+    /// was asked.
     pub(crate) fn sweep(&self) {
-        self.reached().pools.iter().for_each(|pool| pool.sweep());
+        let reached = self.reached();
+        reached.pools.iter().for_each(|pool| pool.sweep());
+        reached.pools.iter().for_each(warmth::keep_warm);
+        self.unsaid.say(&self.upstream.budget);
     }
 
     /// The configuration has no such upstream any more: what is idle is closed, and so is what comes back.

@@ -4,17 +4,20 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 use palisade_config::UpstreamProtocol;
 use palisade_contract::EndpointMonitor;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
+use crate::upstream::pick::Random;
 use crate::upstream::sender::Sender;
 use crate::upstream::shared::Shared;
+use crate::upstream::warmth::Warmth;
 use crate::upstream::{Connection, Endpoint, Upstream};
 
 /// What a connection is wanted for.
@@ -44,6 +47,12 @@ pub(crate) struct Pool {
     /// Of whoever makes a connection that others wait for, to share it.
     turn: Semaphore,
     open: Cell<usize>,
+    /// Requests that wait for room.
+    waiting: Cell<usize>,
+    room: Notify,
+    /// What keeps connections open that nobody uses.
+    pub(super) warmth: Warmth,
+    random: Random,
     /// Its upstream is gone from the configuration, and it takes no connection back. An idle connection would keep the
     /// pool, and the pool the connection.
     retired: Cell<bool>,
@@ -73,8 +82,17 @@ impl Pool {
             streams_known: Cell::new(STREAMS_UNKNOWN),
             turn: Semaphore::new(1),
             open: Cell::new(0),
+            waiting: Cell::new(0),
+            room: Notify::new(),
+            warmth: Warmth::default(),
+            random: Random::new(),
             retired: Cell::new(false),
         })
+    }
+
+    /// As [`Pool::take`], for whoever has just come: those who wait come first.
+    pub(crate) fn offer(self: &Rc<Self>, purpose: Purpose) -> Option<Connection> {
+        if self.waiting.get() > 0 { None } else { self.take(purpose) }
     }
 
     /// A connection that has room for one more exchange and is still good.
@@ -91,6 +109,7 @@ impl Pool {
         while let Some(Idle { sender, task, up, since }) = idle.pop() {
             if let Some(up) = up.upgrade()
                 && !sender.is_closed()
+                && !up.is_old()
                 && since.elapsed() < self.upstream.config.idle_timeout
             {
                 return Some(Connection::new(self, Sender::Http1(sender, task), up).used());
@@ -113,7 +132,7 @@ impl Pool {
 
     fn is_fresh(&self, shared: &Shared) -> bool {
         let timeout = self.upstream.config.idle_timeout;
-        shared.is_good() && shared.unused_since().is_none_or(|since| since.elapsed() < timeout)
+        shared.is_good() && !shared.is_old() && shared.unused_since().is_none_or(|since| since.elapsed() < timeout)
     }
 
     /// A new connection over HTTP/1.1, in use.
@@ -154,6 +173,34 @@ impl Pool {
         Some(OpenConnection(self.clone()))
     }
 
+    /// How many there are.
+    pub(super) fn open_now(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Whether its upstream is gone from the configuration.
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
+    /// Whether others wait for room already.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.waiting.get() > 0
+    }
+
+    /// One more waits for room, until this is dropped.
+    pub(super) fn wait(self: &Rc<Self>) -> Waiting {
+        self.waiting.set(self.waiting.get() + 1);
+        Waiting(self.clone())
+    }
+
+    /// There may be room for one of those that wait.
+    pub(super) fn has_room_again(&self) {
+        if self.waiting.get() > 0 {
+            self.room.notify_one();
+        }
+    }
+
     /// Closes what is idle, and whatever comes back.
     pub(crate) fn retire(&self) {
         self.retired.set(true);
@@ -163,7 +210,10 @@ impl Pool {
 
     pub(crate) fn sweep(&self) {
         let timeout = self.upstream.config.idle_timeout;
-        self.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < timeout);
+        let is_old = |idle: &Idle| idle.up.upgrade().is_none_or(|up| up.is_old());
+        self.idle
+            .borrow_mut()
+            .retain(|idle| !idle.sender.is_closed() && idle.since.elapsed() < timeout && !is_old(idle));
         self.shared.borrow_mut().retain(|shared| self.is_fresh(shared));
     }
 
@@ -180,7 +230,7 @@ impl Pool {
     pub(super) fn keep(&self, sender: SendRequest<RequestBody>, task: AbortHandle, up: &Rc<Up>) {
         let mut idle = self.idle.borrow_mut();
         let has_room = idle.len() < self.upstream.config.idle_connections;
-        if has_room && !self.retired.get() && !sender.is_closed() {
+        if has_room && !self.retired.get() && !sender.is_closed() && !up.is_old() {
             idle.push(Idle { sender, task, up: Rc::downgrade(up), since: Instant::now() });
         }
     }
@@ -189,18 +239,53 @@ impl Pool {
 /// A connection that is up, which its endpoint's monitor hears of. It lasts as long as anybody uses the connection: the
 /// task that speaks HTTP on it, or a tunnel that came after.
 #[derive(Debug)]
-pub(crate) struct Up(OpenConnection);
+pub(crate) struct Up {
+    open: OpenConnection,
+    /// From when on it gets no new exchange.
+    until: Option<Instant>,
+}
 
 impl Up {
     pub(crate) fn new(open: OpenConnection) -> Rc<Self> {
         open.0.monitor.connected();
-        Rc::new(Self(open))
+        let until = open.0.upstream.config.connection_age.map(|age| Instant::now() + aged(age, &open.0.random));
+        Rc::new(Self { open, until })
     }
+
+    /// Whether it is as old as one may become that is used again.
+    pub(crate) fn is_old(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+}
+
+/// Up to a tenth less, so that connections that were made together are not all made anew together.
+fn aged(age: Duration, random: &Random) -> Duration {
+    let parts = u32::try_from(random.below(100)).unwrap_or_default();
+    age - age / 1_000 * parts
 }
 
 impl Drop for Up {
     fn drop(&mut self) {
-        self.0.0.monitor.disconnected();
+        self.open.0.monitor.disconnected();
+    }
+}
+
+/// A request that waits for room on a connection.
+#[derive(Debug)]
+pub(crate) struct Waiting(Rc<Pool>);
+
+impl Waiting {
+    /// Ready when there may be some.
+    pub(crate) async fn room(&self) {
+        self.0.room.notified().await;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get().saturating_sub(1));
+        // What it was told of may be of use to the next one.
+        self.0.has_room_again();
     }
 }
 
@@ -211,6 +296,7 @@ pub(crate) struct OpenConnection(Rc<Pool>);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get().saturating_sub(1));
+        self.0.has_room_again();
     }
 }
 

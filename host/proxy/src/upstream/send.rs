@@ -1,28 +1,28 @@
 //! A request goes to an endpoint: chosen, connected to, asked, within the upstream's limits.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
-use http::{Request, Response, StatusCode, Uri};
+use http::header::HeaderValue;
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use palisade_contract::{Exchange, Name, Outcome, ResponseHead, UpstreamFault};
+use palisade_contract::{Ending, Exchange, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hints::Hints;
 use crate::hygiene;
-use crate::record::Record;
+use crate::record::{Notes, Record};
 use crate::upstream::choose::Unchosen;
 use crate::upstream::connect::{Wanted, connect};
+use crate::upstream::letter::{Keep, Letter};
 use crate::upstream::pool::Purpose;
+use crate::upstream::tries::{Miss, Tries, may_repeat, pause};
+use crate::upstream::unanswered::Unanswered;
 use crate::upstream::{Connection, Pool, Pools};
-
-/// Endpoints that one request may be sent to when no connection can be made: nothing of it was sent then.
-const ATTEMPTS: u32 = 3;
 
 /// A request that is to be sent.
 pub(crate) struct Asked<'a> {
@@ -33,6 +33,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) upgrade: Option<HeaderValue>,
     /// Where early hints go, if anywhere.
     pub(crate) hints: Option<Hints>,
+    /// From its end until the head of the answer.
+    pub(crate) response_timeout: Duration,
+    /// When the answer has to be there, with its last byte.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// What came back.
@@ -50,6 +54,54 @@ pub(crate) struct Switched {
     pub(crate) stream: OnUpgrade,
 }
 
+/// A try that came to nothing, or to nothing good.
+pub(super) struct Missed {
+    miss: Miss,
+    error: RequestError,
+    /// What the endpoint said, where it said something.
+    answer: Option<Box<Answer>>,
+}
+
+impl Missed {
+    fn connect(error: RequestError) -> Self {
+        let miss = match error {
+            RequestError::ConnectTimeout => Miss::ConnectTimeout,
+            RequestError::Circuit(_) => Miss::Final,
+            _ => Miss::Connect,
+        };
+        Self { miss, error, answer: None }
+    }
+
+    fn unanswered(miss: Miss, error: RequestError) -> Self {
+        Self { miss, error, answer: None }
+    }
+
+    /// Nothing more is tried.
+    pub(super) fn last(error: RequestError) -> Self {
+        Self { miss: Miss::Final, error, answer: None }
+    }
+
+    /// What the client is told, where this was the last try.
+    fn told(self) -> Result<Answer, RequestError> {
+        self.answer.map_or(Err(self.error), |answer| Ok(*answer))
+    }
+}
+
+impl From<Missed> for RequestError {
+    fn from(missed: Missed) -> Self {
+        missed.error
+    }
+}
+
+/// How a request is sent on one connection.
+pub(super) struct Sending<'a> {
+    pub(super) letter: &'a mut Letter,
+    pub(super) upload: &'a Upload,
+    pub(super) wanted: Wanted,
+    pub(super) keep: Keep,
+    pub(super) response_timeout: Duration,
+}
+
 impl Pools {
     /// Sends the request to an endpoint and awaits the answer's head. Dropping the future cancels what is under way.
     ///
@@ -62,64 +114,117 @@ impl Pools {
         upload: &Rc<Upload>,
     ) -> Result<Answer, RequestError> {
         asked.upgrade = asked.upgrade.filter(|_| self.upstream.takes_upgrades());
-        let upgrade = asked.upgrade.clone();
-        let purpose = if upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
-        let connection = self.connection(&mut asked, purpose).await?;
-        let wanted = Wanted::by(purpose, &asked.exchange.connection);
-        let (request, record) = asked.into_request(connection.pool().endpoint.address, body);
-        let asked_at = Instant::now();
-        let (response, connection) = self.ask((connection, wanted), request, upload).await?;
-        let status = response.status();
-        record.host_did("answer", Some(asked_at.elapsed()), || format!("{status} from the endpoint"));
-        let (mut parts, incoming) = response.into_parts();
-        let stream = parts.extensions.remove::<OnUpgrade>();
-        let head =
-            hygiene::response(parts, upgrade.as_ref()).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
-        connection.pool().endpoint.responded(asked_at.elapsed(), status);
-        let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-        let switched = upgrade.zip(stream).filter(|_| switches);
-        let switched = switched.map(|(protocol, stream)| Switched { protocol, stream });
-        Ok(Answer { head, incoming, connection, switched })
+        let mut admitted = self.admit()?;
+        self.unsaid.request(&self.upstream.budget);
+        let deadline = asked.deadline;
+        let tries = self.tries(&mut asked, body, upload);
+        let answer = match deadline {
+            None => tries.await,
+            Some(deadline) => {
+                let answer = tokio::time::timeout_at(deadline, tries).await;
+                answer.unwrap_or(Err(RequestError::TotalTimeout))
+            }
+        };
+        let is_good = match &answer {
+            Ok(answer) => Some(!answer.head.status.is_server_error()),
+            Err(error) if error.ending() == Ending::UpstreamFailed => Some(false),
+            Err(_) => None,
+        };
+        if let (Some(admitted), Some(is_good)) = (&mut admitted, is_good) {
+            self.ended(admitted, is_good);
+        }
+        let mut answer = answer?;
+        if let Some(admitted) = admitted {
+            answer.connection.holds(admitted);
+        }
+        Ok(answer)
     }
 
-    /// A connection to the chosen endpoint, or to another one where none can be made.
-    async fn connection(&self, asked: &mut Asked<'_>, purpose: Purpose) -> Result<Connection, RequestError> {
-        let mut outcomes: Vec<(Name, Outcome)> = Vec::new();
+    /// Tries one endpoint after another, for as long as that does no harm, is configured and may be.
+    async fn tries(
+        &self,
+        asked: &mut Asked<'_>,
+        body: RequestBody,
+        upload: &Rc<Upload>,
+    ) -> Result<Answer, RequestError> {
+        let retries = &self.upstream.config.retries;
+        let purpose = if asked.upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
+        let wanted = Wanted::by(purpose, &asked.exchange.connection);
+        let mut letter = Letter::new(&asked.exchange.request.method, body, retries.body_bytes);
+        let mut tries = Tries::default();
+        let mut pool = self.endpoint(asked, &tries)?;
         loop {
-            let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);
-            let pool = &self.endpoint(asked, attempt, &outcomes)?;
-            asked.exchange.upstream = self.upstream.name;
-            asked.exchange.endpoint = pool.endpoint.name;
-            asked.record.endpoint(self.upstream.name, pool.endpoint.name);
-            if let Some(connection) = pool.take(purpose) {
-                let address = pool.endpoint.address;
-                asked.record.host_did("connection", None, || format!("one that is open to {address}"));
-                return Ok(connection);
-            }
-            let began = Instant::now();
-            let connected = connect(pool, Wanted::by(purpose, &asked.exchange.connection)).await;
-            asked.record.host_did("connection", Some(began.elapsed()), || match &connected {
-                Ok(_) => format!("a new one to {}", pool.endpoint.address),
-                Err(error) => format!("{} {error}", pool.endpoint.address),
-            });
-            match connected {
-                Ok(connection) => return Ok(connection),
-                Err(error) if attempt + 1 >= ATTEMPTS || outcomes.len() + 1 >= self.len() => return Err(error),
-                Err(RequestError::ConnectTimeout) => outcomes.push((pool.endpoint.name, Outcome::TimedOut)),
-                Err(_) => outcomes.push((pool.endpoint.name, Outcome::ConnectFailed)),
+            let keep = if self.has_more(&tries) { Keep::ForRetry } else { Keep::ForConnection };
+            let response_timeout = asked.response_timeout;
+            let sending = Sending { letter: &mut letter, upload, wanted, keep, response_timeout };
+            let tried = match self.hedges_after(asked, sending.letter, &tries) {
+                None => self.once(asked, &pool, sending).await,
+                Some(after) => Box::pin(self.once_or_twice(asked, &pool, sending, after)).await,
+            };
+            let missed = match tried {
+                Ok(answer) => {
+                    letter.is_answered();
+                    return Ok(answer);
+                }
+                Err(missed) => missed,
+            };
+            tries.missed(pool.endpoint.name, missed.miss);
+            let Some(next) = self.next(asked, missed.miss, &letter, &tries)? else {
+                letter.is_answered();
+                return missed.told();
+            };
+            pool = next;
+            // What was answered is nobody's any more.
+            drop(missed);
+            if tries.costs() || tries.has(pool.endpoint.name) {
+                tokio::time::sleep(pause(retries, tries.count(), &self.random)).await;
             }
         }
     }
 
-    /// The endpoint that is to be asked.
-    fn endpoint(
+    /// Whether there may be another try after the next one.
+    fn has_more(&self, tries: &Tries) -> bool {
+        let retries = &self.upstream.config.retries;
+        let others = u32::try_from(self.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        tries.count() < retries.attempts && (retries.same_endpoint || tries.count() < others)
+    }
+
+    /// The endpoint that is tried next, if the request goes out once more.
+    fn next(
         &self,
         asked: &mut Asked<'_>,
-        attempt: u32,
-        outcomes: &[(Name, Outcome)],
-    ) -> Result<Rc<Pool>, RequestError> {
+        miss: Miss,
+        letter: &Letter,
+        tries: &Tries,
+    ) -> Result<Option<Rc<Pool>>, RequestError> {
+        let retries = &self.upstream.config.retries;
+        let is_wanted = tries.count() <= retries.attempts && may_repeat(retries, miss, letter.is_idempotent());
+        if !is_wanted || !letter.is_sendable() {
+            return Ok(None);
+        }
+        letter.lend(asked.exchange);
+        let pool = match self.endpoint(asked, tries) {
+            Ok(pool) if retries.same_endpoint || !tries.has(pool.endpoint.name) => pool,
+            // What the last one said is told then.
+            Ok(_) | Err(RequestError::NoEndpoint) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if miss.costs() && !self.unsaid.take(&self.upstream.budget, retries.budget) {
+            self.counted.budget_exhausted();
+            asked.record.host_did("retry", None, || "not once more: the budget has none left".to_owned());
+            return Ok(None);
+        }
+        if let Some(reason) = miss.reason() {
+            self.counted.retried(reason);
+            asked.record.host_did("retry", None, || format!("once more, after {}", reason.as_str()));
+        }
+        Ok(Some(pool))
+    }
+
+    /// The endpoint that is to be asked.
+    pub(super) fn endpoint(&self, asked: &mut Asked<'_>, tries: &Tries) -> Result<Rc<Pool>, RequestError> {
         let by = asked.record.lease().map(|lease| (lease, &mut *asked.exchange));
-        self.choose(by, attempt, outcomes).map_err(|unchosen| match unchosen {
+        self.choose(by, tries.count(), tries.outcomes()).map_err(|unchosen| match unchosen {
             Unchosen::None => RequestError::NoEndpoint,
             Unchosen::Refused(plugin) => {
                 asked.record.decided_by(plugin.clone());
@@ -128,92 +233,178 @@ impl Pools {
         })
     }
 
+    /// One try, at this endpoint.
+    async fn once(&self, asked: &mut Asked<'_>, pool: &Rc<Pool>, sending: Sending<'_>) -> Result<Answer, Missed> {
+        self.goes_to(asked, pool);
+        let notes = asked.record.notes();
+        let connection = self.connection(pool, sending.wanted, &notes).await.map_err(Missed::connect)?;
+        sending.letter.write(asked, pool.endpoint.address);
+        self.answered(connection, sending, asked.upgrade.as_ref(), &notes).await
+    }
+
+    /// As [`Pools::once`], of a letter that is written, so that two can be under way for one exchange.
+    pub(super) async fn reach(&self, pool: &Rc<Pool>, sending: Sending<'_>, notes: &Notes) -> Result<Answer, Missed> {
+        let connection = self.connection(pool, sending.wanted, notes).await.map_err(Missed::connect)?;
+        self.answered(connection, sending, None, notes).await
+    }
+
+    /// The exchange is that of this endpoint, which is tried.
+    pub(super) fn goes_to(&self, asked: &mut Asked<'_>, pool: &Pool) {
+        asked.record.tries();
+        self.goes_to_again(asked, pool);
+    }
+
+    /// The exchange is that of this endpoint.
+    pub(super) fn goes_to_again(&self, asked: &mut Asked<'_>, pool: &Pool) {
+        asked.exchange.upstream = self.upstream.name;
+        asked.exchange.endpoint = pool.endpoint.name;
+        asked.record.endpoint(self.upstream.name, pool.endpoint.name);
+    }
+
+    async fn answered(
+        &self,
+        connection: Connection,
+        sending: Sending<'_>,
+        upgrade: Option<&HeaderValue>,
+        notes: &Notes,
+    ) -> Result<Answer, Missed> {
+        let asked_at = Instant::now();
+        let (response, connection) = self.ask(connection, sending).await?;
+        let (status, took) = (response.status(), asked_at.elapsed());
+        notes.add("answer", Some(took), || format!("{status} from the endpoint"));
+        let answer = answer(response, connection, upgrade).map_err(Missed::last)?;
+        answer.connection.pool().endpoint.responded(took, status);
+        if self.upstream.config.hedge.is_some() {
+            self.latencies.add(took);
+        }
+        if !self.upstream.config.retries.on.statuses.contains(&status.as_u16()) {
+            return Ok(answer);
+        }
+        Err(Missed { miss: Miss::Status(status), error: RequestError::NoEndpoint, answer: Some(Box::new(answer)) })
+    }
+
+    /// A connection to this endpoint that has room for the request.
+    async fn connection(&self, pool: &Rc<Pool>, wanted: Wanted, notes: &Notes) -> Result<Connection, RequestError> {
+        if let Some(connection) = pool.offer(wanted.purpose) {
+            let address = pool.endpoint.address;
+            notes.add("connection", None, || format!("one that is open to {address}"));
+            return Ok(connection);
+        }
+        let began = Instant::now();
+        let connected = connect(pool, wanted, self.counted.as_ref()).await;
+        notes.add("connection", Some(began.elapsed()), || match &connected {
+            Ok(_) => format!("a new one to {}", pool.endpoint.address),
+            Err(error) => format!("{} {error}", pool.endpoint.address),
+        });
+        connected
+    }
+
     /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on another
     /// one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm. So does one that the endpoint
     /// says it has not looked at.
     pub(super) async fn ask(
         &self,
-        (mut connection, wanted): (Connection, Wanted),
-        mut request: Request<RequestBody>,
-        upload: &Upload,
-    ) -> Result<(Response<Incoming>, Connection), RequestError> {
+        mut connection: Connection,
+        sending: Sending<'_>,
+    ) -> Result<(Response<Incoming>, Connection), Missed> {
+        let Sending { letter, upload, wanted, keep, response_timeout } = sending;
         let mut is_first = true;
         loop {
-            connection.pool().monitor.asked();
-            let spare = if is_first { spare(&request, &connection) } else { None };
-            let is_used = is_first && connection.is_used();
-            let answer = within(self.upstream.config.response_timeout, upload, connection.send(request)).await;
-            let (fault, error) = match answer {
-                Ok(Ok(response)) => return Ok((response, connection)),
-                Ok(Err(unanswered)) => match unanswered.once_more(is_used, spare) {
-                    Ok(again) => {
-                        request = again;
-                        is_first = false;
-                        let pool = connection.pool().clone();
-                        drop(connection);
-                        connection = connect(&pool, wanted).await?;
-                        continue;
-                    }
-                    Err(unanswered) => unanswered.decided(upload),
-                },
-                Err(Late::Endpoint) => {
-                    connection.distrust();
-                    (Some(UpstreamFault::ResponseTimeout), RequestError::ResponseTimeout)
-                }
-                Err(Late::Client) => (None, RequestError::BodyTimeout),
+            let Some(request) = letter.take(&connection, keep) else {
+                return Err(Missed::unanswered(Miss::Final, RequestError::NoEndpoint));
             };
-            if let Some(fault) = fault {
-                connection.failed(fault);
+            connection.pool().monitor.asked();
+            let is_used = is_first && connection.is_used();
+            let short = self.short(letter, keep);
+            let unanswered = match self.head(&mut connection, request, upload, (short, response_timeout)).await {
+                Ok(Ok(response)) => return Ok((response, connection)),
+                Ok(Err(unanswered)) => unanswered,
+                Err(late) => return Err(too_late(&connection, &late)),
+            };
+            let (unanswered, unsent) = unanswered.apart();
+            let is_unsent = unsent.is_some();
+            if let Some(request) = unsent {
+                letter.came_back(request);
             }
-            return Err(error);
+            let goes_again = if is_unsent {
+                is_used
+            } else {
+                is_first && letter.has_spare() && unanswered.is_of_connection(is_used, letter.is_idempotent())
+            };
+            if !goes_again {
+                let miss = if is_unsent { Miss::Connect } else { unanswered.miss() };
+                return Err(unanswered_by(&connection, &unanswered, upload, miss));
+            }
+            is_first = false;
+            let pool = connection.pool().clone();
+            drop(connection);
+            connection = connect(&pool, wanted, self.counted.as_ref()).await.map_err(Missed::connect)?;
+        }
+    }
+
+    /// After which a try is given up that can be repeated.
+    fn short(&self, letter: &Letter, keep: Keep) -> Option<Duration> {
+        let retries = &self.upstream.config.retries;
+        let can_be = retries.on.timeout && keep == Keep::ForRetry && letter.is_idempotent() && letter.is_sendable();
+        retries.per_try_timeout.filter(|_| can_be)
+    }
+
+    /// Awaits an answer's head: for the shorter time, where the budget has another try left, and else for the longer.
+    async fn head(
+        &self,
+        connection: &mut Connection,
+        request: Request<RequestBody>,
+        upload: &Upload,
+        (short, long): (Option<Duration>, Duration),
+    ) -> Result<Result<Response<Incoming>, Unanswered>, Late> {
+        let mut answer: Pin<&mut _> = pin!(connection.send(request));
+        let Some(short) = short.filter(|short| *short < long) else { return within(long, upload, answer).await };
+        match within(short, upload, answer.as_mut()).await {
+            Err(Late::Endpoint) if !self.unsaid.has(&self.upstream.budget, self.upstream.config.retries.budget) => {
+                self.counted.budget_exhausted();
+                within(long.saturating_sub(short), upload, answer).await
+            }
+            sooner => sooner,
         }
     }
 }
 
-/// The same request, where it has no body and there may be a reason to repeat it: a method that allows it (RFC 9110, section
-/// 9.2.2) on a connection that may be closed by now, or an endpoint that can say that it did nothing with it.
-fn spare(request: &Request<RequestBody>, connection: &Connection) -> Option<Request<RequestBody>> {
-    let may_be_closed = connection.is_used() && request.method().is_idempotent();
-    if !may_be_closed && !connection.is_shared() {
-        return None;
-    }
-    let mut again = Request::new(request.body().again()?);
-    again.method_mut().clone_from(request.method());
-    again.uri_mut().clone_from(request.uri());
-    *again.version_mut() = request.version();
-    again.headers_mut().clone_from(request.headers());
-    Some(again)
+/// What came back on this connection, in our form.
+fn answer(
+    response: Response<Incoming>,
+    connection: Connection,
+    upgrade: Option<&HeaderValue>,
+) -> Result<Answer, RequestError> {
+    let (mut parts, incoming) = response.into_parts();
+    let stream = parts.extensions.remove::<OnUpgrade>();
+    let head = hygiene::response(parts, upgrade).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
+    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let switched = upgrade.cloned().zip(stream).filter(|_| switches);
+    let switched = switched.map(|(protocol, stream)| Switched { protocol, stream });
+    Ok(Answer { head, incoming, connection, switched })
 }
 
-impl<'a> Asked<'a> {
-    /// The request as the endpoint gets it, but for what is different from protocol to protocol. The head's fields move into
-    /// it, unless the chain reads them again.
-    fn into_request(self, endpoint: std::net::SocketAddr, body: RequestBody) -> (Request<RequestBody>, &'a mut Record) {
-        let keeps = self.record.lease().is_some_and(|lease| lease.chain().keeps_request());
-        let head = &mut self.exchange.request;
-        let mut headers = if keeps { head.headers.clone() } else { std::mem::take(&mut head.headers) };
-        headers.insert(header::HOST, host(head.authority.as_ref(), endpoint));
-        if self.takes_trailers {
-            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+fn too_late(connection: &Connection, late: &Late) -> Missed {
+    match late {
+        Late::Endpoint => {
+            connection.distrust();
+            connection.failed(UpstreamFault::ResponseTimeout);
+            Missed::unanswered(Miss::Timeout, RequestError::ResponseTimeout)
         }
-        if let Some(protocol) = &self.upgrade {
-            headers.insert(header::UPGRADE, protocol.clone());
-        }
-        let mut request = Request::new(body);
-        *request.method_mut() = head.method.clone();
-        *request.uri_mut() = Uri::from(head.target.clone());
-        *request.headers_mut() = headers;
-        if let Some(hints) = self.hints {
-            hints.of(&mut request);
-        }
-        (request, self.record)
+        Late::Client => Missed::unanswered(Miss::Final, RequestError::BodyTimeout),
     }
 }
 
-/// The client's authority, or the endpoint's own for a client that gave none.
-fn host(authority: Option<&HeaderValue>, endpoint: std::net::SocketAddr) -> HeaderValue {
-    let of_endpoint = || HeaderValue::from_str(&endpoint.to_string()).unwrap_or(HeaderValue::from_static(""));
-    authority.cloned().unwrap_or_else(of_endpoint)
+fn unanswered_by(connection: &Connection, unanswered: &Unanswered, upload: &Upload, miss: Miss) -> Missed {
+    let (fault, error) = unanswered.decided(upload);
+    match fault {
+        Some(fault) => {
+            connection.failed(fault);
+            Missed::unanswered(miss, error)
+        }
+        // It is not the endpoint's doing.
+        None => Missed::unanswered(Miss::Final, error),
+    }
 }
 
 /// Who kept an exchange waiting for too long.
@@ -228,6 +419,7 @@ pub(crate) enum Late {
 /// time that runs, not the endpoint's.
 pub(crate) async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Result<R, Late> {
     let mut answer = pin!(answer);
+    let began = Instant::now();
     let mut timer = pin!(tokio::time::sleep(limit.min(upload.patience())));
     loop {
         tokio::select! {
@@ -236,7 +428,7 @@ pub(crate) async fn within<R>(limit: Duration, upload: &Upload, answer: impl Fut
             () = &mut timer => {
                 let (limit, late) =
                     if upload.awaits_client() { (upload.patience(), Late::Client) } else { (limit, Late::Endpoint) };
-                let (now, end) = (Instant::now(), upload.moved() + limit);
+                let (now, end) = (Instant::now(), upload.moved().max(began) + limit);
                 if now >= end {
                     return Err(late);
                 }
@@ -244,17 +436,5 @@ pub(crate) async fn within<R>(limit: Duration, upload: &Upload, answer: impl Fut
                 timer.as_mut().reset(end.min(now + limit.min(upload.patience())));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_always_told_a_host() {
-        let endpoint = std::net::SocketAddr::from(([10, 0, 0, 1], 80));
-        assert_eq!(host(None, endpoint), "10.0.0.1:80");
-        assert_eq!(host(Some(&HeaderValue::from_static("a")), endpoint), "a");
     }
 }

@@ -99,6 +99,11 @@ impl Shared {
         !self.distrusted.get() && !self.sender.is_closed()
     }
 
+    /// Whether it is as old as one may become that is used again.
+    pub(crate) fn is_old(&self) -> bool {
+        self.up.upgrade().is_none_or(|up| up.is_old())
+    }
+
     /// How many exchanges at a time the endpoint takes.
     pub(crate) fn allowed(&self) -> Option<usize> {
         (self.allowed)()

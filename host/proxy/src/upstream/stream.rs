@@ -88,6 +88,7 @@ impl Pools {
                 Unchosen::Refused(plugin) => RequestError::Plugin(plugin),
             })?;
             exchange.endpoint = pool.endpoint.name;
+            record.tries();
             record.endpoint(self.upstream.name, pool.endpoint.name);
             let outcome = match connect(pool, client).await {
                 Ok(connected) => return Ok(connected),

@@ -8,6 +8,7 @@ use palisade_contract::UpstreamFault;
 
 use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
+use crate::upstream::tries::Miss;
 
 /// A request that got no answer.
 pub(crate) struct Unanswered {
@@ -33,25 +34,25 @@ impl Unanswered {
         Self { error, unsent: None }
     }
 
-    /// What to send on another connection, if anything: an endpoint may close a connection that it has no use for at any time,
-    /// and the request can be on its way then. `spare` is the same request, if it can be sent again at all.
-    ///
-    /// # Errors
-    /// Nothing: this is the answer.
-    pub(crate) fn once_more(
-        self,
-        is_used: bool,
-        spare: Option<Request<RequestBody>>,
-    ) -> Result<Request<RequestBody>, Self> {
-        let (is_unprocessed, is_broken) = (self.is_unprocessed(), self.is_broken());
-        match (self, spare) {
-            (Self { unsent: Some(unsent), .. }, _) if is_used => Ok(*unsent),
-            (Self { unsent: None, .. }, Some(spare)) if is_unprocessed => Ok(spare),
-            (Self { unsent: None, .. }, Some(spare)) if is_used && is_broken && spare.method().is_idempotent() => {
-                Ok(spare)
-            }
-            (unanswered, _) => Err(unanswered),
+    /// What became of it, and the request itself where nothing of it was sent.
+    pub(crate) fn apart(self) -> (Self, Option<Request<RequestBody>>) {
+        let Self { error, unsent } = self;
+        (Self { error, unsent: None }, unsent.map(|unsent| *unsent))
+    }
+
+    /// Whether a request that was sent can be sent on another connection to the same endpoint: an endpoint may close a
+    /// connection that it has no use for at any time, and the request can be on its way then.
+    pub(crate) fn is_of_connection(&self, is_used: bool, is_idempotent: bool) -> bool {
+        self.is_unprocessed() || (is_used && is_idempotent && self.is_broken())
+    }
+
+    /// What became of one that was sent.
+    pub(crate) fn miss(&self) -> Miss {
+        if self.is_unprocessed() {
+            return Miss::Refused;
         }
+        let is_malformed = self.error.is_parse() || self.h2().is_some_and(h2::Error::is_library);
+        if is_malformed { Miss::Final } else { Miss::Reset }
     }
 
     /// What the client is told, and what the endpoint did wrong, if it was the endpoint.
