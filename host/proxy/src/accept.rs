@@ -74,7 +74,9 @@ impl Connections {
         self.tasks.spawn_local(async move {
             let _place = place;
             let _closed = closed;
-            match listening.site().config.protocol {
+            // Apart, or the site of the beginning, with its plugins, would be kept for as long as the connection is.
+            let protocol = listening.site().config.protocol;
+            match protocol {
                 ListenerProtocol::Http => client::run(listening, (stream, client), end).await,
                 ListenerProtocol::Tcp => stream::run(&listening.site(), stream, client).await,
             }
