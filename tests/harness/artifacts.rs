@@ -50,9 +50,22 @@ pub fn cache() -> PathBuf {
 /// It was not built.
 #[must_use]
 pub fn program() -> PathBuf {
+    beside("palisade")
+}
+
+/// The origin of the quickstart, which is a process of its own: it can be stopped and killed.
+///
+/// # Panics
+/// It was not built.
+#[must_use]
+pub fn origin_program() -> PathBuf {
+    beside("origin")
+}
+
+fn beside(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
-    let program = test.ancestors().nth(2).map(|folder| folder.join("palisade")).filter(|file| file.is_file());
-    program.unwrap_or_else(|| panic!("there is no palisade beside {}: run `cargo build -p palisade`", test.display()))
+    let program = test.ancestors().nth(2).map(|folder| folder.join(name)).filter(|file| file.is_file());
+    program.unwrap_or_else(|| panic!("there is no {name} beside {}: run `cargo build --workspace`", test.display()))
 }
 
 fn target() -> PathBuf {

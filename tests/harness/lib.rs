@@ -40,7 +40,7 @@ mod site;
 mod wait;
 
 pub use admin::{Admin, Figures};
-pub use artifacts::{Form, bytes_of, cache, program};
+pub use artifacts::{Form, bytes_of, cache, origin_program, program};
 pub use body::{Body, Feed};
 pub use client::{Client, ClientError, Dial, Http};
 pub use folder::Folder;

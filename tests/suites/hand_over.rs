@@ -105,17 +105,20 @@ fn handed_on(process: u32) -> Vec<String> {
     let folder = format!("/proc/{process}");
     let open = std::fs::read_dir(format!("{folder}/fdinfo")).expect("its descriptors");
     let numbers = open.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let target = |number: &String| std::fs::read_link(format!("{folder}/fd/{number}")).unwrap_or_default();
     let is_inheritable = |number: &String| {
         let info = std::fs::read_to_string(format!("{folder}/fdinfo/{number}")).unwrap_or_default();
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
         let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
         !["0", "1", "2"].contains(&number.as_str()) && flags.is_some_and(|flags| flags & CLOSE_ON_EXEC == 0)
     };
+    // A number can be given to another file meanwhile: what is looked at has to be the same one before and after.
     let described = |number: String| {
-        let target = std::fs::read_link(format!("{folder}/fd/{number}")).unwrap_or_default();
-        format!("{number}: {}", target.display())
+        let before = target(&number);
+        let is_it = is_inheritable(&number) && target(&number) == before;
+        is_it.then(|| format!("{number}: {}", before.display()))
     };
-    numbers.filter(is_inheritable).map(described).collect()
+    numbers.filter_map(described).collect()
 }
 
 /// Ends a process that is not ours.

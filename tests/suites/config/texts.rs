@@ -83,9 +83,7 @@ const CASES: [Case; 44] = [
     (
         r#"["127.0.0.1:3001"]"#,
         r#"["localhost"]"#,
-        &[
-            r#"10:14: upstream.web.endpoints[0]: "localhost" has no port: expected one, such as "localhost:443""#,
-        ],
+        &[r#"10:14: upstream.web.endpoints[0]: "localhost" has no port: expected one, such as "localhost:443""#],
     ),
     (
         r#"["127.0.0.1:3001"]"#,

@@ -2,6 +2,7 @@
 
 mod circuit;
 mod hedges;
+mod load;
 mod mirrors;
 mod outages;
 mod pools;
