@@ -44,7 +44,8 @@ pub(crate) fn on_bytes<P: StreamFilter>(plugin: &mut P, states: &mut States, pie
     let settled = settled.and_then(|flow| match flow {
         StreamFlow::Pass => piece.write().map(|()| wire::Verdict::Pass),
         StreamFlow::PassRest => piece.write().map(|()| wire::Verdict::PassRest),
-        StreamFlow::Hold => Ok(wire::Verdict::Hold),
+        // Both together are a failure, which the host tells apart.
+        StreamFlow::Hold => piece.write().map(|()| wire::Verdict::Hold),
         StreamFlow::Close => Ok(wire::Verdict::Close),
     });
     let verdict = settled.unwrap_or_else(|error| {

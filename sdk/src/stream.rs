@@ -166,7 +166,8 @@ impl StreamPiece {
         self.is_last
     }
 
-    /// Puts other bytes, or none, in the place of these and of all that were held back before.
+    /// Puts other bytes, or none, in the place of these and of all that were held back before. Not together with
+    /// [`StreamFlow::Hold`], which is a failure.
     pub fn replace(&mut self, bytes: impl Into<Vec<u8>>) {
         self.instead = Some(bytes.into());
     }

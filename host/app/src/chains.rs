@@ -48,18 +48,22 @@ fn of_the_other_protocol(
     place: &str,
     chain: &[ChainEntry],
 ) -> Vec<String> {
+    // These may stand beside what is of no use, and guard nothing.
+    let onlookers = [Phase::Observe, Phase::Tick];
     let (others, what): (&[Phase], _) = match protocol {
-        ListenerProtocol::Http => {
-            (&[Phase::Stream], "filters streams and nothing else: it belongs to a listener with protocol = \"tcp\"")
-        }
+        ListenerProtocol::Http => (
+            &[Phase::Stream],
+            "filters streams, of which a listener for HTTP has none: it belongs to a listener with protocol = \"tcp\"",
+        ),
         ListenerProtocol::Tcp => (
             &[Phase::Request, Phase::RequestBody, Phase::Response, Phase::ResponseBody],
-            "filters requests or responses and nothing else, of which a listener with protocol = \"tcp\" has none",
+            "filters requests or responses, of which a listener with protocol = \"tcp\" has none",
         ),
     };
     let is_useless = |plugin: usize| {
         let has = phases.get(plugin).copied().flatten();
-        has.is_some_and(|has| has.iter().next().is_some() && has.iter().all(|phase| others.contains(&phase)))
+        let only = |has: Phases| has.iter().all(|phase| others.contains(&phase) || onlookers.contains(&phase));
+        has.is_some_and(|has| has.iter().any(|phase| others.contains(&phase)) && only(has))
     };
     let useless = chain.iter().map(|entry| entry.plugin).filter(|plugin| is_useless(*plugin));
     useless.map(|plugin| format!("{place}: the plugin {:?} {what}", name(config, plugin))).collect()

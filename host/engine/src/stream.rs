@@ -96,7 +96,8 @@ impl StreamFilter for Stream {
         if matches!(verdict, Ok(StreamVerdict::Close)) {
             self.slot.denied(Phase::Stream);
         }
-        self.is_over |= !matches!(verdict, Ok(StreamVerdict::Pass | StreamVerdict::PassRest | StreamVerdict::Hold));
+        // What is no verdict of the guest's own leaves it something to forget.
+        self.is_over |= matches!(verdict, Ok(StreamVerdict::Close) | Err(Failure::Reported(_)));
         verdict
     }
 

@@ -33,8 +33,9 @@ pub(crate) enum RequestError {
     /// A transfer coding that is not undone here (RFC 9112, section 6.1).
     #[error("the request's Transfer-Encoding is not chunked alone")]
     Coding,
-    /// The client stopped in the middle of its body.
-    #[error("the request body made no progress")]
+    /// The client stopped in the middle of its body, or still had some of it to send when the whole exchange had taken as long as
+    /// it may.
+    #[error("the request body did not come in time")]
     BodyTimeout,
     /// Longer than the listener's `target_bytes`.
     #[error("the request target is longer than the listener allows")]

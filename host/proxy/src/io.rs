@@ -24,6 +24,9 @@ const HELD_BYTES_MAX: usize = 64 << 10;
 /// How much is read at a time of what is held.
 const HELD_PIECE_BYTES: usize = 4 << 10;
 
+/// What is kept of the memory for what is held once that is looked at.
+const KEPT_BYTES_MAX: usize = 32 << 10;
+
 /// A stream over TCP that can be ended in a way that the other side notices.
 pub(crate) trait Abort {
     /// From now on, dropping it resets the connection instead of ending it in good order.
@@ -280,6 +283,10 @@ impl Sieve {
     fn hand_out(&mut self, into: &mut ReadBuf<'_>) {
         let length = self.passed.len().min(into.remaining());
         into.put_slice(&self.passed.split_to(length));
+        if length > 0 && self.passed.is_empty() {
+            // What is left of a large block would stay as long as the connection.
+            self.passed = BytesMut::new();
+        }
     }
 
     /// Looks at what was read, most often in its place, and takes back what does not pass as it is.
@@ -304,6 +311,9 @@ impl Sieve {
         self.passed.extend_from_slice(bytes.get(..as_is).unwrap_or_default());
         self.passed.unsplit(instead);
         bytes.drain(..looked);
+        if bytes.len() < KEPT_BYTES_MAX {
+            bytes.shrink_to(KEPT_BYTES_MAX);
+        }
         self.held = bytes;
         Ok(())
     }

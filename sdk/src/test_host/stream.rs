@@ -184,6 +184,7 @@ impl Passing<'_> {
                 let instead = std::mem::take(&mut self.world.piece).into_written();
                 match verdict {
                     Verdict::Hold => {
+                        assert!(instead.is_none(), "bytes that are both held back and replaced fail");
                         assert!(!is_last, "the end of a stream that is held back fails");
                         continue;
                     }

@@ -41,16 +41,17 @@ async fn the_first_good_answer_wins_and_the_other_exchange_is_cancelled() {
     let site = between(slow, &fast, json!({ "after": "30ms" }), plenty()).await;
     let began = Instant::now();
     let mut requests = 0;
-    while asked.load(Ordering::SeqCst) < 5 {
+    // One that was outrun is slow to whoever chooses from then on, and is not asked again soon.
+    while asked.load(Ordering::SeqCst) < 1 {
         let method = if requests % 2 == 0 { "GET" } else { "DELETE" };
         assert_eq!(ask(&site, Http::ALL[requests % 3], method, "").await.text(), "fast");
         requests += 1;
     }
     assert!(began.elapsed() < LIMIT);
-    eventually("what was slow is given up", async || left.load(Ordering::SeqCst) == 5).await;
+    eventually("what was slow is given up", async || left.load(Ordering::SeqCst) == 1).await;
     assert_eq!(fast.seen().len(), requests);
-    assert_eq!(counted(&site, "palisade_upstream_hedges_total", &[("result", "sent")]).await, 5);
-    assert_eq!(counted(&site, "palisade_upstream_hedges_total", &[("result", "won")]).await, 5);
+    assert_eq!(counted(&site, "palisade_upstream_hedges_total", &[("result", "sent")]).await, 1);
+    assert_eq!(counted(&site, "palisade_upstream_hedges_total", &[("result", "won")]).await, 1);
     site.idle().await;
 }
 

@@ -71,6 +71,8 @@ async fn a_plugin_sends_a_stream_to_another_upstream_by_what_it_begins_with() {
     let address = site.address("tcp");
     assert_eq!(sends(address, &["rea", "der\n", "x"]).await.as_deref(), Some("rreader\nx"));
     assert_eq!(sends(address, &["writer\n"]).await.as_deref(), Some("awriter\n"));
+    // A client that ends its half is shown to have, and is served.
+    assert_eq!(sends(address, &["reader"]).await.as_deref(), Some("rreader"));
     // Not after an endpoint has been chosen: the plugin has failed then.
     assert_eq!(sends(address, &["writer\n", "reader\n"]).await, None);
     // Who says nothing is not waited for longer than the limit.

@@ -4,6 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use tokio::sync::oneshot;
 
+use super::kept::to_keep;
+
 /// What has passed of a body.
 #[derive(Debug)]
 pub(super) struct Copying {
@@ -34,7 +36,7 @@ impl Copying {
             self.pieces.clear();
             self.say(Copy::TooLarge);
         } else {
-            self.pieces.push(data.clone());
+            self.pieces.push(to_keep(data));
         }
     }
 

@@ -1,7 +1,7 @@
 //! A request's body that can be sent more than once: what has gone on of it is kept, up to a limit.
 //!
-//! Pieces are kept as they pass, without a copy. Whoever sends the body again reads what is kept first, and then goes on
-//! with what still comes.
+//! Pieces are kept as they pass, without a copy unless they are small. Whoever sends the body again reads what is kept first,
+//! and then goes on with what still comes.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -87,12 +87,7 @@ impl Reader {
 
 impl Kept {
     fn keep(&self, frame: &Frame<Bytes>) -> bool {
-        let piece = match (frame.data_ref(), frame.trailers_ref()) {
-            (Some(data), _) => Piece::Data(data.clone()),
-            (None, Some(trailers)) => Piece::Trailers(trailers.clone()),
-            (None, None) => return false,
-        };
-        let more = if let Piece::Data(data) = &piece { data.len() } else { 0 };
+        let more = frame.data_ref().map_or(0, Bytes::len);
         self.bytes.set(self.bytes.get().saturating_add(more));
         if self.bytes.get() > self.bytes_max || self.pieces.borrow().len() >= PIECES_MAX {
             self.keeps.set(false);
@@ -101,10 +96,22 @@ impl Kept {
             self.pieces.borrow_mut().clear();
             return false;
         }
+        let piece = match (frame.data_ref(), frame.trailers_ref()) {
+            (Some(data), _) => Piece::Data(to_keep(data)),
+            (None, Some(trailers)) => Piece::Trailers(trailers.clone()),
+            (None, None) => return false,
+        };
         self.pieces.borrow_mut().push(piece);
         true
     }
 }
+
+/// A piece as it is kept. A small one is copied: it may be a part of a buffer that is much larger, all of which it would keep.
+pub(super) fn to_keep(data: &Bytes) -> Bytes {
+    if data.len() < COPIED_BELOW { Bytes::copy_from_slice(data) } else { data.clone() }
+}
+
+const COPIED_BELOW: usize = 1_024;
 
 /// Small pieces are no way around the limit.
 const PIECES_MAX: usize = 1_024;
@@ -199,6 +206,16 @@ mod tests {
         assert!(body.frame().await.is_some());
         assert!(body.again().is_none());
         assert_eq!(read(body).await, "");
+    }
+
+    #[test]
+    fn a_small_piece_does_not_keep_the_buffer_that_it_is_a_part_of() {
+        let buffer = Bytes::from(vec![7_u8; 8_192]);
+        let (small, large) = (buffer.slice(..1), buffer.slice(..COPIED_BELOW));
+        let (small_kept, large_kept) = (to_keep(&small), to_keep(&large));
+        assert_eq!((&small_kept, &large_kept), (&small, &large));
+        assert_ne!(small_kept.as_ptr(), buffer.as_ptr());
+        assert_eq!(large_kept.as_ptr(), buffer.as_ptr());
     }
 
     #[test]

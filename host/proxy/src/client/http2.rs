@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -142,7 +142,8 @@ impl Tunnels {
         tunnels.spawn_local(async move {
             // Where there is none, the client has reset it meanwhile.
             if let Ok(stream) = stream.await {
-                let stream = OverHttp2 { stream: TokioIo::new(stream), sending };
+                let stream =
+                    OverHttp2 { stream: TokioIo::new(stream), sending, received: Received::Open, is_ended: false };
                 tunnel.run(stream, &client.activity, Bytes::new()).await;
             }
         });
@@ -159,6 +160,25 @@ struct Opening(Rc<Cell<Option<Rc<OnceCell<AbortHandle>>>>>);
 struct OverHttp2 {
     stream: TokioIo<Upgraded>,
     sending: Rc<OnceCell<AbortHandle>>,
+    received: Received,
+    /// We have ended our half.
+    is_ended: bool,
+}
+
+/// What the client's half has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Received {
+    Open,
+    /// It ends, or the client has reset the stream: hyper makes the same of both.
+    Over,
+    Ended,
+}
+
+impl OverHttp2 {
+    /// Whether nobody sends any more, although we have not ended our half: the stream was reset.
+    fn is_reset(&self) -> bool {
+        !self.is_ended && self.sending.get().is_some_and(AbortHandle::is_finished)
+    }
 }
 
 impl Abort for OverHttp2 {
@@ -172,7 +192,25 @@ impl Abort for OverHttp2 {
 
 impl AsyncRead for OverHttp2 {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, into)
+        let this = self.get_mut();
+        match this.received {
+            Received::Open => {
+                let filled = into.filled().len();
+                ready!(Pin::new(&mut this.stream).poll_read(context, into))?;
+                if into.filled().len() > filled || into.remaining() == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                // Whoever sends hears of a reset at the same time, and is before us when we are woken again.
+                this.received = Received::Over;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Received::Over if this.is_reset() => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Received::Over | Received::Ended => {
+                this.received = Received::Ended;
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 }
 
@@ -186,7 +224,9 @@ impl AsyncWrite for OverHttp2 {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        this.is_ended = true;
+        Pin::new(&mut this.stream).poll_shutdown(context)
     }
 }
 

@@ -17,8 +17,15 @@ const PRIORITY: u8 = 0x20;
 /// What a frame may have unless we say otherwise, and we do not (section 4.2).
 const FRAME_BYTES_MAX: usize = 16 << 10;
 
-/// More frames than any block has; whoever parses them refuses so many.
-const FRAMES_MAX: usize = 16;
+/// A block may have so many frames whatever its bytes.
+const FRAMES_MIN: usize = 16;
+
+/// How many frames a block may have where heads may have so many bytes: at least as many as whoever parses them takes, which is a
+/// quarter more than such a head needs, and two.
+pub(super) fn frames_max(header_bytes: usize) -> usize {
+    let needed = header_bytes / FRAME_BYTES_MAX;
+    (needed + needed / 4 + 2).max(FRAMES_MIN)
+}
 
 /// A frame's header (section 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +60,8 @@ pub(super) enum Found<'a> {
     Incomplete,
     /// Something that the parser refuses.
     Broken,
+    /// A block that is not one, which the parser may take for the mistake of a stream alone.
+    Cut,
 }
 
 /// All of a block.
@@ -60,6 +69,8 @@ pub(super) enum Found<'a> {
 pub(super) struct Block<'a> {
     pub(super) stream: u32,
     pub(super) ends_stream: bool,
+    /// Its priority is one that no stream has: the parser would not read its fields.
+    pub(super) depends_on_itself: bool,
     /// The fields as they are coded.
     pub(super) fields: Cow<'a, [u8]>,
     /// Frames, and the bytes of all of them.
@@ -67,53 +78,67 @@ pub(super) struct Block<'a> {
     pub(super) length: usize,
 }
 
-/// Looks for the end of a block.
-pub(super) fn find(bytes: &[u8]) -> Found<'_> {
+/// Looks for the end of a block of at most so many frames.
+pub(super) fn find(bytes: &[u8], frames_max: usize) -> Found<'_> {
     let Some(first) = Head::read(bytes) else { return Found::Incomplete };
     let mut block = Block {
         stream: first.stream,
         ends_stream: first.flags & END_STREAM != 0,
+        depends_on_itself: false,
         fields: Cow::Borrowed(&[]),
         frames: 0,
         length: 0,
     };
+    let mut pieces = Vec::new();
     loop {
         let Some(head) = bytes.get(block.length..).and_then(Head::read) else { return Found::Incomplete };
         let kind = if block.frames == 0 { HEADERS } else { CONTINUATION };
-        if head.kind != kind
-            || head.stream != first.stream
-            || head.length > FRAME_BYTES_MAX
-            || block.frames >= FRAMES_MAX
-        {
+        if head.length > FRAME_BYTES_MAX {
+            return Found::Broken;
+        }
+        if head.kind != kind || head.stream != first.stream {
+            return Found::Cut;
+        }
+        if block.frames >= frames_max {
             return Found::Broken;
         }
         let begin = block.length + HEADER_BYTES;
         let Some(payload) = bytes.get(begin..begin + head.length) else { return Found::Incomplete };
-        let fields = if block.frames == 0 { fields(payload, head.flags) } else { Some(payload) };
-        let Some(fields) = fields else { return Found::Broken };
+        let parts = if block.frames == 0 { fields(payload, head) } else { Some((payload, false)) };
+        let Some((piece, depends_on_itself)) = parts else { return Found::Cut };
+        pieces.push(piece);
+        block.depends_on_itself |= depends_on_itself;
         block.frames += 1;
         block.length = begin + head.length;
-        if block.frames == 1 {
-            block.fields = Cow::Borrowed(fields);
-        } else {
-            block.fields.to_mut().extend_from_slice(fields);
-        }
         if head.flags & END_HEADERS != 0 {
+            // Put together only now: much may come in little pieces.
+            block.fields =
+                if let &[piece] = pieces.as_slice() { Cow::Borrowed(piece) } else { Cow::Owned(pieces.concat()) };
             return Found::Whole(block);
         }
     }
 }
 
-/// What of a HEADERS frame's payload are fields: neither padding nor a priority.
-fn fields(payload: &[u8], flags: u8) -> Option<&[u8]> {
-    let (padding, payload) = if flags & PADDED != 0 {
+/// What of a HEADERS frame's payload are fields, neither padding nor a priority, and whether the stream depends on itself.
+fn fields(payload: &[u8], head: Head) -> Option<(&[u8], bool)> {
+    let (padding, payload) = if head.flags & PADDED != 0 {
         let (padding, payload) = payload.split_first()?;
         (usize::from(*padding), payload)
     } else {
         (0, payload)
     };
-    let payload = if flags & PRIORITY != 0 { payload.get(5..)? } else { payload };
-    payload.get(..payload.len().checked_sub(padding)?)
+    let (depends_on_itself, payload) = if head.flags & PRIORITY != 0 {
+        let ([a, b, c, d, _], payload) = payload.split_first_chunk::<5>()?;
+        (u32::from_be_bytes([*a & 0x7f, *b, *c, *d]) == head.stream, payload)
+    } else {
+        (false, payload)
+    };
+    Some((payload.get(..payload.len().checked_sub(padding)?)?, depends_on_itself))
+}
+
+/// Appends a frame that ends the connection with PROTOCOL_ERROR: it goes on with a block that there is none of (section 6.10).
+pub(super) fn refuse(into: &mut BytesMut) {
+    Head { length: 0, kind: CONTINUATION, flags: 0, stream: 0 }.write(into);
 }
 
 /// Appends a block of these fields.
@@ -139,10 +164,15 @@ mod tests {
         bytes.to_vec()
     }
 
+    fn find(bytes: &[u8]) -> Found<'_> {
+        super::find(bytes, FRAMES_MIN)
+    }
+
     #[test]
     fn a_block_is_the_fields_of_its_frames() {
         let whole = |fields: &'static [u8], frames, length| {
-            Found::Whole(Block { stream: 5, ends_stream: true, fields: fields.into(), frames, length })
+            let (ends_stream, depends_on_itself) = (true, false);
+            Found::Whole(Block { stream: 5, ends_stream, depends_on_itself, fields: fields.into(), frames, length })
         };
         let (one, two) = (frame(HEADERS, END_STREAM, 5, b"ab"), frame(CONTINUATION, END_HEADERS, 5, b"cd"));
         assert_eq!(find(&frame(HEADERS, END_STREAM | END_HEADERS, 5, b"ab")), whole(b"ab", 1, 11));
@@ -152,16 +182,30 @@ mod tests {
         for cut in 0..22 {
             assert_eq!(find(&[&one[..], &two].concat()[..cut]), Found::Incomplete, "{cut}");
         }
-        for broken in [
+        for cut in [
             [&one[..], &frame(CONTINUATION, END_HEADERS, 7, b"cd")].concat(),
             [&one[..], &frame(0x6, 0, 0, &[0; 8])].concat(),
             frame(HEADERS, END_HEADERS | PADDED, 5, b"\x03ab"),
             frame(HEADERS, END_HEADERS | PRIORITY, 5, b"ab"),
+        ] {
+            assert_eq!(find(&cut), Found::Cut, "{cut:?}");
+        }
+        for broken in [
             frame(HEADERS, END_HEADERS, 5, &[0; FRAME_BYTES_MAX + 1]),
-            [one, frame(CONTINUATION, 0, 5, b"").repeat(FRAMES_MAX)].concat(),
+            [one, frame(CONTINUATION, 0, 5, b"").repeat(FRAMES_MIN)].concat(),
         ] {
             assert_eq!(find(&broken), Found::Broken, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn a_block_may_have_the_frames_that_its_bytes_need() {
+        for (header_bytes, frames) in [(8 << 10, 16), (64 << 10, 16), (256 << 10, 22), (1 << 20, 82)] {
+            assert_eq!(frames_max(header_bytes), frames, "{header_bytes}");
+        }
+        let mut bytes = BytesMut::new();
+        write(9, true, &vec![7; 1 << 20], &mut bytes);
+        assert!(matches!(super::find(&bytes, frames_max(1 << 20)), Found::Whole(_)));
     }
 
     #[test]

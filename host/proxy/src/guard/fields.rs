@@ -20,6 +20,9 @@ use crate::http3::qpack::{Malformed, integer, string};
 const TABLE_BYTES_MAX: usize = 4_096;
 const ENTRY_OVERHEAD_BYTES: usize = 32;
 
+/// What is kept of a buffer from one block to the next.
+const KEPT_BYTES_MAX: usize = 32 << 10;
+
 /// A field that no message over HTTP/2 may have (RFC 9113, section 8.2.2): `te: x`.
 const REFUSED: &[u8] = b"\x00\x02te\x01x";
 
@@ -28,6 +31,8 @@ const REFUSED: &[u8] = b"\x00\x02te\x01x";
 pub(super) enum Part {
     Head,
     Trailers,
+    /// Either, of a stream that is refused whatever its fields are.
+    Refused,
 }
 
 /// What the client's encoder and we know of the blocks before.
@@ -66,7 +71,7 @@ enum Name {
 }
 
 /// What is wrong with a block, if anything is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Wrong {
     is_any: bool,
     unreadable: Vec<Unreadable>,
@@ -96,7 +101,8 @@ impl Decoder {
     /// # Errors
     /// It cannot be decoded.
     pub(super) fn read(&mut self, block: &[u8], part: Part) -> Result<Option<BytesMut>, Malformed> {
-        let (mut rest, mut wrong, mut may_resize) = (block, Wrong::default(), true);
+        let mut wrong = Wrong { is_any: part == Part::Refused, unreadable: Vec::new() };
+        let (mut rest, mut may_resize) = (block, true);
         while let Some(first) = rest.first() {
             if first & 0xe0 == 0x20 {
                 // RFC 7541, section 4.2: only before all fields.
@@ -130,6 +136,11 @@ impl Decoder {
                 }
                 after
             };
+        }
+        for buffer in [&mut self.name, &mut self.value] {
+            if buffer.capacity() > KEPT_BYTES_MAX {
+                *buffer = BytesMut::new();
+            }
         }
         if wrong.is_any { refused(block, &wrong.unreadable).map(Some) } else { Ok(None) }
     }
@@ -236,14 +247,19 @@ fn is_of_name(byte: &u8) -> bool {
 /// The block without what cannot be read, and with a field for which it is refused.
 ///
 /// # Errors
-/// There is a field of no bytes at all that the table would have, which nothing that can be read is like.
+/// There is a field of no bytes at all that the table would have, which nothing that can be read is like; or names of the table are
+/// repeated so often that what is written out grows far beyond the block.
 fn refused(block: &[u8], unreadable: &[Unreadable]) -> Result<BytesMut, Malformed> {
     let (mut instead, mut at) = (BytesMut::with_capacity(block.len() + REFUSED.len()), 0);
+    let bytes_max = 2 * block.len() + 4 * TABLE_BYTES_MAX;
     for Unreadable { place, kept } in unreadable {
         instead.extend_from_slice(block.get(at..place.start).unwrap_or_default());
         at = place.end;
         if let Some((name, value)) = *kept {
             let (name, value) = if name == 0 { (1, value.checked_sub(1).ok_or(Malformed)?) } else { (name, value) };
+            if instead.len() + name + value > bytes_max {
+                return Err(Malformed);
+            }
             instead.put_u8(0x40);
             for length in [name, value] {
                 integer::encode(length, (0, 7), &mut instead);

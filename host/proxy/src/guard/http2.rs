@@ -49,6 +49,8 @@ pub(crate) struct Http2Guard {
     refilled: Instant,
     /// None once a block came that the parser will refuse.
     fields: Option<Decoder>,
+    /// What a block may have.
+    frames_max: usize,
     /// Requests that go on after their heads.
     open: Vec<u32>,
 }
@@ -103,6 +105,7 @@ impl Http2Guard {
             credit_per_second: limits.control_frames_per_second,
             refilled: now,
             fields: Some(Decoder::new()),
+            frames_max: block::frames_max(limits.header_bytes),
             open: Vec::new(),
         }
     }
@@ -138,10 +141,17 @@ impl Http2Guard {
                 continue;
             }
             let Some(head) = Head::read(rest) else { break };
-            let found = if head.kind == HEADERS && self.fields.is_some() { block::find(rest) } else { Found::Broken };
+            let is_looked_at = head.kind == HEADERS && self.fields.is_some();
+            let found = if is_looked_at { block::find(rest, self.frames_max) } else { Found::Broken };
             match found {
                 Found::Incomplete => break,
-                Found::Broken => {
+                Found::Broken | Found::Cut => {
+                    if found == Found::Cut {
+                        instead.extend_from_slice(as_is.and(bytes.get(copied..at)).unwrap_or_default());
+                        as_is.get_or_insert(at);
+                        block::refuse(instead);
+                        copied = at;
+                    }
                     if head.kind == HEADERS {
                         self.fields = None;
                     }
@@ -175,6 +185,7 @@ impl Http2Guard {
         } else if part == Part::Head && self.open.len() < OPEN_MAX {
             self.open.push(block.stream);
         }
+        let part = if block.depends_on_itself { Part::Refused } else { part };
         let Some(decoder) = &mut self.fields else { return Ok(None) };
         decoder.read(&block.fields, part).map_err(|_| Fault::Compression)
     }

@@ -4,9 +4,10 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode, response};
 use http_body::Body;
 use quinn::SendStream;
 use tokio::io::AsyncWrite;
@@ -21,12 +22,17 @@ use crate::serve::Outgoing;
 #[derive(Debug)]
 pub(super) struct Answer {
     stream: SendStream,
+    /// How long a client may have no room for the head.
+    limit: Duration,
+    /// Heads that are not the last one, as far as the client has had no room for them.
+    interim: BytesMut,
     is_over: bool,
 }
 
 impl Answer {
-    pub(super) fn new(stream: SendStream) -> Self {
-        Self { stream, is_over: false }
+    /// A client may have no room for its head for as long as `limit`.
+    pub(super) fn new(stream: SendStream, limit: Duration) -> Self {
+        Self { stream, limit, interim: BytesMut::new(), is_over: false }
     }
 
     /// Ready when the client has all of the answer; before its end, when the client does not want it, or has left.
@@ -45,12 +51,37 @@ impl Answer {
         let _ = self.stream.reset(code.into());
     }
 
-    /// Sends a head that is not the last one (RFC 9114, section 4.1).
+    /// Takes a head that is not the last one (RFC 9114, section 4.1). What follows it sends it, if [`Answer::send_interim`] does
+    /// not.
+    pub(super) fn take_interim(&mut self, status: StatusCode, fields: &HeaderMap) {
+        // One that is too large is lost: a client can do without it.
+        if let Ok(framed) = frame_section(|section| qpack::response(status, fields, section)) {
+            self.interim.extend_from_slice(&framed);
+        }
+    }
+
+    /// Whether there is something for [`Answer::send_interim`].
+    pub(super) fn has_interim(&self) -> bool {
+        !self.interim.is_empty()
+    }
+
+    /// Sends what was taken. Dropping the future loses nothing.
     ///
     /// # Errors
     /// The client is gone.
-    pub(super) async fn send_interim(&mut self, status: StatusCode, fields: &HeaderMap) -> Result<(), Code> {
-        self.write_section(|section| qpack::response(status, fields, section)).await
+    pub(super) async fn send_interim(&mut self) -> Result<(), Code> {
+        while !self.interim.is_empty() {
+            let (stream, interim) = (&mut self.stream, &self.interim);
+            let sent = poll_fn(|context| AsyncWrite::poll_write(Pin::new(&mut *stream), context, interim)).await;
+            match sent {
+                Ok(written) => self.interim.advance(written.min(self.interim.len())),
+                Err(_) => {
+                    self.interim.clear();
+                    return Err(Code::RequestCancelled);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sends all of a response.
@@ -61,7 +92,7 @@ impl Answer {
         let (mut parts, body) = response.into_parts();
         let mut body = pin!(body);
         date::set(&mut parts.headers);
-        self.write_section(|section| qpack::response(parts.status, &parts.headers, section)).await?;
+        self.write_head(&parts).await?;
         while !body.is_end_stream() {
             let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await else { break };
             let frame = frame.map_err(|_| Code::InternalError)?;
@@ -84,7 +115,7 @@ impl Answer {
     pub(super) async fn send_head(&mut self, response: Response<Outgoing>) -> Result<(), Code> {
         let (mut parts, _) = response.into_parts();
         date::set(&mut parts.headers);
-        self.write_section(|section| qpack::response(parts.status, &parts.headers, section)).await
+        self.write_head(&parts).await
     }
 
     /// Sends bytes that are framed already: how many the client has room for.
@@ -104,6 +135,13 @@ impl Answer {
         self.is_over
     }
 
+    /// No body waits for the client yet: the limit is this one's own.
+    async fn write_head(&mut self, parts: &response::Parts) -> Result<(), Code> {
+        let limit = self.limit;
+        let written = self.write_section(|section| qpack::response(parts.status, &parts.headers, section));
+        tokio::time::timeout(limit, written).await.unwrap_or(Err(Code::RequestCancelled))
+    }
+
     async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<(), Code> {
         if trailers.is_empty() {
             return Ok(());
@@ -121,25 +159,30 @@ impl Answer {
         self.write(&mut [head.freeze(), data]).await
     }
 
-    /// A HEADERS frame. Its length is written in four bytes, so that the section is coded in its place.
     async fn write_section(&mut self, code: impl FnOnce(&mut BytesMut)) -> Result<(), Code> {
-        const FOUR_BYTES: u32 = 0x8000_0000;
-        const HEAD_BYTES: usize = 5;
-        let mut framed = BytesMut::with_capacity(512);
-        framed.put_bytes(0, HEAD_BYTES);
-        code(&mut framed);
-        let length = u32::try_from(framed.len() - HEAD_BYTES).ok().filter(|length| *length < FOUR_BYTES >> 1);
-        let [a, b, c, d] = (length.ok_or(Code::InternalError)? | FOUR_BYTES).to_be_bytes();
-        let kind = u8::try_from(frame::HEADERS).unwrap_or_default();
-        if let Some(head) = framed.get_mut(..HEAD_BYTES) {
-            head.copy_from_slice(&[kind, a, b, c, d]);
-        }
-        self.write(&mut [framed.freeze()]).await
+        self.write(&mut [frame_section(code)?]).await
     }
 
     async fn write(&mut self, pieces: &mut [Bytes]) -> Result<(), Code> {
+        self.send_interim().await?;
         self.stream.write_all_chunks(pieces).await.map_err(|_| Code::RequestCancelled)
     }
+}
+
+/// A HEADERS frame. Its length is written in four bytes, so that the section is coded in its place.
+fn frame_section(code: impl FnOnce(&mut BytesMut)) -> Result<Bytes, Code> {
+    const FOUR_BYTES: u32 = 0x8000_0000;
+    const HEAD_BYTES: usize = 5;
+    let mut framed = BytesMut::with_capacity(512);
+    framed.put_bytes(0, HEAD_BYTES);
+    code(&mut framed);
+    let length = u32::try_from(framed.len() - HEAD_BYTES).ok().filter(|length| *length < FOUR_BYTES >> 1);
+    let [a, b, c, d] = (length.ok_or(Code::InternalError)? | FOUR_BYTES).to_be_bytes();
+    let kind = u8::try_from(frame::HEADERS).unwrap_or_default();
+    if let Some(head) = framed.get_mut(..HEAD_BYTES) {
+        head.copy_from_slice(&[kind, a, b, c, d]);
+    }
+    Ok(framed.freeze())
 }
 
 impl Drop for Answer {

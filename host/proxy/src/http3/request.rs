@@ -39,7 +39,7 @@ pub(super) async fn run(
     (send, receive): (SendStream, RecvStream),
     limits: ListenerLimits,
 ) -> End {
-    let (mut answer, mut reader) = (Answer::new(send), Reader::new(receive));
+    let (mut answer, mut reader) = (Answer::new(send, limits.body_timeout), Reader::new(receive));
     let link = Link::new(connection);
     let arriving = arrive(&mut reader, &limits);
     let (parts, length) = match tokio::time::timeout(limits.header_timeout, arriving).await {
@@ -90,9 +90,12 @@ async fn exchange(
                 answer.reset(Code::RequestCancelled);
                 return End::Cancelled;
             }
-            // Where it fails, the client is gone, which shows itself.
-            () = link.awaited() => drop(answer.send_interim(StatusCode::CONTINUE, &HeaderMap::new()).await),
-            Some(hint) = hinted.recv() => drop(answer.send_interim(StatusCode::EARLY_HINTS, &hint).await),
+            // Where it fails, the client is gone, which shows itself. One that has no room for it keeps nothing waiting.
+            _ = answer.send_interim(), if answer.has_interim() => {}
+            () = link.awaited(), if !answer.has_interim() => {
+                answer.take_interim(StatusCode::CONTINUE, &HeaderMap::new());
+            }
+            Some(hint) = hinted.recv(), if !answer.has_interim() => answer.take_interim(StatusCode::EARLY_HINTS, &hint),
         }
     };
     match (link.fault(), response) {
@@ -106,8 +109,7 @@ async fn exchange(
         }
         (None, Ok(mut response)) => {
             while let Ok(hint) = hinted.try_recv() {
-                // Where it fails, so does what follows it.
-                let _ = answer.send_interim(StatusCode::EARLY_HINTS, &hint).await;
+                answer.take_interim(StatusCode::EARLY_HINTS, &hint);
             }
             client.advertise(&site, response.headers_mut());
             send_all(answer, response, link).await

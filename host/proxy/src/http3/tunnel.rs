@@ -1,6 +1,7 @@
 //! A request for a tunnel on its stream (RFC 9114, section 4.4; RFC 9220): once it is granted, nothing but DATA, whose bytes are
 //! the tunnel's.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -56,11 +57,15 @@ pub(super) async fn run(
         answer.reset(Code::RequestCancelled);
         return End::Cancelled;
     }
-    let stream = Tunnelled { answer, reader, link, read: Bytes::new(), head: Bytes::new(), missing: 0 };
+    let end = Cell::new(End::Cancelled);
+    let stream = Tunnelled { answer, reader, link, end: &end, read: Bytes::new(), head: Bytes::new(), missing: 0 };
     tunnel.run(stream, &client.activity, Bytes::new()).await;
-    // Whatever ends the connection before the client has all of it would take the rest away.
-    over.await;
-    End::Answered
+    if end.get() == End::Answered {
+        // Whatever ends the connection before the client has all of it would take the rest away. Of a stream that was reset
+        // nothing more is heard.
+        over.await;
+    }
+    end.get()
 }
 
 /// A stream as a tunnel has it. Dropping it before its end resets it (RFC 9220, section 3; RFC 8441, section 5).
@@ -69,6 +74,8 @@ struct Tunnelled<'a> {
     answer: Answer,
     reader: Reader,
     link: &'a Link,
+    /// How it ended: the client has left, unless it is known better.
+    end: &'a Cell<End>,
     /// What came and is not taken yet.
     read: Bytes,
     /// What is left of the head of a frame that goes out,
@@ -80,6 +87,9 @@ struct Tunnelled<'a> {
 impl Abort for Tunnelled<'_> {
     fn abort(&self) {
         // It is not ended, and whoever aborts drops it.
+        if !self.answer.is_over() {
+            self.end.set(End::Refused);
+        }
     }
 }
 
@@ -140,7 +150,9 @@ impl AsyncWrite for Tunnelled<'_> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().answer.finish();
+        let this = self.get_mut();
+        this.answer.finish();
+        this.end.set(End::Answered);
         Poll::Ready(Ok(()))
     }
 }

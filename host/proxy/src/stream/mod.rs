@@ -33,7 +33,7 @@ use crate::tls::{ACME_TLS, shake_hands};
 use crate::tunnel::relay::{End, Relay};
 
 pub(crate) use shown::Shown;
-use shown::Unbegun;
+use shown::{Half, Unbegun};
 
 /// After which the kernel asks whether a silent client is still there.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -61,6 +61,28 @@ impl Abort for ClientStream {
             Self::Left(stream) => stream.abort(),
             Self::Right(stream) => stream.abort(),
         }
+    }
+}
+
+impl Settle for ClientStream {
+    fn settle(&self) {
+        match self {
+            Self::Left(stream) => stream.settle(),
+            Self::Right(stream) => stream.get_ref().0.settle(),
+        }
+    }
+}
+
+/// The other way round from [`Abort`].
+pub(crate) trait Settle {
+    /// From now on, dropping it ends the connection in good order.
+    fn settle(&self);
+}
+
+impl Settle for TcpStream {
+    fn settle(&self) {
+        // Where it fails, the connection is gone already.
+        let _ = SockRef::from(self).set_linger(None);
     }
 }
 
@@ -164,6 +186,7 @@ struct Opened<S> {
     client: S,
     /// What is for the endpoint already.
     read: Bytes,
+    half: Half,
     route: Route,
 }
 
@@ -191,7 +214,9 @@ where
 {
     let passage = match record.lease().map(|lease| lease.stream(&mut exchange)) {
         Some(Ok(Some(passage))) => passage,
-        Some(Ok(None)) | None => return Ok(Opened { client, read, route: Route::Plain(exchange) }),
+        Some(Ok(None)) | None => {
+            return Ok(Opened { client, read, half: Half::Open, route: Route::Plain(exchange) });
+        }
         Some(Err(stopped)) => {
             record.stopped(&stopped);
             client.abort();
@@ -200,7 +225,7 @@ where
     };
     let (mut client, mut shown) = (client, Shown::new(passage, exchange));
     match shown.begin(&mut client, read).await {
-        Ok(read) => Ok(Opened { client, read, route: Route::Shown(shown) }),
+        Ok((read, half)) => Ok(Opened { client, read, half, route: Route::Shown(shown) }),
         Err(Unbegun::Client) => Err(()),
         Err(Unbegun::Stopped(stopped)) => {
             record.stopped(&stopped);
@@ -210,9 +235,9 @@ where
     }
 }
 
-async fn pass<S>(way: &Way, Opened { client, read, mut route }: Opened<S>, mut record: Record)
+async fn pass<S>(way: &Way, Opened { client, read, half, mut route }: Opened<S>, mut record: Record)
 where
-    S: AsyncRead + AsyncWrite + Abort + Unpin,
+    S: AsyncRead + AsyncWrite + Abort + Settle + Unpin,
 {
     let chosen = route.exchange().alternatives.as_mut().and_then(|alternatives| {
         alternatives.is_decided = true;
@@ -231,21 +256,26 @@ where
         Route::Plain(_) => None,
         Route::Shown(shown) => Some(shown),
     };
+    // Unless both have ended in good order: also where this is dropped, because the time to drain is over.
+    client.abort();
+    endpoint.abort();
     let mut relay = Relay::new(client, endpoint, read).showing(shown);
+    if half == Half::Ended {
+        relay.client_ended();
+    }
     let end = tokio::select! {
         biased;
         end = relay.run(way.streams.tunnel_timeout, &mut record) => Ok(end),
         why = connection.is_down() => Err(why),
     };
+    // Else what was cut does not look whole, on either side.
     if matches!(end, Ok(End::Both)) {
-        return record.ended(Ending::Complete);
+        let (client, endpoint) = relay.into_sides();
+        client.settle();
+        endpoint.settle();
     }
-    // What was cut is not to look whole, on either side.
-    let (client, endpoint) = relay.into_sides();
-    client.abort();
-    endpoint.abort();
     match end {
-        Ok(End::Both) => {}
+        Ok(End::Both) => record.ended(Ending::Complete),
         Ok(End::Client) => record.ended(Ending::ClientGone),
         Ok(End::Endpoint(error)) => {
             connection.failed();

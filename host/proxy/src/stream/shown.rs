@@ -14,6 +14,13 @@ pub(crate) struct Shown {
     exchange: Box<Exchange>,
 }
 
+/// Whether more may come of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Open,
+    Ended,
+}
+
 /// How the beginning of a stream ended before its time.
 pub(super) enum Unbegun {
     /// The client left.
@@ -45,11 +52,15 @@ impl Shown {
     }
 
     /// Shows what was read already, and reads on for as long as a filter awaits the client's first bytes. Gives what is for the
-    /// endpoint.
+    /// endpoint, and whether the client has ended its half by then.
     ///
     /// # Errors
     /// There is no stream to go on with.
-    pub(super) async fn begin(&mut self, client: &mut (impl AsyncRead + Unpin), read: Bytes) -> Result<Bytes, Unbegun> {
+    pub(super) async fn begin(
+        &mut self,
+        client: &mut (impl AsyncRead + Unpin),
+        read: Bytes,
+    ) -> Result<(Bytes, Half), Unbegun> {
         let mut passed = BytesMut::new();
         if !read.is_empty() {
             passed.extend_from_slice(&self.first(read)?);
@@ -58,11 +69,16 @@ impl Shown {
         while self.passage.awaits_client() {
             piece.clear();
             match client.take(u64::try_from(READ_BYTES).unwrap_or(u64::MAX)).read_buf(&mut piece).await {
-                Ok(0) | Err(_) => return Err(Unbegun::Client),
+                Err(_) => return Err(Unbegun::Client),
+                Ok(0) => {
+                    let last = self.pass(Direction::FromClient, Bytes::new(), true).map_err(Unbegun::Stopped)?;
+                    passed.extend_from_slice(&last);
+                    return Ok((passed.freeze(), Half::Ended));
+                }
                 Ok(_) => passed.extend_from_slice(&self.first(Bytes::copy_from_slice(&piece))?),
             }
         }
-        Ok(passed.freeze())
+        Ok((passed.freeze(), Half::Open))
     }
 
     fn first(&mut self, bytes: Bytes) -> Result<Bytes, Unbegun> {

@@ -63,6 +63,11 @@ where
         Self { client, endpoint, up, down: Half::default(), shown: None }
     }
 
+    /// The client has ended its half already.
+    pub(crate) fn client_ended(&mut self) {
+        self.up.stage = Stage::Ending;
+    }
+
     /// Shows plugins what passes; `read` was shown already.
     pub(crate) fn showing(mut self, shown: Option<Shown>) -> Self {
         self.shown = shown;

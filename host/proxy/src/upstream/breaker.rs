@@ -15,6 +15,8 @@ pub(crate) struct Breaker {
     state: State,
     slots: [Slot; SLOTS],
     since: Instant,
+    /// How often trials have begun.
+    period: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +25,10 @@ enum State {
     Open {
         until: Instant,
     },
-    /// Exchanges that were let through, and those of them that ended well.
+    /// Exchanges that were let through, and those of them that ended well; and when others are let through in place of those
+    /// that do not end.
     HalfOpen {
+        until: Instant,
         under_way: u32,
         good: u32,
     },
@@ -44,13 +48,22 @@ const SLOTS: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passage {
     Ordinary,
-    /// One of a few, which decides whether the circuit closes.
-    Trial,
+    /// One of a few, which decides whether the circuit closes; and of which period it is.
+    Trial(u64),
 }
 
 impl Breaker {
     pub(crate) fn new(limits: ErrorRate, now: Instant) -> Self {
-        Self { limits, state: State::Closed, slots: [Slot::default(); SLOTS], since: now }
+        Self { limits, state: State::Closed, slots: [Slot::default(); SLOTS], since: now, period: 0 }
+    }
+
+    /// Its state, as it is told.
+    pub(crate) fn state(&self) -> CircuitState {
+        match self.state {
+            State::Closed => CircuitState::Closed,
+            State::Open { .. } => CircuitState::Open,
+            State::HalfOpen { .. } => CircuitState::HalfOpen,
+        }
     }
 
     /// Whether one more exchange is let through, and what that changes.
@@ -58,26 +71,34 @@ impl Breaker {
         match self.state {
             State::Closed => (Some(Passage::Ordinary), None),
             State::Open { until } if now < until => (None, None),
-            State::Open { .. } => {
-                self.state = State::HalfOpen { under_way: 1, good: 0 };
-                (Some(Passage::Trial), Some(CircuitState::HalfOpen))
+            State::Open { .. } => (Some(self.first_trial(0, now)), Some(CircuitState::HalfOpen)),
+            State::HalfOpen { until, under_way, good } if under_way + good < self.limits.trials => {
+                self.state = State::HalfOpen { until, under_way: under_way + 1, good };
+                (Some(Passage::Trial(self.period)), None)
             }
-            State::HalfOpen { under_way, good } if under_way + good < self.limits.trials => {
-                self.state = State::HalfOpen { under_way: under_way + 1, good };
-                (Some(Passage::Trial), None)
-            }
+            // Those that are under way may never end, so others decide.
+            State::HalfOpen { until, good, .. } if now >= until => (Some(self.first_trial(good, now)), None),
             State::HalfOpen { .. } => (None, None),
         }
+    }
+
+    /// A period of trials begins, where so many have ended well already.
+    fn first_trial(&mut self, good: u32, now: Instant) -> Passage {
+        self.period = self.period.wrapping_add(1);
+        self.state = State::HalfOpen { until: now + self.limits.open, under_way: 1, good };
+        Passage::Trial(self.period)
     }
 
     /// An exchange that was let through has ended so, and what that changes.
     pub(crate) fn ended(&mut self, passage: Passage, is_good: bool, now: Instant) -> Option<CircuitState> {
         match (self.state, passage) {
+            // Others decide now.
+            (_, Passage::Trial(period)) if period != self.period => None,
             (State::Closed, _) => self.counted(is_good, now),
-            (State::HalfOpen { .. }, Passage::Trial) if !is_good => Some(self.open(now)),
-            (State::HalfOpen { under_way, good }, Passage::Trial) => {
+            (State::HalfOpen { .. }, Passage::Trial(_)) if !is_good => Some(self.open(now)),
+            (State::HalfOpen { until, under_way, good }, Passage::Trial(_)) => {
                 let (under_way, good) = (under_way.saturating_sub(1), good + 1);
-                self.state = State::HalfOpen { under_way, good };
+                self.state = State::HalfOpen { until, under_way, good };
                 if good < self.limits.trials {
                     return None;
                 }
@@ -91,8 +112,10 @@ impl Breaker {
 
     /// An exchange has ended, and nobody knows how: its client has left.
     pub(crate) fn given_up(&mut self, passage: Passage) {
-        if let (State::HalfOpen { under_way, good }, Passage::Trial) = (self.state, passage) {
-            self.state = State::HalfOpen { under_way: under_way.saturating_sub(1), good };
+        if let State::HalfOpen { until, under_way, good } = self.state
+            && passage == Passage::Trial(self.period)
+        {
+            self.state = State::HalfOpen { until, under_way: under_way.saturating_sub(1), good };
         }
     }
 
@@ -178,13 +201,13 @@ mod tests {
         let mut circuit = breaker(start);
         (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
         let later = start + 5 * SECOND;
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial), Some(CircuitState::HalfOpen)));
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial), None));
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), Some(CircuitState::HalfOpen)));
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
         assert_eq!(circuit.admit(later), (None, None), "as many as are tried");
-        circuit.given_up(Passage::Trial);
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial), None));
-        assert_eq!(circuit.ended(Passage::Trial, true, later), None);
-        assert_eq!(circuit.ended(Passage::Trial, true, later), Some(CircuitState::Closed));
+        circuit.given_up(Passage::Trial(1));
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
+        assert_eq!(circuit.ended(Passage::Trial(1), true, later), None);
+        assert_eq!(circuit.ended(Passage::Trial(1), true, later), Some(CircuitState::Closed));
         assert_eq!(ends(&mut circuit, false, later), None, "what failed before is forgotten");
     }
 
@@ -195,6 +218,28 @@ mod tests {
         (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
         assert_eq!(ends(&mut circuit, false, start + 5 * SECOND), Some(CircuitState::Open));
         assert_eq!(circuit.admit(start + 9 * SECOND), (None, None));
-        assert_eq!(circuit.admit(start + 10 * SECOND), (Some(Passage::Trial), Some(CircuitState::HalfOpen)));
+        assert_eq!(circuit.admit(start + 10 * SECOND), (Some(Passage::Trial(2)), Some(CircuitState::HalfOpen)));
+    }
+
+    #[test]
+    fn others_are_tried_in_place_of_those_that_never_end() {
+        let start = Instant::now();
+        let mut circuit = breaker(start);
+        (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
+        let later = start + 5 * SECOND;
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), Some(CircuitState::HalfOpen)));
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
+        assert_eq!(circuit.admit(later + 4 * SECOND), (None, None), "both are under way");
+        let later = later + 5 * SECOND;
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(2)), None));
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(2)), None));
+        assert_eq!(circuit.admit(later), (None, None));
+        // What became of the first ones does not matter any more.
+        assert_eq!(circuit.ended(Passage::Trial(1), false, later), None);
+        circuit.given_up(Passage::Trial(1));
+        assert_eq!(circuit.admit(later), (None, None));
+        assert_eq!(circuit.ended(Passage::Trial(2), true, later), None);
+        assert_eq!(circuit.ended(Passage::Trial(2), true, later), Some(CircuitState::Closed));
+        assert_eq!(circuit.state(), CircuitState::Closed);
     }
 }

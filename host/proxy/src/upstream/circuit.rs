@@ -1,6 +1,6 @@
 //! Whether a request is let through to its upstream: by how many are under way, how many wait, and how those before have ended.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub(crate) struct Circuit {
     config: palisade_config::Circuit,
     counts: Arc<Counts>,
     breaker: Option<Mutex<Breaker>>,
+    /// Another one is in its place, or none.
+    is_gone: AtomicBool,
 }
 
 /// What is under way, whatever the limits are meanwhile.
@@ -33,7 +35,22 @@ impl Circuit {
         }
         let breaker = config.error_rate.map(|limits| Mutex::new(Breaker::new(limits, Instant::now())));
         let counts = before.map_or_else(Arc::default, |before| before.counts.clone());
-        Some(Arc::new(Self { config: config.clone(), counts, breaker }))
+        Some(Arc::new(Self { config: config.clone(), counts, breaker, is_gone: AtomicBool::new(false) }))
+    }
+
+    /// Its state at the moment.
+    pub(crate) fn state(&self) -> CircuitState {
+        let state = |breaker: &Mutex<Breaker>| breaker.lock().unwrap_or_else(PoisonError::into_inner).state();
+        self.breaker.as_ref().map_or(CircuitState::Closed, state)
+    }
+
+    /// Another one is in its place, or none: its state is nobody's any more.
+    pub(crate) fn goes(&self) {
+        self.is_gone.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
     }
 
     /// Lets one more request through, for as long as what comes back lives; and says what that changes.

@@ -57,7 +57,7 @@ pub(crate) async fn connect(
     monitor: &dyn UpstreamMonitor,
 ) -> Result<Connection, RequestError> {
     let Some(circuit) = pool.upstream.line() else { return connect_at_once(pool, wanted).await };
-    if !pool.is_waited_for() {
+    if !pool.is_waited_for(wanted.purpose) {
         match connect_at_once(pool, wanted).await {
             Err(RequestError::TooManyConnections) => {}
             connected => return connected,
@@ -85,7 +85,7 @@ pub(super) fn refusal(why: CircuitRefusal) -> RequestError {
 
 /// Waits behind those who came before.
 async fn in_line(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, RequestError> {
-    let waiting = pool.wait();
+    let waiting = pool.wait(wanted.purpose);
     loop {
         waiting.room().await;
         if let Some(connection) = pool.take(wanted.purpose) {

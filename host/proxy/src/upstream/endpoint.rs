@@ -269,6 +269,15 @@ impl Endpoint {
         self.took(after, millis());
     }
 
+    /// Another one has answered in its stead, after this time: it would have taken as long, at least. That is no answer.
+    pub(crate) fn outrun(&self, after: Duration) {
+        let now = millis();
+        let known = PeakEwma::from_word(self.vital.latency.load(Ordering::Relaxed)).micros(now);
+        if after.as_micros() > u128::from(known) {
+            self.took(after, now);
+        }
+    }
+
     fn took(&self, after: Duration, now_millis: u32) {
         let took = u32::try_from(after.as_micros()).unwrap_or(u32::MAX);
         // Of two workers at the same time one is not heard, which is one sample of many.
@@ -386,6 +395,17 @@ mod tests {
         assert_eq!(latency(), 0);
         endpoint.responded(Duration::ZERO, StatusCode::OK);
         assert_eq!(latency(), 1);
+    }
+
+    #[test]
+    fn one_that_is_outrun_took_so_long_at_least_and_did_not_answer() {
+        let endpoint = endpoint(Rules::default());
+        let latency = || endpoint.candidate(Outcome::Untried, millis()).latency_micros;
+        endpoint.failed();
+        endpoint.outrun(Duration::from_secs(1));
+        endpoint.outrun(Duration::from_micros(1));
+        assert!(latency() > 500_000, "{}", latency());
+        assert_eq!(endpoint.failures(), 1);
     }
 
     #[test]

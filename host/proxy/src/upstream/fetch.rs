@@ -19,6 +19,7 @@ use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::letter::{Keep, Letter};
 use crate::upstream::pool::Purpose;
 use crate::upstream::send::Sending;
+use crate::upstream::tries::Tries;
 use crate::upstream::{Connection, Pools};
 
 /// The upstreams of one worker, as they are now.
@@ -98,8 +99,9 @@ async fn begun(pools: &Pools, callout: Callout) -> Result<Begun, FetchError> {
     let (body, upload) = RequestBody::whole(callout.body.clone());
     let request = request(callout, &connection, body);
     let (wanted, response_timeout) = (Wanted::by_host(), pools.upstream.config.response_timeout);
-    let mut letter = Letter::of(request);
-    let sending = Sending { letter: &mut letter, upload: &upload, wanted, keep: Keep::ForConnection, response_timeout };
+    let (mut letter, tries, keep) = (Letter::of(request), Tries::default(), Keep::ForConnection);
+    let (letter, tries) = (&mut letter, &tries);
+    let sending = Sending { letter, upload: &upload, wanted, keep, response_timeout, tries };
     let asked_at = Instant::now();
     let answer = pools.ask(connection, sending).await;
     let (response, connection) = answer.map_err(|missed| failed(missed.into()))?;

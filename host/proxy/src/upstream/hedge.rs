@@ -5,10 +5,10 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use palisade_contract::Hedged;
 use tokio::time::Instant;
 
-use crate::error::RequestError;
 use crate::upstream::letter::Letter;
 use crate::upstream::send::{Answer, Asked, Missed, Sending};
 use crate::upstream::tries::{Miss, Tries};
@@ -38,7 +38,7 @@ impl Pools {
         self.goes_to(asked, pool);
         sending.letter.write(asked, pool.endpoint.address);
         let twin = sending.letter.twin();
-        let others = (sending.upload, sending.wanted, sending.keep, sending.response_timeout);
+        let others = (sending.upload, sending.wanted, sending.keep, sending.response_timeout, sending.tries);
         let notes = asked.record.notes();
         let mut first = pin!(self.reach(pool, sending, &notes));
         let began = Instant::now();
@@ -46,23 +46,27 @@ impl Pools {
             return sooner;
         }
         let Some(mut twin) = twin else { return first.await };
-        let Some(second) = self.second(asked, pool, &twin).map_err(Missed::last)? else { return first.await };
+        let Some((second, headers)) = self.second(asked, pool, &twin) else { return first.await };
         asked.record.host_did("hedge", Some(began.elapsed()), || format!("to {} as well", second.endpoint.address));
         self.goes_to(asked, &second);
-        let (upload, wanted, keep, response_timeout) = others;
-        let sending = Sending { letter: &mut twin, upload, wanted, keep, response_timeout };
+        let (upload, wanted, keep, response_timeout, tries) = others;
+        let sending = Sending { letter: &mut twin, upload, wanted, keep, response_timeout, tries };
         let mut other = pin!(self.reach(&second, sending, &notes));
         tokio::select! {
             biased;
             answer = &mut first => match answer {
                 Ok(answer) => {
-                    self.goes_to_again(asked, pool);
+                    self.goes_back(asked, pool, headers);
                     Ok(answer)
                 }
                 Err(missed) => {
                     // The second one is as good as any.
                     let answer = other.await;
-                    if answer.is_ok() { self.counted.hedged(Hedged::Won) }
+                    if answer.is_ok() {
+                        self.counted.hedged(Hedged::Won);
+                    } else {
+                        self.goes_back(asked, pool, headers);
+                    }
                     answer.map_err(|_| missed)
                 }
             },
@@ -70,32 +74,46 @@ impl Pools {
                 Ok(answer) => {
                     // It would have taken as long, at least.
                     self.latencies.add(began.elapsed());
+                    pool.endpoint.outrun(began.elapsed());
                     self.counted.hedged(Hedged::Won);
                     Ok(answer)
                 }
                 Err(_) => {
-                    self.goes_to_again(asked, pool);
+                    self.goes_back(asked, pool, headers);
                     first.await
                 }
             },
         }
     }
 
-    /// Another endpoint than this one, if there is one and the budget allows it.
-    fn second(&self, asked: &mut Asked<'_>, first: &Pool, twin: &Letter) -> Result<Option<Rc<Pool>>, RequestError> {
+    /// The exchange is that of the first endpoint again, whose pick came with these headers.
+    fn goes_back(&self, asked: &mut Asked<'_>, first: &Pool, headers: Option<Box<HeaderMap>>) {
+        asked.exchange.picked_headers = headers;
+        self.goes_to_again(asked, first);
+    }
+
+    /// Another endpoint than this one, if there is one and the budget allows it; and the headers that the pick of this one came
+    /// with, which stay in the exchange where there is no other.
+    fn second(&self, asked: &mut Asked<'_>, first: &Pool, twin: &Letter) -> Option<(Rc<Pool>, Option<Box<HeaderMap>>)> {
         let mut tries = Tries::default();
         tries.missed(first.endpoint.name, Miss::Timeout);
         twin.lend(asked.exchange);
-        let other = match self.endpoint(asked, &tries) {
-            Ok(other) if !other.endpoint.is_same(&first.endpoint) => other,
-            Ok(_) | Err(RequestError::NoEndpoint) => return Ok(None),
-            Err(error) => return Err(error),
+        let headers = asked.exchange.picked_headers.take();
+        let by = asked.record.lease().map(|lease| (lease, &mut *asked.exchange));
+        // A balancer that fails now is no reason to give up the first, which may answer.
+        let other = self.choose(by, tries.count(), tries.outcomes()).ok();
+        let other = other.filter(|other| !other.endpoint.is_same(&first.endpoint) && self.may_hedge());
+        let Some(other) = other else {
+            asked.exchange.picked_headers = headers;
+            return None;
         };
-        if !self.unsaid.take(&self.upstream.budget, self.upstream.config.retries.budget) {
-            self.counted.hedged(Hedged::Denied);
-            return Ok(None);
-        }
-        self.counted.hedged(Hedged::Sent);
-        Ok(Some(other))
+        Some((other, headers))
+    }
+
+    /// Whether the budget allows it, of which it takes one then.
+    fn may_hedge(&self) -> bool {
+        let is_allowed = self.unsaid.take(&self.upstream.budget, self.upstream.config.retries.budget);
+        self.counted.hedged(if is_allowed { Hedged::Sent } else { Hedged::Denied });
+        is_allowed
     }
 }

@@ -247,8 +247,15 @@ impl Upstream {
             && members.endpoints.iter().all(|endpoint| endpoint.against().checked != Checked::Unknown)
     }
 
-    /// Whoever waits for endpoints that this upstream has and the next one of its name has not is told.
+    /// Whoever waits for endpoints that this upstream has and the next one of its name has not is told. A circuit that the next
+    /// one has not says nothing any more.
     pub(crate) fn followed_by(&self, next: Option<&Arc<Self>>) {
+        if let Some(circuit) = &self.circuit {
+            let kept = next.and_then(|next| next.circuit.as_ref());
+            if !kept.is_some_and(|kept| Arc::ptr_eq(kept, circuit)) {
+                circuit.goes();
+            }
+        }
         let next = next.map_or_else(|| Members::new(Vec::new()), |next| next.members());
         self.leave(&self.members(), &next);
     }
@@ -340,6 +347,9 @@ pub(crate) struct Reached {
 impl Pools {
     pub(crate) fn new(upstream: &Arc<Upstream>, monitor: &Arc<dyn Monitor>) -> Rc<Self> {
         let none = Reached { members: Members::new(Vec::new()), pools: Vec::new() };
+        let counted = monitor.upstream(&upstream.config.name);
+        // The one before may have been open, and have had another circuit.
+        counted.circuit_is(upstream.circuit.as_ref().map_or(CircuitState::Closed, |circuit| circuit.state()));
         Rc::new(Self {
             upstream: upstream.clone(),
             monitor: monitor.clone(),
@@ -347,7 +357,7 @@ impl Pools {
             retired: Cell::new(false),
             candidates: RefCell::default(),
             random: Random::new(),
-            counted: monitor.upstream(&upstream.config.name),
+            counted,
             unsaid: Unsaid::default(),
             latencies: Latencies::default(),
         })
@@ -405,6 +415,9 @@ impl Pools {
 
     fn circuit_is(&self, state: Option<CircuitState>) {
         let Some(state) = state else { return };
+        if self.upstream.circuit.as_ref().is_some_and(|circuit| circuit.is_gone()) {
+            return;
+        }
         self.counted.circuit_is(state);
         let upstream = self.upstream.config.name.as_str();
         match state {

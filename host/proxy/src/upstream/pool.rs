@@ -48,14 +48,35 @@ pub(crate) struct Pool {
     turn: Semaphore,
     open: Cell<usize>,
     /// Requests that wait for room.
-    waiting: Cell<usize>,
-    room: Notify,
+    line: Rc<Line>,
+    /// Those that need a connection alone, where the others share some: room for the others is none for them.
+    line_apart: Rc<Line>,
     /// What keeps connections open that nobody uses.
     pub(super) warmth: Warmth,
     random: Random,
     /// Its upstream is gone from the configuration, and it takes no connection back. An idle connection would keep the
     /// pool, and the pool the connection.
     retired: Cell<bool>,
+}
+
+/// Requests that wait for the same.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: Cell<usize>,
+    room: Notify,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.waiting.get() == 0
+    }
+
+    /// There may be room for one of them.
+    fn has_room_again(&self) {
+        if !self.is_empty() {
+            self.room.notify_one();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -82,8 +103,8 @@ impl Pool {
             streams_known: Cell::new(STREAMS_UNKNOWN),
             turn: Semaphore::new(1),
             open: Cell::new(0),
-            waiting: Cell::new(0),
-            room: Notify::new(),
+            line: Rc::default(),
+            line_apart: Rc::default(),
             warmth: Warmth::default(),
             random: Random::new(),
             retired: Cell::new(false),
@@ -92,7 +113,7 @@ impl Pool {
 
     /// As [`Pool::take`], for whoever has just come: those who wait come first.
     pub(crate) fn offer(self: &Rc<Self>, purpose: Purpose) -> Option<Connection> {
-        if self.waiting.get() > 0 { None } else { self.take(purpose) }
+        if self.is_waited_for(purpose) { None } else { self.take(purpose) }
     }
 
     /// A connection that has room for one more exchange and is still good.
@@ -183,22 +204,23 @@ impl Pool {
         self.retired.get()
     }
 
-    /// Whether others wait for room already.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.waiting.get() > 0
+    /// Whether others wait already for room that is good for this.
+    pub(super) fn is_waited_for(&self, purpose: Purpose) -> bool {
+        !self.line.is_empty() || (purpose != Purpose::Exchange && !self.line_apart.is_empty())
     }
 
     /// One more waits for room, until this is dropped.
-    pub(super) fn wait(self: &Rc<Self>) -> Waiting {
-        self.waiting.set(self.waiting.get() + 1);
-        Waiting(self.clone())
+    pub(super) fn wait(self: &Rc<Self>, purpose: Purpose) -> Waiting {
+        let is_apart = purpose != Purpose::Exchange && self.expects_http2.get();
+        let line = if is_apart { &self.line_apart } else { &self.line };
+        line.waiting.set(line.waiting.get() + 1);
+        Waiting { pool: self.clone(), line: line.clone() }
     }
 
-    /// There may be room for one of those that wait.
+    /// There may be room for one of those that wait. Those of each line look for themselves whether it is good for them.
     pub(super) fn has_room_again(&self) {
-        if self.waiting.get() > 0 {
-            self.room.notify_one();
-        }
+        self.line_apart.has_room_again();
+        self.line.has_room_again();
     }
 
     /// Closes what is idle, and whatever comes back.
@@ -272,20 +294,23 @@ impl Drop for Up {
 
 /// A request that waits for room on a connection.
 #[derive(Debug)]
-pub(crate) struct Waiting(Rc<Pool>);
+pub(crate) struct Waiting {
+    pool: Rc<Pool>,
+    line: Rc<Line>,
+}
 
 impl Waiting {
     /// Ready when there may be some.
     pub(crate) async fn room(&self) {
-        self.0.room.notified().await;
+        self.line.room.notified().await;
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.waiting.set(self.0.waiting.get().saturating_sub(1));
+        self.line.waiting.set(self.line.waiting.get().saturating_sub(1));
         // What it was told of may be of use to the next one.
-        self.0.has_room_again();
+        self.pool.has_room_again();
     }
 }
 

@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use palisade_contract::{Ending, Exchange, ResponseHead, UpstreamFault};
+use palisade_contract::{Candidate, Ending, Exchange, Health, Name, ResponseHead, UpstreamFault};
 use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
@@ -77,7 +77,7 @@ impl Missed {
     }
 
     /// Nothing more is tried.
-    pub(super) fn last(error: RequestError) -> Self {
+    fn last(error: RequestError) -> Self {
         Self { miss: Miss::Final, error, answer: None }
     }
 
@@ -100,6 +100,8 @@ pub(super) struct Sending<'a> {
     pub(super) wanted: Wanted,
     pub(super) keep: Keep,
     pub(super) response_timeout: Duration,
+    /// Those that have missed before.
+    pub(super) tries: &'a Tries,
 }
 
 impl Pools {
@@ -122,7 +124,10 @@ impl Pools {
             None => tries.await,
             Some(deadline) => {
                 let answer = tokio::time::timeout_at(deadline, tries).await;
-                answer.unwrap_or(Err(RequestError::TotalTimeout))
+                // Whoever kept it waiting at its end: the client may still have had its body to send.
+                let is_clients = upload.awaits_client();
+                let late = if is_clients { RequestError::BodyTimeout } else { RequestError::TotalTimeout };
+                answer.unwrap_or(Err(late))
             }
         };
         let is_good = match &answer {
@@ -154,9 +159,9 @@ impl Pools {
         let mut tries = Tries::default();
         let mut pool = self.endpoint(asked, &tries)?;
         loop {
-            let keep = if self.has_more(&tries) { Keep::ForRetry } else { Keep::ForConnection };
+            let keep = if self.has_more(&tries, &pool) { Keep::ForRetry } else { Keep::ForConnection };
             let response_timeout = asked.response_timeout;
-            let sending = Sending { letter: &mut letter, upload, wanted, keep, response_timeout };
+            let sending = Sending { letter: &mut letter, upload, wanted, keep, response_timeout, tries: &tries };
             let tried = match self.hedges_after(asked, sending.letter, &tries) {
                 None => self.once(asked, &pool, sending).await,
                 Some(after) => Box::pin(self.once_or_twice(asked, &pool, sending, after)).await,
@@ -182,11 +187,21 @@ impl Pools {
         }
     }
 
-    /// Whether there may be another try after the next one.
-    fn has_more(&self, tries: &Tries) -> bool {
+    /// Whether there may be another try after the next one, which is at this endpoint.
+    fn has_more(&self, tries: &Tries, pool: &Pool) -> bool {
         let retries = &self.upstream.config.retries;
-        let others = u32::try_from(self.len()).unwrap_or(u32::MAX).saturating_sub(1);
-        tries.count() < retries.attempts && (retries.same_endpoint || tries.count() < others)
+        tries.count() < retries.attempts && (retries.same_endpoint || self.has_other(tries, pool.endpoint.name))
+    }
+
+    /// Whether there was an endpoint to choose, when one was chosen last, that is neither this one nor was tried. Those of later
+    /// levels are wanted when the others were.
+    fn has_other(&self, tries: &Tries, endpoint: Name) -> bool {
+        let is_other = |other: &Candidate| {
+            matches!(other.health, Health::Healthy | Health::Reserve)
+                && other.endpoint != endpoint
+                && !tries.has(other.endpoint)
+        };
+        self.candidates.borrow().iter().any(is_other)
     }
 
     /// The endpoint that is tried next, if the request goes out once more.
@@ -203,6 +218,18 @@ impl Pools {
             return Ok(None);
         }
         letter.lend(asked.exchange);
+        let headers = asked.exchange.picked_headers.take();
+        let next = self.another(asked, miss, tries);
+        if !matches!(next, Ok(Some(_))) {
+            // What the last one said is told with what its own pick came with.
+            asked.exchange.picked_headers = headers;
+        }
+        next
+    }
+
+    /// Another endpoint, if there is one and the budget allows it.
+    fn another(&self, asked: &mut Asked<'_>, miss: Miss, tries: &Tries) -> Result<Option<Rc<Pool>>, RequestError> {
+        let retries = &self.upstream.config.retries;
         let pool = match self.endpoint(asked, tries) {
             Ok(pool) if retries.same_endpoint || !tries.has(pool.endpoint.name) => pool,
             // What the last one said is told then.
@@ -307,7 +334,7 @@ impl Pools {
         mut connection: Connection,
         sending: Sending<'_>,
     ) -> Result<(Response<Incoming>, Connection), Missed> {
-        let Sending { letter, upload, wanted, keep, response_timeout } = sending;
+        let Sending { letter, upload, wanted, keep, response_timeout, tries } = sending;
         let mut is_first = true;
         loop {
             let Some(request) = letter.take(&connection, keep) else {
@@ -316,7 +343,8 @@ impl Pools {
             connection.pool().monitor.asked();
             let is_used = is_first && connection.is_used();
             let short = self.short(letter, keep);
-            let unanswered = match self.head(&mut connection, request, upload, (short, response_timeout)).await {
+            let asked = (upload, &*letter, tries);
+            let unanswered = match self.head(&mut connection, request, asked, (short, response_timeout)).await {
                 Ok(Ok(response)) => return Ok((response, connection)),
                 Ok(Err(unanswered)) => unanswered,
                 Err(late) => return Err(too_late(&connection, &late)),
@@ -349,19 +377,36 @@ impl Pools {
         retries.per_try_timeout.filter(|_| can_be)
     }
 
-    /// Awaits an answer's head: for the shorter time, where the budget has another try left, and else for the longer.
+    /// Whether a try at this endpoint that is given up now is followed by another one.
+    fn is_followed(&self, letter: &Letter, tries: &Tries, endpoint: Name) -> bool {
+        let retries = &self.upstream.config.retries;
+        // Which may be chosen is not what it was when this try began.
+        if !letter.is_sendable() || self.choose(None, tries.count(), tries.outcomes()).is_err() {
+            return false;
+        }
+        if !retries.same_endpoint && !self.has_other(tries, endpoint) {
+            return false;
+        }
+        let is_left = self.unsaid.has(&self.upstream.budget, retries.budget);
+        if !is_left {
+            self.counted.budget_exhausted();
+        }
+        is_left
+    }
+
+    /// Awaits an answer's head: for the shorter time, where another try can follow, and else for the longer.
     async fn head(
         &self,
         connection: &mut Connection,
         request: Request<RequestBody>,
-        upload: &Upload,
+        (upload, letter, tries): (&Upload, &Letter, &Tries),
         (short, long): (Option<Duration>, Duration),
     ) -> Result<Result<Response<Incoming>, Unanswered>, Late> {
+        let endpoint = connection.pool().endpoint.name;
         let mut answer: Pin<&mut _> = pin!(connection.send(request));
         let Some(short) = short.filter(|short| *short < long) else { return within(long, upload, answer).await };
         match within(short, upload, answer.as_mut()).await {
-            Err(Late::Endpoint) if !self.unsaid.has(&self.upstream.budget, self.upstream.config.retries.budget) => {
-                self.counted.budget_exhausted();
+            Err(Late::Endpoint) if !self.is_followed(letter, tries, endpoint) => {
                 within(long.saturating_sub(short), upload, answer).await
             }
             sooner => sooner,

@@ -14,6 +14,7 @@ use crate::error::RequestError;
 use crate::io::Abort;
 use crate::proxy_protocol::Ends;
 use crate::record::Record;
+use crate::stream::Settle;
 use crate::upstream::Pools;
 use crate::upstream::choose::Unchosen;
 use crate::upstream::connect::{Failed, counted, tcp};
@@ -30,6 +31,15 @@ impl Abort for EndpointStream {
         match self {
             Self::Left(stream) => stream.abort(),
             Self::Right(stream) => stream.get_ref().0.abort(),
+        }
+    }
+}
+
+impl Settle for EndpointStream {
+    fn settle(&self) {
+        match self {
+            Self::Left(stream) => stream.settle(),
+            Self::Right(stream) => stream.get_ref().0.settle(),
         }
     }
 }

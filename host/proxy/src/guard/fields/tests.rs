@@ -88,6 +88,26 @@ fn the_table_is_the_clients() {
     assert_eq!(read(&[&small[..], &[kept("y", "12"), index(1)]].concat()), Err(Malformed));
 }
 
+#[test]
+fn what_is_given_instead_is_not_much_more_than_the_block() {
+    // A long name that is none, and then its index with a value that is none, which makes it the newest entry again.
+    let bomb = |times| [literal(true, &[b'X'; 4_000], b"1"), b"\x7e\x01\x01".repeat(times)].concat();
+    let few = bomb(3);
+    let instead = Decoder::new().read(&few, Part::Head).map(|instead| instead.map(|instead| instead.len()));
+    assert_eq!(instead, Ok(Some(4 * (1 + 3 + 4_000 + 1 + 1) + REFUSED.len())));
+    for times in [10, 1_000, 80_000] {
+        assert_eq!(read(&[bomb(times)]), Err(Malformed), "{times}");
+    }
+}
+
+#[test]
+fn what_is_refused_whatever_it_has_is_in_the_table() {
+    let mut decoder = Decoder::new();
+    let block = literal(true, b"x", b"1");
+    assert_eq!(decoder.read(&block, Part::Refused), Ok(Some([&block[..], REFUSED].concat().as_slice().into())));
+    assert_eq!(decoder.read(b"\xbe", Part::Head), Ok(None));
+}
+
 /// Whether h2 goes on after these blocks, each of a stream of its own.
 async fn goes_on(blocks: &[BytesMut]) -> bool {
     let (mut client, host) = tokio::io::duplex(1 << 20);

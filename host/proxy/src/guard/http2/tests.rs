@@ -1,5 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tokio::io::AsyncWriteExt;
 
 use super::*;
 
@@ -149,6 +150,58 @@ fn what_is_malformed_is_given_to_the_parser_as_something_that_it_refuses() {
     }
     let mut guard = guard(Instant::now());
     assert_eq!(check(&mut guard, &bytes(b"\x80"), 100, Instant::now()), Err(Fault::Compression));
+}
+
+/// HEADERS of stream 1 with these flags.
+fn headers(flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(HEADERS, flags, payload.len());
+    bytes.truncate(HEADER_BYTES);
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+#[test]
+fn a_head_that_depends_on_itself_is_refused_and_its_fields_are_read() {
+    let now = Instant::now();
+    let preface = [0; PREFACE_BYTES];
+    // With END_STREAM, END_HEADERS and PRIORITY.
+    let head = |dependency: &[u8]| headers(0x25, &[dependency, b"\x82\x87\x84\x41\x01a\x40\x01y\x011"].concat());
+    let mut refused = BytesMut::new();
+    block::write(1, true, b"\x82\x87\x84\x41\x01a\x40\x01y\x011\x00\x02te\x01x", &mut refused);
+    for (dependency, expected) in [
+        (b"\0\0\0\x01\x10", refused.to_vec()),
+        (b"\x80\0\0\x01\x10", refused.to_vec()),
+        (b"\0\0\0\x03\x10", head(b"\0\0\0\x03\x10")),
+    ] {
+        // The next one refers to the field that the first has put into the table.
+        let next = headers(0x5, b"\x82\x87\x84\xbe");
+        let bytes = [&preface[..], &head(dependency), &next].concat();
+        let read = check(&mut guard(now), &bytes, 7, now);
+        assert_eq!(read, Ok([&preface[..], &expected, &next].concat()), "{dependency:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_is_none_ends_the_connection() {
+    let now = Instant::now();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    for cut in [
+        // It depends on itself, and has more padding than bytes, or does not end.
+        headers(0x2d, b"\xff\0\0\0\x01\x10\x82\x87\x84"),
+        headers(0x21, b"\0\0\0\x01\x10\x82\x87\x84"),
+        // A malformed one that does not end.
+        headers(0x1, b"\x82\x87\x84\x00\x02te\x01x"),
+    ] {
+        let bytes = [&preface[..], &cut, &frame(6, 0, 8)].concat();
+        let read = check(&mut guard(now), &bytes, 7, now).expect("no fault");
+        assert_eq!(read, [&preface[..], b"\0\0\0\x09\0\0\0\0\0", &cut, &frame(6, 0, 8)].concat());
+        let (mut client, host) = tokio::io::duplex(1 << 16);
+        client.write_all(&read).await.expect("room");
+        let mut connection = h2::server::handshake(host).await.expect("the preface came");
+        let request: Option<Result<(_, h2::server::SendResponse<bytes::Bytes>), _>> = connection.accept().await;
+        let error = request.and_then(Result::err).expect("an error");
+        assert!(error.is_go_away() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR), "{error:?}");
+    }
 }
 
 proptest! {

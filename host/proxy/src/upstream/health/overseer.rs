@@ -24,6 +24,12 @@ const FIGURES_HALF: Duration = Duration::from_secs(30);
 /// Between two looks, however many fail.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// As that, where one is to be left alone and as many are as may be: it goes on failing, and nothing comes of looking.
+const PAUSE_WITHOUT_ROOM: Duration = Duration::from_secs(1);
+
+/// How soon within that newcomers are seen.
+const PAUSE_STEP: Duration = Duration::from_millis(50);
+
 /// Until the task is aborted.
 pub(super) async fn oversee(upstream: Arc<Upstream>) {
     let mut charges: HashMap<SocketAddr, Charge> = HashMap::new();
@@ -44,13 +50,24 @@ pub(super) async fn oversee(upstream: Arc<Upstream>) {
             charge.endpoint.turn_figures(now, FIGURES_HALF);
             next = next.min(charge.readmit(&upstream, now)).min(charge.let_in(&upstream, now));
         }
+        let mut not_before = now;
         if let Some(rules) = &upstream.config.ejection {
-            next = next.min(eject(&upstream, rules, &mut charges, now));
+            let (again, with_room) = eject(&upstream, rules, &mut charges, now);
+            next = next.min(again);
+            not_before = with_room.min(next);
         }
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
-            () = upstream.group.looks() => tokio::time::sleep(PAUSE).await,
+            () = upstream.group.looks() => pause(&upstream, members.id, not_before).await,
         }
+    }
+}
+
+/// Between two looks: until then, or until the upstream has other endpoints than these.
+async fn pause(upstream: &Upstream, members_id: u32, not_before: Instant) {
+    tokio::time::sleep(PAUSE).await;
+    while Instant::now() < not_before && upstream.members().id == members_id {
+        tokio::time::sleep_until(not_before.min(Instant::now() + PAUSE_STEP)).await;
     }
 }
 
@@ -133,8 +150,13 @@ impl Charge {
     }
 }
 
-/// Ejects whoever is to be, and tells when to look again.
-fn eject(upstream: &Upstream, rules: &Ejection, charges: &mut HashMap<SocketAddr, Charge>, now: Instant) -> Instant {
+/// Ejects whoever is to be, and tells when to look again, and before when not, whoever fails.
+fn eject(
+    upstream: &Upstream,
+    rules: &Ejection,
+    charges: &mut HashMap<SocketAddr, Charge>,
+    now: Instant,
+) -> (Instant, Instant) {
     let half = rules.window / 2;
     let has_window = rules.error_percent.is_some() || rules.latency_factor.is_some();
     let mut records = Vec::with_capacity(charges.len());
@@ -152,9 +174,11 @@ fn eject(upstream: &Upstream, rules: &Ejection, charges: &mut HashMap<SocketAddr
     let all = charges.len();
     let mut out = all - records.len();
     let mut next = now + if has_window { (half / 5).min(Duration::from_secs(1)) } else { FIGURES_HALF };
+    let mut not_before = now;
     for (place, address) in places.iter().enumerate() {
         let Some(why) = outliers::fault(rules, &records, place) else { continue };
         if !outliers::has_room(rules, all, out) {
+            not_before = now + PAUSE_WITHOUT_ROOM;
             break;
         }
         if let Some(charge) = charges.get_mut(address) {
@@ -162,5 +186,5 @@ fn eject(upstream: &Upstream, rules: &Ejection, charges: &mut HashMap<SocketAddr
             out += 1;
         }
     }
-    next
+    (next, not_before)
 }

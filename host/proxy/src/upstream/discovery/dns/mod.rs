@@ -49,14 +49,18 @@ pub(crate) async fn look_up(dns: &Dns, name: &str, kind: Kind) -> Result<Looked,
         Resolvers { servers: dns.resolvers.clone(), search: Vec::new(), dots: 0 }
     };
     let mut empty = None;
+    let mut failed = None;
     for name in resolvers.names(name) {
-        match asked(&resolvers.servers, dns.timeout, &name, kind).await? {
-            Some(answer) if !answer.records.is_empty() => return Ok(held(dns, answer)),
-            Some(answer) => empty = empty.or(Some(answer)),
-            None => {}
+        match asked(&resolvers.servers, dns.timeout, &name, kind).await {
+            Ok(Some(answer)) if !answer.records.is_empty() => return Ok(held(dns, answer)),
+            Ok(Some(answer)) => empty = empty.or(Some(answer)),
+            Ok(None) => {}
+            // With another suffix, or with none, it may be known all the same.
+            Err(why) => failed = failed.or(Some(why)),
         }
     }
-    empty.map(|answer| held(dns, answer)).ok_or_else(|| "there is no such name".to_owned())
+    let why = failed.unwrap_or_else(|| "there is no such name".to_owned());
+    empty.map(|answer| held(dns, answer)).ok_or(why)
 }
 
 fn held(dns: &Dns, answer: Answer) -> Looked {
