@@ -116,6 +116,8 @@ fn handed_on(process: u32) -> Vec<String> {
     let described = |number: String| {
         let before = target(&number);
         let is_it = is_inheritable(&number) && target(&number) == before;
+        // wasmtime opens it in every child that a process with an engine forks, as this one is: not the child's doing.
+        let is_it = is_it && !before.ends_with("pagemap");
         is_it.then(|| format!("{number}: {}", before.display()))
     };
     numbers.filter_map(described).collect()
