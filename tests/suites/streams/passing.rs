@@ -135,11 +135,13 @@ async fn plugins_refuse_choose_and_count() {
         .start()
         .await;
     let mut names: Vec<String> = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..8 {
         names.push(greeting(site.address("tcp"), 1).await.1);
     }
-    names.sort();
-    assert_eq!(names, ["a", "a", "b", "b"]);
+    for name in ["a", "b"] {
+        let times = names.iter().filter(|chosen| *chosen == name).count();
+        assert!(times >= 2, "{names:?}");
+    }
     assert_eq!(from([127, 0, 0, 66], site.address("tcp")).await, "");
     site.idle().await;
     let mut kept = Vec::new();
@@ -155,7 +157,7 @@ async fn plugins_refuse_choose_and_count() {
             metrics.count("palisade_connections_refused_total", &labels)
         };
         let requests = [("listener", "tcp"), ("protocol", "tcp"), ("class", "none")];
-        refused("plugin") == 1 && refused("limit") == 1 && metrics.count("palisade_requests_total", &requests) == 9
+        refused("plugin") == 1 && refused("limit") == 1 && metrics.count("palisade_requests_total", &requests) == 13
     })
     .await;
 }
