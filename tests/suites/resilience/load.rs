@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
-use harness::{Site, eventually, origin_program, run_command, signal};
+use harness::{Running, Site, eventually, origin_program, run_command, signal};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -84,14 +84,23 @@ async fn no_request_of_load_tools_fails_while_processes_are_killed_and_stopped()
         tokio::time::sleep(PAUSE).await;
         endpoint.does.send_replace(Does::Answer);
     }
+    let mut before = Vec::new();
+    for address in addresses {
+        before.push(asked(&site, address).await);
+    }
     let (wrk, h2load) = (wrk.await.expect("wrk"), h2load.await.expect("h2load"));
     assert!(!wrk.stdout.contains("Socket errors") && !wrk.stdout.contains("Non-2xx"), "{}", wrk.stdout);
     let went_well = h2load.stdout.contains(" 0 failed, 0 errored, 0 timeout");
     assert!(went_well && h2load.stdout.contains(" 2xx, 0 3xx, 0 4xx, 0 5xx"), "{}", h2load.stdout);
     // Traffic has come back to all of them.
-    for address in addresses {
-        let endpoint = address.to_string();
-        let labels = [("upstream", "web"), ("endpoint", endpoint.as_str())];
-        assert!(site.admin().metrics().await.count("palisade_upstream_requests_total", &labels) > 0, "{address}");
+    for (address, before) in addresses.into_iter().zip(before) {
+        assert!(asked(&site, address).await > before, "{address}");
     }
+}
+
+/// How many requests this endpoint was given.
+async fn asked(site: &Running, address: SocketAddr) -> u64 {
+    let endpoint = address.to_string();
+    let labels = [("upstream", "web"), ("endpoint", endpoint.as_str())];
+    site.admin().metrics().await.count("palisade_upstream_requests_total", &labels)
 }
