@@ -222,9 +222,9 @@ where
         service_fn(move |request| {
             let (client, stream) = (client.clone(), stream.clone());
             let is_upgrade = request.headers().contains_key(UPGRADE);
-            let served = answer(listening.site(), client.clone(), request);
+            let site = listening.site();
             async move {
-                let mut response = served.await?;
+                let mut response = answer(site, client.clone(), request).await?;
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     // Its `Connection` field is the upgrade's (RFC 9110, section 7.8).
                     stream.ends();

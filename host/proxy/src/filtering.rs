@@ -45,6 +45,16 @@ impl From<RequestError> for Instead {
     }
 }
 
+/// Whether any filter that the exchange came to may want this body.
+pub(crate) fn is_wanted(record: &Record, body: &RequestBody) -> bool {
+    !body.is_empty() && record.lease().is_some_and(|lease| lease.filters_bodies(Side::Request))
+}
+
+/// Whether any filter that the exchange came to may want the body of its answer.
+pub(crate) fn is_wanted_back(record: &Record) -> bool {
+    record.lease().is_some_and(|lease| lease.filters_bodies(Side::Response))
+}
+
 /// Leads a request's body through the filters that want it, and waits for as long as they hold back its head. What they see
 /// may make no pause that is longer than `limit`, as from an endpoint.
 ///
@@ -56,9 +66,7 @@ pub(crate) async fn request(
     (body, upload): (&mut RequestBody, &Rc<Upload>),
     limit: Duration,
 ) -> Result<(), Instead> {
-    let Some(lease) = record.lease().filter(|lease| !body.is_empty() && lease.filters_bodies(Side::Request)) else {
-        return Ok(());
-    };
+    let Some(lease) = record.lease() else { return Ok(()) };
     let announced = body.announced();
     let passage = match lease.body(Side::Request, exchange, announced) {
         Ok(None) => return Ok(()),
@@ -89,7 +97,7 @@ pub(crate) async fn response(
     origin: &mut Origin,
     is_head: bool,
 ) -> Result<Option<Box<Filtered>>, Instead> {
-    let Some(lease) = record.lease().filter(|lease| lease.filters_bodies(Side::Response)) else { return Ok(None) };
+    let Some(lease) = record.lease() else { return Ok(None) };
     let Some(head) = &mut exchange.response else { return Ok(None) };
     if is_head || is_bodiless(head.status) {
         // What the filters would make of the body is not known without it (RFC 9110, section 8.6).

@@ -32,8 +32,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Begins with a head that is complete, and says so.
-    pub(crate) fn begin(site: &Rc<Site>, active: ActiveExchange, id: ExchangeId, client: std::net::IpAddr) -> Self {
+    /// Begins with a head that is complete, and says so. Boxed once, because it moves on from the request to the last byte
+    /// of the answer.
+    pub(crate) fn begin(
+        site: &Rc<Site>,
+        active: ActiveExchange,
+        id: ExchangeId,
+        client: std::net::IpAddr,
+    ) -> Box<Self> {
         site.monitor.exchange_begun();
         let ended = Ended {
             exchange: id,
@@ -51,7 +57,7 @@ impl Record {
             duration_micros: 0,
             first_byte_micros: 0,
         };
-        Self {
+        Box::new(Self {
             site: site.clone(),
             active,
             lease: None,
@@ -64,7 +70,7 @@ impl Record {
             error: None,
             attempts: 0,
             explaining: None,
-        }
+        })
     }
 
     /// Somebody wants to know what this exchange meets.

@@ -25,7 +25,7 @@ use crate::record::Record;
 use crate::site::{Site, Way};
 use crate::tls;
 use crate::tunnel::Tunnel;
-use crate::upstream::{Answer, Asked, Pools, Switched};
+use crate::upstream::{Answer, Asked, Letter, Pools, Switched};
 
 pub(crate) use client::Client;
 
@@ -105,8 +105,8 @@ pub(crate) async fn serve(
     let Arrived { head, takes_trailers, upgrade } = arrived;
     let way = site.way(head.authority_bytes(), head.target.path());
     let mut exchange = begin((&site, way), &client, version, head, &mut record);
-    let request = Forwardable { version, asks, takes_trailers, upgrade, hints, body, upload };
-    let source = match request_side((&site, way), &client, &mut exchange, request, &mut record).await {
+    let mut request = Forwardable { version, asks, takes_trailers, upgrade, hints, body: Some(body), upload };
+    let source = match request_side((&site, way), &client, &mut exchange, &mut request, &mut record).await {
         Ok(Some(source)) => source,
         Ok(None) => {
             record.ended(Ending::Closed);
@@ -125,7 +125,7 @@ pub(crate) async fn serve(
 
 /// The answer to a head that is none of a good request, and over HTTP/1 the last one: whoever sends such heads may also mean
 /// something else by what comes next.
-fn refusal(error: &RequestError, (version, asks): (Version, Asks), record: Record) -> Response<Outgoing> {
+fn refusal(error: &RequestError, (version, asks): (Version, Asks), record: Box<Record>) -> Response<Outgoing> {
     let mut response = whole(error.reply(), asks, record);
     if version < Version::HTTP_2 {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -170,7 +170,8 @@ struct Forwardable {
     takes_trailers: bool,
     upgrade: Option<HeaderValue>,
     hints: Option<Hints>,
-    body: RequestBody,
+    /// None once it is on its way.
+    body: Option<RequestBody>,
     upload: Rc<Upload>,
 }
 
@@ -213,7 +214,7 @@ async fn request_side(
     (site, way): (&Site, Option<&Way>),
     client: &Client,
     exchange: &mut Box<Exchange>,
-    request: Forwardable,
+    request: &mut Forwardable,
     record: &mut Record,
 ) -> Result<Option<Source>, RequestError> {
     let decision = match record.lease() {
@@ -251,12 +252,14 @@ async fn request_side(
 async fn forward(
     (site, way): (&Site, &Way),
     exchange: &mut Box<Exchange>,
-    request: Forwardable,
+    request: &mut Forwardable,
     record: &mut Record,
 ) -> Result<Source, Instead> {
-    let Forwardable { asks, takes_trailers, upgrade, hints, mut body, upload, .. } = request;
-    let upgrade =
-        upgrade.and_then(|asked| hygiene::chosen_upgrade(&asked, &exchange.request.method, &way.streams.upgrades));
+    let Forwardable { asks, takes_trailers, upgrade, hints, body, upload, .. } = request;
+    let mut body = body.take().ok_or(RequestError::Body)?;
+    let upgrade = upgrade
+        .take()
+        .and_then(|asked| hygiene::chosen_upgrade(&asked, &exchange.request.method, &way.streams.upgrades));
     if upgrade.is_some() && !body.is_empty() {
         return Err(RequestError::UpgradeBody.into());
     }
@@ -271,13 +274,18 @@ async fn forward(
     let response_timeout = way.streams.response_timeout.unwrap_or(config.response_timeout);
     let total_timeout = way.streams.total_timeout.or(config.total_timeout);
     let deadline = total_timeout.map(|timeout| record.began() + timeout);
-    filtering::request(exchange, record, (&mut body, &upload), response_timeout).await?;
-    let opening = if asks == Asks::Tunnel { Some(open(pools, upgrade.as_ref(), exchange)?) } else { None };
+    if filtering::is_wanted(record, &body) {
+        Box::pin(filtering::request(exchange, record, (&mut body, upload), response_timeout)).await?;
+    }
+    let opening = if *asks == Asks::Tunnel { Some(open(pools, upgrade.as_ref(), exchange)?) } else { None };
     if let Some(mirror) = way.mirror.as_ref().filter(|_| upgrade.is_none()) {
         mirror.copy(&exchange.request, &mut body);
     }
-    let asked = Asked { exchange, record, takes_trailers, upgrade, hints, response_timeout, deadline };
-    let answer = pools.send(asked, body, &upload).await;
+    let mut letter = Letter::new(&exchange.request.method, body, config.retries.body_bytes);
+    let (takes_trailers, hints) = (*takes_trailers, hints.take());
+    let mut asked = Asked { exchange, record, takes_trailers, upgrade, hints, response_timeout, deadline };
+    let answer = pools.send(&mut asked, &mut letter, upload).await;
+    drop(letter);
     record.request_bytes(upload.bytes());
     if let (Err(_), Some(stopped)) = (&answer, upload.stopped()) {
         return Err(Instead::of(stopped, Side::Request, record));
@@ -295,7 +303,7 @@ async fn forward(
         return Ok(Source::Tunnel(Box::new(answer), switched, way.streams.tunnel_timeout));
     }
     let timeout = way.streams.body_timeout.unwrap_or(config.body_timeout);
-    Ok(Source::Upstream(Box::new(answer), upload, BodyLimits { timeout, deadline }))
+    Ok(Source::Upstream(Box::new(answer), upload.clone(), BodyLimits { timeout, deadline }))
 }
 
 /// The host's own half of a handshake, for a client that has none.
@@ -319,7 +327,7 @@ async fn response_side(
     mut exchange: Box<Exchange>,
     source: Source,
     (client, asks): (&Client, Asks),
-    mut record: Record,
+    mut record: Box<Record>,
 ) -> Result<Response<Outgoing>, Closed> {
     if let Source::Reply(reply) = &source {
         exchange.response = Some(ResponseHead { status: reply.status, headers: reply.headers.clone() });
@@ -353,7 +361,7 @@ async fn proceed(
     mut exchange: Box<Exchange>,
     source: Source,
     (client, asks): (&Client, Asks),
-    mut record: Record,
+    mut record: Box<Record>,
 ) -> Result<Response<Outgoing>, Closed> {
     let (mut origin, upload) = match source {
         Source::Tunnel(answer, switched, timeout) => {
@@ -368,7 +376,12 @@ async fn proceed(
             (Origin::upstream(answer.incoming, answer.connection, limits, &upload), Some(upload))
         }
     };
-    match filtering::response(&mut exchange, &mut record, &mut origin, asks == Asks::Head).await {
+    let filtered = if filtering::is_wanted_back(&record) {
+        Box::pin(filtering::response(&mut exchange, &mut record, &mut origin, asks == Asks::Head)).await
+    } else {
+        Ok(None)
+    };
+    match filtered {
         Ok(filtered) => {
             let head = exchange.response.take().unwrap_or_default();
             Ok(respond(head, (origin, filtered, upload), asks, record))
@@ -384,7 +397,7 @@ async fn proceed(
 
 /// The head of a 101, or of a 200 where that opens a tunnel, and what the client's connection or stream becomes when it is out.
 fn switching(
-    (mut head, asks, mut record): (ResponseHead, Asks, Record),
+    (mut head, asks, mut record): (ResponseHead, Asks, Box<Record>),
     answer: Answer,
     switched: Switched,
     (client, timeout): (&Client, Duration),
@@ -405,7 +418,7 @@ fn switching(
 }
 
 /// A response that is all there, and passes no filter any more.
-fn whole(reply: Reply, asks: Asks, record: Record) -> Response<Outgoing> {
+fn whole(reply: Reply, asks: Asks, record: Box<Record>) -> Response<Outgoing> {
     let mut head = ResponseHead { status: reply.status, headers: reply.headers };
     let origin = sent(&mut head, reply.body, asks);
     respond(head, (origin, None, None), asks, record)
@@ -430,7 +443,7 @@ fn respond(
     mut head: ResponseHead,
     (origin, filtered, upload): WayOut,
     asks: Asks,
-    mut record: Record,
+    mut record: Box<Record>,
 ) -> Response<Outgoing> {
     if asks == Asks::Tunnel && hygiene::would_open(head.status) {
         head.status = StatusCode::BAD_GATEWAY;
@@ -467,4 +480,21 @@ fn redirect(exchange: &Exchange, port: u16, status: u16) -> Result<Reply, Reques
     let mut reply = Reply::text(StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT), "");
     reply.headers.insert(header::LOCATION, HeaderValue::try_from(location).map_err(|_| RequestError::Target)?);
     Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// hyper moves a request's future into its place, and so pays for its size with every request. What grows it is mostly a
+    /// large argument of an async function, which has it twice, or a rare case that is not boxed.
+    #[test]
+    fn what_is_moved_for_every_request_is_small() {
+        assert!(size_of_future(serve) <= 5_300, "{} bytes", size_of_future(serve));
+        assert!(size_of::<Response<Outgoing>>() <= 256, "{} bytes", size_of::<Response<Outgoing>>());
+    }
 }

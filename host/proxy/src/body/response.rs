@@ -27,7 +27,7 @@ pub(crate) struct ResponseBody {
     filtered: Option<Box<Filtered>>,
     origin: Origin,
     activity: BodyActivity,
-    record: Record,
+    record: Box<Record>,
     upload: Option<Rc<Upload>>,
 }
 
@@ -127,7 +127,7 @@ impl ResponseBody {
     pub(crate) fn new(
         origin: Origin,
         filtered: Option<Box<Filtered>>,
-        mut record: Record,
+        mut record: Box<Record>,
         upload: Option<Rc<Upload>>,
     ) -> Self {
         if matches!(origin, Origin::Ended) && filtered.is_none() {

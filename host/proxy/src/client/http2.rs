@@ -237,11 +237,9 @@ const GOAWAY_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct LocalExecutor(Opening);
 
-impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, task: F) {
-        let task = tokio::task::spawn_local(async move {
-            task.await;
-        });
+        let task = tokio::task::spawn_local(task);
         if let Some(sending) = self.0.0.take() {
             let _ = sending.set(task.abort_handle());
         }

@@ -235,7 +235,7 @@ where
     }
 }
 
-async fn pass<S>(way: &Way, Opened { client, read, half, mut route }: Opened<S>, mut record: Record)
+async fn pass<S>(way: &Way, Opened { client, read, half, mut route }: Opened<S>, mut record: Box<Record>)
 where
     S: AsyncRead + AsyncWrite + Abort + Settle + Unpin,
 {

@@ -22,7 +22,7 @@ use relay::{End, Relay};
 
 /// A tunnel that opens when the client has its 101.
 pub(crate) struct Tunnel {
-    record: Record,
+    record: Box<Record>,
     connection: Connection,
     endpoint: OnUpgrade,
     timeout: Duration,
@@ -33,7 +33,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// To be opened after the answer that is on its way. What the client has sent up to now is not for the tunnel.
     pub(crate) fn new(
-        (record, activity): (Record, &Activity),
+        (record, activity): (Box<Record>, &Activity),
         connection: Connection,
         endpoint: OnUpgrade,
         timeout: Duration,

@@ -1,6 +1,7 @@
 //! A new connection to an endpoint: TCP, TLS where it is wanted, and the protocol that is spoken within.
 
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,7 +52,17 @@ pub(super) type Failed = (UpstreamFault, RequestError);
 ///
 /// # Errors
 /// What the client is answered with; already counted as the endpoint's failure.
-pub(crate) async fn connect(
+///
+/// Most requests need none of this, so its future is kept out of theirs, which are moved about.
+pub(crate) fn connect<'a>(
+    pool: &'a Rc<Pool>,
+    wanted: Wanted,
+    monitor: &'a dyn UpstreamMonitor,
+) -> Pin<Box<dyn Future<Output = Result<Connection, RequestError>> + 'a>> {
+    Box::pin(connect_or_wait(pool, wanted, monitor))
+}
+
+async fn connect_or_wait(
     pool: &Rc<Pool>,
     wanted: Wanted,
     monitor: &dyn UpstreamMonitor,

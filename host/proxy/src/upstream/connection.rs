@@ -2,16 +2,14 @@
 
 use std::rc::Rc;
 
-use http::{Request, Response};
 use hyper::body::Incoming;
 use palisade_contract::UpstreamFault;
 
-use crate::body::{RequestBody, Upload};
+use crate::body::Upload;
 use crate::upstream::Pool;
 use crate::upstream::circuit::Admitted;
 use crate::upstream::pool::Up;
 use crate::upstream::sender::Sender;
-use crate::upstream::unanswered::Unanswered;
 
 /// What one exchange has of a connection. Dropping it cancels whatever was under way, and over HTTP/1.1 closes it.
 #[derive(Debug)]
@@ -56,16 +54,9 @@ impl Connection {
         &self.pool
     }
 
-    /// Sends a request, and awaits the head of its answer; once. Dropping the future cancels it.
-    ///
-    /// # Errors
-    /// There is no answer.
-    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
-        match &mut self.sender {
-            Some(sender) => sender.send(request).await,
-            // Only between its end and its drop.
-            None => std::future::pending().await,
-        }
+    /// What sends a request; none between its end and its drop.
+    pub(crate) fn sender(&mut self) -> Option<&mut Sender> {
+        self.sender.as_mut()
     }
 
     /// Whether the answer's body, which gives no more, was not ended by the endpoint.

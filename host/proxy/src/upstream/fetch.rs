@@ -101,10 +101,11 @@ async fn begun(pools: &Pools, callout: Callout) -> Result<Begun, FetchError> {
     let (wanted, response_timeout) = (Wanted::by_host(), pools.upstream.config.response_timeout);
     let (mut letter, tries, keep) = (Letter::of(request), Tries::default(), Keep::ForConnection);
     let (letter, tries) = (&mut letter, &tries);
-    let sending = Sending { letter, upload: &upload, wanted, keep, response_timeout, tries };
+    let mut sending = Sending { letter, upload: &upload, wanted, keep, response_timeout, tries };
     let asked_at = Instant::now();
-    let answer = pools.ask(connection, sending).await;
-    let (response, connection) = answer.map_err(|missed| failed(missed.into()))?;
+    let mut place = Some(connection);
+    let response = pools.ask(&mut place, &mut sending).await.map_err(|missed| failed(missed.into()))?;
+    let connection = place.ok_or_else(|| failed(RequestError::NoEndpoint))?;
     connection.pool().endpoint.responded(asked_at.elapsed(), response.status());
     let (parts, incoming) = response.into_parts();
     let head = hygiene::response(parts, None).map_err(failed)?;

@@ -32,7 +32,7 @@ impl Pools {
         &self,
         asked: &mut Asked<'_>,
         pool: &Rc<Pool>,
-        sending: Sending<'_>,
+        mut sending: Sending<'_>,
         after: Duration,
     ) -> Result<Answer, Missed> {
         self.goes_to(asked, pool);
@@ -40,7 +40,7 @@ impl Pools {
         let twin = sending.letter.twin();
         let others = (sending.upload, sending.wanted, sending.keep, sending.response_timeout, sending.tries);
         let notes = asked.record.notes();
-        let mut first = pin!(self.reach(pool, sending, &notes));
+        let mut first = pin!(self.reach(pool, &mut sending, &notes));
         let began = Instant::now();
         if let Ok(sooner) = tokio::time::timeout(after, first.as_mut()).await {
             return sooner;
@@ -50,8 +50,8 @@ impl Pools {
         asked.record.host_did("hedge", Some(began.elapsed()), || format!("to {} as well", second.endpoint.address));
         self.goes_to(asked, &second);
         let (upload, wanted, keep, response_timeout, tries) = others;
-        let sending = Sending { letter: &mut twin, upload, wanted, keep, response_timeout, tries };
-        let mut other = pin!(self.reach(&second, sending, &notes));
+        let mut sending = Sending { letter: &mut twin, upload, wanted, keep, response_timeout, tries };
+        let mut other = pin!(self.reach(&second, &mut sending, &notes));
         tokio::select! {
             biased;
             answer = &mut first => match answer {

@@ -40,6 +40,7 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
 pub(crate) use group::{Group, Members};
 pub(crate) use health::{Oversight, first_words};
+pub(crate) use letter::Letter;
 pub(crate) use mirror::Mirror;
 pub use pick::OwnChoice;
 pub(crate) use pick::Random;

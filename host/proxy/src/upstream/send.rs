@@ -111,18 +111,20 @@ impl Pools {
     /// What the client is answered with. Whatever is the endpoint's fault has been counted.
     pub(crate) async fn send(
         &self,
-        mut asked: Asked<'_>,
-        body: RequestBody,
+        asked: &mut Asked<'_>,
+        letter: &mut Letter,
         upload: &Rc<Upload>,
     ) -> Result<Answer, RequestError> {
-        asked.upgrade = asked.upgrade.filter(|_| self.upstream.takes_upgrades());
+        if !self.upstream.takes_upgrades() {
+            asked.upgrade = None;
+        }
         let mut admitted = self.admit()?;
         self.unsaid.request(&self.upstream.budget);
         let deadline = asked.deadline;
-        let tries = self.tries(&mut asked, body, upload);
         let answer = match deadline {
-            None => tries.await,
+            None => self.tries(asked, letter, upload).await,
             Some(deadline) => {
+                let tries = Box::pin(self.tries(asked, letter, upload));
                 let answer = tokio::time::timeout_at(deadline, tries).await;
                 // Whoever kept it waiting at its end: the client may still have had its body to send.
                 let is_clients = upload.awaits_client();
@@ -149,21 +151,20 @@ impl Pools {
     async fn tries(
         &self,
         asked: &mut Asked<'_>,
-        body: RequestBody,
+        letter: &mut Letter,
         upload: &Rc<Upload>,
     ) -> Result<Answer, RequestError> {
         let retries = &self.upstream.config.retries;
         let purpose = if asked.upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
         let wanted = Wanted::by(purpose, &asked.exchange.connection);
-        let mut letter = Letter::new(&asked.exchange.request.method, body, retries.body_bytes);
         let mut tries = Tries::default();
         let mut pool = self.endpoint(asked, &tries)?;
         loop {
             let keep = if self.has_more(&tries, &pool) { Keep::ForRetry } else { Keep::ForConnection };
             let response_timeout = asked.response_timeout;
-            let sending = Sending { letter: &mut letter, upload, wanted, keep, response_timeout, tries: &tries };
+            let mut sending = Sending { letter, upload, wanted, keep, response_timeout, tries: &tries };
             let tried = match self.hedges_after(asked, sending.letter, &tries) {
-                None => self.once(asked, &pool, sending).await,
+                None => self.once(asked, &pool, &mut sending).await,
                 Some(after) => Box::pin(self.once_or_twice(asked, &pool, sending, after)).await,
             };
             let missed = match tried {
@@ -174,7 +175,7 @@ impl Pools {
                 Err(missed) => missed,
             };
             tries.missed(pool.endpoint.name, missed.miss);
-            let Some(next) = self.next(asked, missed.miss, &letter, &tries)? else {
+            let Some(next) = self.next(asked, missed.miss, letter, &tries)? else {
                 letter.is_answered();
                 return missed.told();
             };
@@ -261,7 +262,7 @@ impl Pools {
     }
 
     /// One try, at this endpoint.
-    async fn once(&self, asked: &mut Asked<'_>, pool: &Rc<Pool>, sending: Sending<'_>) -> Result<Answer, Missed> {
+    async fn once(&self, asked: &mut Asked<'_>, pool: &Rc<Pool>, sending: &mut Sending<'_>) -> Result<Answer, Missed> {
         self.goes_to(asked, pool);
         let notes = asked.record.notes();
         let connection = self.connection(pool, sending.wanted, &notes).await.map_err(Missed::connect)?;
@@ -270,7 +271,12 @@ impl Pools {
     }
 
     /// As [`Pools::once`], of a letter that is written, so that two can be under way for one exchange.
-    pub(super) async fn reach(&self, pool: &Rc<Pool>, sending: Sending<'_>, notes: &Notes) -> Result<Answer, Missed> {
+    pub(super) async fn reach(
+        &self,
+        pool: &Rc<Pool>,
+        sending: &mut Sending<'_>,
+        notes: &Notes,
+    ) -> Result<Answer, Missed> {
         let connection = self.connection(pool, sending.wanted, notes).await.map_err(Missed::connect)?;
         self.answered(connection, sending, None, notes).await
     }
@@ -291,12 +297,14 @@ impl Pools {
     async fn answered(
         &self,
         connection: Connection,
-        sending: Sending<'_>,
+        sending: &mut Sending<'_>,
         upgrade: Option<&HeaderValue>,
         notes: &Notes,
     ) -> Result<Answer, Missed> {
         let asked_at = Instant::now();
-        let (response, connection) = self.ask(connection, sending).await?;
+        let mut place = Some(connection);
+        let response = self.ask(&mut place, sending).await?;
+        let connection = place.ok_or_else(|| Missed::last(RequestError::NoEndpoint))?;
         let (status, took) = (response.status(), asked_at.elapsed());
         notes.add("answer", Some(took), || format!("{status} from the endpoint"));
         let answer = answer(response, connection, upgrade).map_err(Missed::last)?;
@@ -328,30 +336,28 @@ impl Pools {
 
     /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on another
     /// one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm. So does one that the endpoint
-    /// says it has not looked at.
+    /// says it has not looked at. What it was answered on is in its place then.
     pub(super) async fn ask(
         &self,
-        mut connection: Connection,
-        sending: Sending<'_>,
-    ) -> Result<(Response<Incoming>, Connection), Missed> {
-        let Sending { letter, upload, wanted, keep, response_timeout, tries } = sending;
+        place: &mut Option<Connection>,
+        Sending { letter, upload, wanted, keep, response_timeout, tries }: &mut Sending<'_>,
+    ) -> Result<Response<Incoming>, Missed> {
         let mut is_first = true;
         loop {
-            let Some(request) = letter.take(&connection, keep) else {
-                return Err(Missed::unanswered(Miss::Final, RequestError::NoEndpoint));
-            };
+            let nothing = || Missed::unanswered(Miss::Final, RequestError::NoEndpoint);
+            let connection = place.as_mut().ok_or_else(nothing)?;
+            let mut request = Some(letter.take(connection, *keep).ok_or_else(nothing)?);
             connection.pool().monitor.asked();
             let is_used = is_first && connection.is_used();
-            let short = self.short(letter, keep);
-            let asked = (upload, &*letter, tries);
-            let unanswered = match self.head(&mut connection, request, asked, (short, response_timeout)).await {
-                Ok(Ok(response)) => return Ok((response, connection)),
+            let times = (self.short(letter, *keep), *response_timeout);
+            let asked = (*upload, &**letter, *tries);
+            let unanswered = match self.head(connection, &mut request, asked, times).await {
+                Ok(Ok(response)) => return Ok(response),
                 Ok(Err(unanswered)) => unanswered,
-                Err(late) => return Err(too_late(&connection, &late)),
+                Err(late) => return Err(too_late(connection, &late)),
             };
-            let (unanswered, unsent) = unanswered.apart();
-            let is_unsent = unsent.is_some();
-            if let Some(request) = unsent {
+            let is_unsent = unanswered.is_unsent();
+            if let Some(request) = request.filter(|_| is_unsent) {
                 letter.came_back(request);
             }
             let goes_again = if is_unsent {
@@ -361,12 +367,13 @@ impl Pools {
             };
             if !goes_again {
                 let miss = if is_unsent { Miss::Connect } else { unanswered.miss() };
-                return Err(unanswered_by(&connection, &unanswered, upload, miss));
+                return Err(unanswered_by(connection, &unanswered, upload, miss));
             }
             is_first = false;
             let pool = connection.pool().clone();
-            drop(connection);
-            connection = connect(&pool, wanted, self.counted.as_ref()).await.map_err(Missed::connect)?;
+            // It counts no more among those that there may be.
+            *place = None;
+            *place = Some(connect(&pool, *wanted, self.counted.as_ref()).await.map_err(Missed::connect)?);
         }
     }
 
@@ -398,12 +405,13 @@ impl Pools {
     async fn head(
         &self,
         connection: &mut Connection,
-        request: Request<RequestBody>,
+        request: &mut Option<Request<RequestBody>>,
         (upload, letter, tries): (&Upload, &Letter, &Tries),
         (short, long): (Option<Duration>, Duration),
     ) -> Result<Result<Response<Incoming>, Unanswered>, Late> {
         let endpoint = connection.pool().endpoint.name;
-        let mut answer: Pin<&mut _> = pin!(connection.send(request));
+        let Some(sender) = connection.sender() else { return std::future::pending().await };
+        let mut answer: Pin<&mut _> = pin!(sender.send(request));
         let Some(short) = short.filter(|short| *short < long) else { return within(long, upload, answer).await };
         match within(short, upload, answer.as_mut()).await {
             Err(Late::Endpoint) if !self.is_followed(letter, tries, endpoint) => {

@@ -20,20 +20,28 @@ pub(crate) enum Sender {
 }
 
 impl Sender {
-    /// Sends a request in the form of its protocol and awaits the head of the answer. Dropping the future cancels it.
+    /// Sends a request in the form of its protocol and awaits the head of the answer. Dropping the future cancels it. The
+    /// request is taken from where it is, and is back there if nothing of it was sent.
     ///
     /// # Errors
     /// There is no answer.
-    pub(crate) async fn send(&mut self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
+    pub(crate) async fn send(
+        &mut self,
+        request: &mut Option<Request<RequestBody>>,
+    ) -> Result<Response<Incoming>, Unanswered> {
         let sender = match self {
             Self::Http1(sender, _) => sender,
             Self::Http2(stream) => return stream.send(request).await,
         };
-        hygiene::over_http1(&mut request);
         if let Err(error) = sender.ready().await {
-            return Err(Unanswered::unsent(error, request));
+            return Err(Unanswered::unsent(error));
         }
-        sender.try_send_request(request).await.map_err(Unanswered::from)
+        let Some(mut sent) = request.take() else { return std::future::pending().await };
+        hygiene::over_http1(&mut sent);
+        sender.try_send_request(sent).await.map_err(|mut failed| {
+            *request = failed.take_message();
+            Unanswered::new(failed.into_error(), request.is_some())
+        })
     }
 
     /// Whether other exchanges have the same connection at the same time.

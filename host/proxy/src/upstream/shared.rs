@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -11,8 +11,9 @@ use http::uri::Scheme;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
@@ -147,16 +148,10 @@ struct Tasks {
     begun: Begun,
 }
 
-impl<F: Future + 'static> hyper::rt::Executor<F> for Tasks {
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, task: F) {
         let (until_the_end, lent) = (self.up.clone(), self.begun.take());
-        tokio::task::spawn_local(async move {
-            let _until_the_end = until_the_end;
-            match lent {
-                Some(lent) => lent.until_taken_back(task).await,
-                None => drop(task.await),
-            }
-        });
+        tokio::task::spawn_local(UntilTakenBack { task, lent, _until_the_end: until_the_end });
     }
 }
 
@@ -170,13 +165,21 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// As [`Sender::send`](super::sender::Sender::send).
-    pub(crate) async fn send(&mut self, mut request: Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
-        hygiene::over_http2(&mut request, &self.shared.scheme);
-        let (parts, body) = request.into_parts();
+    pub(crate) async fn send(
+        &mut self,
+        request: &mut Option<Request<RequestBody>>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let Some(mut sent) = request.take() else { return std::future::pending().await };
+        hygiene::over_http2(&mut sent, &self.shared.scheme);
+        let (parts, body) = sent.into_parts();
         let lent = Lent::new(body, self.shared.begun.clone());
         self.body = Some(lent.clone());
         let mut sender = self.shared.sender.clone();
-        sender.try_send_request(Request::from_parts(parts, Upward(lent))).await.map_err(unanswered)
+        let answer = sender.try_send_request(Request::from_parts(parts, Upward(lent))).await;
+        answer.map_err(|mut failed| {
+            *request = failed.take_message().and_then(came_back);
+            Unanswered::new(failed.into_error(), request.is_some())
+        })
     }
 
     pub(crate) fn distrust(&self) {
@@ -194,15 +197,9 @@ impl Drop for Stream {
     }
 }
 
-fn unanswered(mut failed: TrySendError<Request<Upward>>) -> Unanswered {
-    let unsent = failed.take_message().and_then(|request| {
-        let (parts, body) = request.into_parts();
-        Some(Request::from_parts(parts, body.0.body.take()?))
-    });
-    match unsent {
-        Some(request) => Unanswered::unsent(failed.into_error(), request),
-        None => Unanswered::sent(failed.into_error()),
-    }
+fn came_back(request: Request<Upward>) -> Option<Request<RequestBody>> {
+    let (parts, body) = request.into_parts();
+    Some(Request::from_parts(parts, body.0.body.take()?))
 }
 
 /// A request's body that is lent to its connection.
@@ -228,18 +225,30 @@ impl Lent {
             waker.wake();
         }
     }
+}
 
-    /// Does what sends it, and nothing any more when it was taken back.
-    async fn until_taken_back(&self, task: impl Future) {
-        let mut task = pin!(task);
-        poll_fn(|context| {
-            if self.is_over.get() {
+pin_project! {
+    /// Does what sends a body, if it is that, and nothing any more when it was taken back.
+    struct UntilTakenBack<F> {
+        #[pin]
+        task: F,
+        lent: Option<Rc<Lent>>,
+        _until_the_end: Rc<Up>,
+    }
+}
+
+impl<F: Future> Future for UntilTakenBack<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if let Some(lent) = this.lent {
+            if lent.is_over.get() {
                 return Poll::Ready(());
             }
-            self.waker.set(Some(context.waker().clone()));
-            task.as_mut().poll(context).map(drop)
-        })
-        .await;
+            lent.waker.set(Some(context.waker().clone()));
+        }
+        this.task.poll(context).map(drop)
     }
 }
 

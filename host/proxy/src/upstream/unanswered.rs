@@ -2,42 +2,32 @@
 
 use std::error::Error;
 
-use http::Request;
-use hyper::client::conn::TrySendError;
 use palisade_contract::UpstreamFault;
 
-use crate::body::{RequestBody, Upload};
+use crate::body::Upload;
 use crate::error::RequestError;
 use crate::upstream::tries::Miss;
 
 /// A request that got no answer.
 pub(crate) struct Unanswered {
     error: hyper::Error,
-    /// The request, where nothing of it was sent.
-    unsent: Option<Box<Request<RequestBody>>>,
-}
-
-impl From<TrySendError<Request<RequestBody>>> for Unanswered {
-    fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
-        Self { unsent: failed.take_message().map(Box::new), error: failed.into_error() }
-    }
+    /// Nothing of it was sent.
+    is_unsent: bool,
 }
 
 impl Unanswered {
+    pub(crate) fn new(error: hyper::Error, is_unsent: bool) -> Self {
+        Self { error, is_unsent }
+    }
+
     /// Nothing of it was sent.
-    pub(crate) fn unsent(error: hyper::Error, request: Request<RequestBody>) -> Self {
-        Self { error, unsent: Some(Box::new(request)) }
+    pub(crate) fn unsent(error: hyper::Error) -> Self {
+        Self::new(error, true)
     }
 
-    /// It was sent, and there is nothing to send again.
-    pub(crate) fn sent(error: hyper::Error) -> Self {
-        Self { error, unsent: None }
-    }
-
-    /// What became of it, and the request itself where nothing of it was sent.
-    pub(crate) fn apart(self) -> (Self, Option<Request<RequestBody>>) {
-        let Self { error, unsent } = self;
-        (Self { error, unsent: None }, unsent.map(|unsent| *unsent))
+    /// Whether nothing of it was sent.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.is_unsent
     }
 
     /// Whether a request that was sent can be sent on another connection to the same endpoint: an endpoint may close a
