@@ -98,16 +98,32 @@ pub fn set_authority(request: &mut RequestHead, authority: &[u8]) -> Result<(), 
 /// An authority without user information, as a header value; none if it is not one.
 #[must_use]
 pub fn parse_authority(authority: &[u8]) -> Option<HeaderValue> {
+    HeaderValue::from_bytes(authority).ok().filter(|_| is_authority(authority))
+}
+
+/// Whether these bytes are an authority without user information.
+#[must_use]
+pub fn is_authority(authority: &[u8]) -> bool {
+    is_plain_authority(authority) || is_any_authority(authority).is_some()
+}
+
+/// Whether it is one at first sight, as nearly all are: a name or an IPv4 address, and perhaps a port of four digits at most.
+fn is_plain_authority(authority: &[u8]) -> bool {
+    let mut parts = authority.splitn(2, |byte| *byte == b':');
+    let host = parts.next().unwrap_or_default();
+    let is_port = |port: &[u8]| !port.is_empty() && port.len() <= 4 && port.iter().all(u8::is_ascii_digit);
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    !host.is_empty() && host.iter().all(is_host) && parts.next().is_none_or(is_port)
+}
+
+fn is_any_authority(authority: &[u8]) -> Option<()> {
     let parsed = http::uri::Authority::try_from(authority).ok()?;
     if parsed.host().is_empty() || authority.contains(&b'@') {
         return None;
     }
     // A port, if there is a colon for one, is a number that fits.
     let after_host = parsed.as_str().get(parsed.host().len()..)?;
-    if !after_host.is_empty() && after_host != ":" && parsed.port_u16().is_none() {
-        return None;
-    }
-    HeaderValue::from_bytes(authority).ok()
+    (after_host.is_empty() || after_host == ":" || parsed.port_u16().is_some()).then_some(())
 }
 
 /// Whether a header frames or routes the message and so is the host's alone.

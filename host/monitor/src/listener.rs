@@ -79,7 +79,9 @@ impl ListenerMonitor for ListenerMeters {
         }
         count(&self.endings, ended.ending as usize);
         self.duration_seconds.record(Duration::from_micros(ended.duration_micros).as_secs_f64());
-        self.request_bytes.increment(ended.request_bytes);
+        if ended.request_bytes > 0 {
+            self.request_bytes.increment(ended.request_bytes);
+        }
         self.response_bytes.increment(ended.response_bytes);
         self.access.write(&self.name, access);
     }

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::moment::InTurns;
 use crate::site::{Listening, Worker};
 use crate::sockets::BACKLOG;
 use crate::{client, stream};
@@ -71,7 +72,7 @@ impl Connections {
             Err(why) => return site.refused(client, why, None),
         };
         let (listening, end) = (self.listening.clone(), self.end.clone());
-        self.tasks.spawn_local(async move {
+        self.tasks.spawn_local(InTurns::new(async move {
             let _place = place;
             let _closed = closed;
             // Apart, or the site of the beginning, with its plugins, would be kept for as long as the connection is.
@@ -80,7 +81,7 @@ impl Connections {
                 ListenerProtocol::Http => client::run(listening, (stream, client), end).await,
                 ListenerProtocol::Tcp => stream::run(&listening.site(), stream, client).await,
             }
-        });
+        }));
     }
 
     /// Closing a socket resets the connections that were never accepted, though their clients believe to have one.

@@ -12,6 +12,7 @@ use palisade_contract::Refusal;
 use tokio::time::Instant;
 
 use crate::guard::Fault;
+use crate::moment;
 
 /// What one client's connection is doing.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl Activity {
             had_any: Cell::new(false),
             awaiting_client: Cell::new(0),
             patience: Cell::new(None),
-            moved: Cell::new(Instant::now()),
+            moved: Cell::new(moment::now()),
             head_began: Cell::new(None),
             next_began: Cell::new(false),
             received: Cell::new(0),
@@ -78,7 +79,7 @@ impl Activity {
     pub(crate) fn bytes_came(&self, bytes: usize) {
         self.received.set(self.received.get().wrapping_add(u64::try_from(bytes).unwrap_or_default()));
         if self.active.get() == 0 && self.head_began.get().is_none() {
-            self.head_began.set(Some(Instant::now()));
+            self.head_began.set(Some(moment::now()));
         }
     }
 
@@ -91,7 +92,7 @@ impl Activity {
 
     fn begins_next(&self) {
         if self.next_began.get() && self.active.get() == 0 && self.head_began.get().is_none() {
-            self.head_began.set(Some(Instant::now()));
+            self.head_began.set(Some(moment::now()));
         }
     }
 
@@ -106,7 +107,7 @@ impl Activity {
         self.had_any.set(true);
         self.head_began.set(None);
         self.left_unread.set(false);
-        self.moved.set(Instant::now());
+        self.moved.set(moment::now());
         ActiveExchange(Rc::new(Waits { activity: self.clone(), bodies: Cell::new(0), is_over: Cell::new(false) }))
     }
 
@@ -232,7 +233,7 @@ impl Drop for ActiveExchange {
         if activity.active.get() == 0 {
             activity.patience.set(None);
         }
-        activity.moved.set(Instant::now());
+        activity.moved.set(moment::now());
         activity.begins_next();
     }
 }
@@ -269,7 +270,7 @@ impl BodyActivity {
 
     /// The client did its part.
     pub(crate) fn moved(&mut self) {
-        self.waits.activity.moved.set(Instant::now());
+        self.waits.activity.moved.set(moment::now());
         self.rests();
     }
 

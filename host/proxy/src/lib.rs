@@ -25,6 +25,7 @@ mod hygiene;
 mod inherited;
 mod io;
 mod linger;
+mod moment;
 mod places;
 mod plan;
 mod proxy_protocol;

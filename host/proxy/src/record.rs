@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::activity::ActiveExchange;
 use crate::error::RequestError;
 use crate::explain::{AtEnd, Explaining};
+use crate::moment;
 use crate::site::Site;
 
 /// One exchange's record. Dropping it is the end of the exchange: it is counted, logged, and told to observers.
@@ -61,7 +62,7 @@ impl Record {
             site: site.clone(),
             active,
             lease: None,
-            began: Instant::now(),
+            began: moment::now(),
             head: None,
             ended,
             authority: Vec::new(),
@@ -181,7 +182,7 @@ impl Record {
     /// The response's head is on its way.
     pub(crate) fn responded(&mut self, status: u16) {
         self.ended.status = status;
-        self.head = Some(self.began.elapsed());
+        self.head = Some(moment::now().saturating_duration_since(self.began));
     }
 
     pub(crate) fn request_bytes(&mut self, bytes: u64) {
@@ -234,7 +235,7 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.ended.duration_micros = micros(self.began.elapsed());
+        self.ended.duration_micros = micros(moment::now().saturating_duration_since(self.began));
         self.ended.first_byte_micros = self.head.map_or(0, micros);
         if let Some(lease) = &self.lease
             && lease.chain().is_observed()

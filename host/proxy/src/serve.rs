@@ -21,6 +21,7 @@ use crate::error::RequestError;
 use crate::filtering::{self, Instead};
 use crate::hints::Hints;
 use crate::hygiene::{self, Arrived, Opening, Trust};
+use crate::moment;
 use crate::record::Record;
 use crate::site::{Site, Way};
 use crate::tls;
@@ -221,6 +222,7 @@ async fn request_side(
         Some(lease) => lease.request(exchange).await,
         None => Decision::Proceed,
     };
+    moment::has_passed();
     match decision {
         Decision::Proceed => {}
         Decision::Reply(reply, plugin) => {
@@ -240,7 +242,8 @@ async fn request_side(
         return redirect(exchange, port, status).map(|reply| Some(Source::Reply(reply)));
     }
     let way = way.ok_or(RequestError::NoRoute)?;
-    hygiene::forward(&mut exchange.request, &client.connection, client.trust(site), request.version);
+    let peer = (client.connection.as_ref(), &client.said);
+    hygiene::forward(&mut exchange.request, peer, client.trust(site), request.version);
     match forward((site, way), exchange, request, record).await {
         Ok(source) => Ok(Some(source)),
         Err(Instead::Reply(reply)) => Ok(Some(Source::Reply(reply))),
@@ -336,6 +339,7 @@ async fn response_side(
         Some(lease) => lease.response(&mut exchange).await,
         None => Decision::Proceed,
     };
+    moment::has_passed();
     match decision {
         Decision::Proceed => proceed(exchange, source, (client, asks), record).await,
         Decision::Reply(reply, plugin) => {

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
+
+use crate::moment;
 
 /// A limit on one wait after another, whose timer exists only while there is something to wait for.
 pub(super) struct Patience {
@@ -29,7 +31,7 @@ impl Patience {
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.limit)));
         if !self.waiting {
             self.waiting = true;
-            timer.as_mut().reset(Instant::now() + self.limit);
+            timer.as_mut().reset(moment::now() + self.limit);
         }
         timer.as_mut().poll(context)
     }

@@ -21,6 +21,7 @@ use super::pace::Pace;
 use super::{Broken, ClientBody, Error, Way};
 use crate::activity::{Activity, BodyActivity};
 use crate::error::RequestError;
+use crate::moment;
 
 /// A client's body on its way to an endpoint.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Upload {
     fn new(patience: Duration, is_ended: bool) -> Rc<Self> {
         Rc::new(Self {
             bytes: Cell::new(0),
-            moved: Cell::new(Instant::now()),
+            moved: Cell::new(moment::now()),
             awaits_client: Cell::new(false),
             patience: Cell::new(patience),
             ended: Cell::new(is_ended),
@@ -384,7 +385,7 @@ impl Source for UploadBody {
         let Poll::Ready(frame) = incoming.poll_frame(context) else {
             if !self.upload.awaits_client.replace(true) && self.pace.as_mut().is_some_and(Pace::begins_anew) {
                 self.activity.moved();
-                self.upload.moved.set(Instant::now());
+                self.upload.moved.set(moment::now());
             }
             self.activity.awaits_client();
             return Poll::Pending;
@@ -395,7 +396,7 @@ impl Source for UploadBody {
         let is_anew = !self.upload.awaits_client.get() && self.pace.as_mut().is_some_and(Pace::begins_anew);
         if is_anew || is_end || self.pace.as_mut().is_none_or(|pace| pace.is_progress(bytes, patience)) {
             self.activity.moved();
-            self.upload.moved.set(Instant::now());
+            self.upload.moved.set(moment::now());
         } else {
             self.activity.rests();
         }

@@ -25,6 +25,7 @@ use crate::guard::Fault;
 use crate::hygiene::Protocol;
 use crate::io::{Abort, Framed};
 use crate::linger::linger;
+use crate::moment::InTurns;
 use crate::serve::{Client, Closed, Outgoing};
 use crate::site::{Listening, Site};
 use crate::tunnel::Tunnel;
@@ -239,7 +240,7 @@ struct LocalExecutor(Opening);
 
 impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, task: F) {
-        let task = tokio::task::spawn_local(task);
+        let task = tokio::task::spawn_local(InTurns::new(task));
         if let Some(sending) = self.0.0.take() {
             let _ = sending.set(task.abort_handle());
         }

@@ -19,6 +19,7 @@ use super::fault::{Code, Fault};
 use super::frame;
 use super::request::{self, End};
 use crate::activity::{Activity, Verdict};
+use crate::moment::InTurns;
 use crate::serve::Client;
 use crate::site::{Listening, Site};
 
@@ -223,7 +224,8 @@ impl Served {
         self.next = number.saturating_add(4);
         self.follow()?;
         let client = (self.listening.clone(), self.client.clone());
-        self.requests.spawn_local(request::run(client, self.quic.clone(), (send, receive), self.limits));
+        let served = request::run(client, self.quic.clone(), (send, receive), self.limits);
+        self.requests.spawn_local(InTurns::new(served));
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 //! What a stranger says of itself is replaced. What a trusted proxy says is kept and continued, and the client is then the
 //! last address that no trusted proxy has.
 
+use std::cell::{OnceCell, RefCell};
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use http::Version;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue, VIA};
-use http::{Version, header};
 use palisade_config::IpNet;
 use palisade_contract::{Connection, RequestHead};
 
@@ -53,68 +54,105 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
+/// What is said of one connection in each of its requests, written once: most ask the same host as the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    peer: OnceCell<Option<HeaderValue>>,
+    /// The element for the host that was asked last.
+    element: RefCell<Option<(Box<[u8]>, HeaderValue)>>,
+}
+
+/// A longer host is not kept.
+const HOST_KEPT_BYTES_MAX: usize = 256;
+
+impl Said {
+    /// The peer's address.
+    fn peer(&self, peer: IpAddr) -> Option<HeaderValue> {
+        self.peer.get_or_init(|| HeaderValue::try_from(peer.to_string()).ok()).clone()
+    }
+
+    /// The element of `Forwarded`.
+    fn element(&self, (peer, scheme): (IpAddr, &str), host: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let name = host.map_or(&[][..], HeaderValue::as_bytes);
+        let mut last = self.element.borrow_mut();
+        if let Some((_, element)) = last.as_ref().filter(|(known, _)| **known == *name) {
+            return Some(element.clone());
+        }
+        let written = HeaderValue::try_from(element(peer, scheme, host)).ok()?;
+        if name.len() <= HOST_KEPT_BYTES_MAX {
+            *last = Some((name.into(), written.clone()));
+        }
+        Some(written)
+    }
+}
+
 /// Writes into a request who asked, how, and that it passed here.
-pub(crate) fn forward(head: &mut RequestHead, connection: &Connection, trust: Trust, version: Version) {
+pub(crate) fn forward(
+    head: &mut RequestHead,
+    (connection, said): (&Connection, &Said),
+    trust: Trust,
+    version: Version,
+) {
     let peer = connection.client.ip().to_canonical();
     let scheme = connection.scheme.as_str();
-    let host = head.authority.clone();
     let headers = &mut head.headers;
-    if trust == Trust::Stranger {
-        headers.remove(&FOR);
-        headers.remove(FORWARDED);
+    let (by, forwarded) = (said.peer(peer), said.element((peer, scheme), head.authority.as_ref()));
+    for (name, value) in [(FOR, by), (FORWARDED, forwarded)] {
+        match value {
+            Some(value) if trust == Trust::Stranger => drop(headers.insert(name, value)),
+            Some(value) => append(headers, &name, value.as_bytes()),
+            // What a stranger says is not passed on in any case.
+            None => drop(headers.remove(name)),
+        }
     }
-    let mut text = String::with_capacity(96);
-    let _ = write!(text, "{peer}");
-    append(headers, &FOR, &text);
-    text.clear();
-    element(&mut text, peer, scheme, host.as_ref());
-    append(headers, &FORWARDED, &text);
     if trust == Trust::Stranger || !headers.contains_key(&PROTO) {
         headers.insert(PROTO, HeaderValue::from_static(scheme));
     }
-    if let Some(host) = host
+    if let Some(host) = &head.authority
         && (trust == Trust::Stranger || !headers.contains_key(&HOST))
     {
-        headers.insert(HOST, host);
+        headers.insert(HOST, host.clone());
     }
-    via(headers, version);
+    let has_via = headers.contains_key(VIA);
+    via(headers, version, has_via);
 }
 
 /// One element of `Forwarded` (RFC 7239, section 4). Values that are no tokens are quoted.
-fn element(text: &mut String, peer: IpAddr, scheme: &str, host: Option<&HeaderValue>) {
-    let _ = match peer {
-        IpAddr::V4(peer) => write!(text, "for={peer};proto={scheme}"),
-        IpAddr::V6(peer) => write!(text, "for=\"[{peer}]\";proto={scheme}"),
+fn element(peer: IpAddr, scheme: &str, host: Option<&HeaderValue>) -> String {
+    let mut text = match peer {
+        IpAddr::V4(peer) => format!("for={peer};proto={scheme}"),
+        IpAddr::V6(peer) => format!("for=\"[{peer}]\";proto={scheme}"),
     };
     // An authority has no quote and no backslash in it.
     if let Some(host) = host.and_then(|host| host.to_str().ok()) {
         let _ = write!(text, ";host=\"{host}\"");
     }
+    text
 }
 
-/// Adds this hop to `Via`.
-pub(super) fn via(headers: &mut HeaderMap, version: Version) {
+/// Adds this hop to `Via`, which is there or not.
+pub(super) fn via(headers: &mut HeaderMap, version: Version, is_there: bool) {
     let hop = match version {
         Version::HTTP_10 => "1.0 palisade",
         Version::HTTP_2 => "2 palisade",
         Version::HTTP_3 => "3 palisade",
         _ => "1.1 palisade",
     };
-    if headers.contains_key(header::VIA) {
-        append(headers, &VIA, hop);
+    if is_there {
+        append(headers, &VIA, hop.as_bytes());
     } else {
         headers.insert(VIA, HeaderValue::from_static(hop));
     }
 }
 
 /// Continues a list, in one field.
-fn append(headers: &mut HeaderMap, name: &HeaderName, member: &str) {
+fn append(headers: &mut HeaderMap, name: &HeaderName, member: &[u8]) {
     let mut list = Vec::new();
     for value in headers.get_all(name) {
         list.extend_from_slice(value.as_bytes());
         list.extend_from_slice(b", ");
     }
-    list.extend_from_slice(member.as_bytes());
+    list.extend_from_slice(member);
     if let Ok(value) = HeaderValue::from_bytes(&list) {
         headers.insert(name, value);
     }
@@ -147,13 +185,29 @@ mod tests {
     fn check(trust: Trust, fields: &[&str], forwarded_for: &str, forwarded: &str, proto: &str) {
         let mut exchange = testing::exchange("/");
         add(&mut exchange.request.headers, fields);
-        forward(&mut exchange.request, &testing::connection(), trust, Version::HTTP_2);
+        let (connection, said) = (testing::connection(), Said::default());
+        forward(&mut exchange.request.clone(), (&connection, &said), trust, Version::HTTP_2);
+        // Once more, with what was written for the first.
+        forward(&mut exchange.request, (&connection, &said), trust, Version::HTTP_2);
         let headers = &exchange.request.headers;
         assert_eq!(headers[FOR], forwarded_for);
         assert_eq!(headers[FORWARDED], forwarded);
         assert_eq!(headers[PROTO], proto);
         assert_eq!(headers[HOST], "www.foobar.com");
         assert_eq!(headers[VIA], "2 palisade");
+    }
+
+    #[test]
+    fn each_host_that_is_asked_is_the_one_that_is_told() {
+        let (connection, said) = (testing::connection(), Said::default());
+        let long = "a".repeat(HOST_KEPT_BYTES_MAX + 1);
+        for host in [Some("a"), Some("b:1"), Some("b:1"), None, Some(&long), Some("a"), Some(&long), None] {
+            let mut exchange = testing::exchange("/");
+            exchange.request.authority = host.map(|host| HeaderValue::try_from(host).expect("a host"));
+            forward(&mut exchange.request, (&connection, &said), Trust::Stranger, Version::HTTP_11);
+            let host = host.map(|host| format!(";host=\"{host}\"")).unwrap_or_default();
+            assert_eq!(exchange.request.headers[FORWARDED], format!("for=192.0.2.7;proto=https{host}"));
+        }
     }
 
     fn add(headers: &mut HeaderMap, fields: &[&str]) {

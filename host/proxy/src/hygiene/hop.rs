@@ -2,11 +2,17 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
-/// Those that intermediaries must remove whether or not `Connection` names them. `TE` and `Trailer` are decided elsewhere.
-const HOP_BY_HOP: [HeaderName; 4] =
-    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, HeaderName::from_static("keep-alive")];
+use super::present::{Field, KEEP_ALIVE, PROXY_CONNECTION, Present};
 
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Those that intermediaries must remove whether or not `Connection` names them, and one that never was a standard (RFC 9110,
+/// section 7.6.1). `TE` and `Trailer` are decided elsewhere.
+const HOP_BY_HOP: [(HeaderName, Field); 5] = [
+    (header::CONNECTION, Field::Connection),
+    (header::TRANSFER_ENCODING, Field::TransferEncoding),
+    (header::UPGRADE, Field::Upgrade),
+    (KEEP_ALIVE, Field::KeepAlive),
+    (PROXY_CONNECTION, Field::ProxyConnection),
+];
 
 /// Fields that say where and how the message goes: naming them in `Connection` must not make them disappear.
 const KEPT: [HeaderName; 9] = [
@@ -21,17 +27,18 @@ const KEPT: [HeaderName; 9] = [
     HeaderName::from_static("x-forwarded-proto"),
 ];
 
-/// Removes what is for one connection only, including what `Connection` names.
-pub(super) fn strip(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
+/// Removes what is for one connection only, including what `Connection` names, of the fields that are present.
+pub(super) fn strip(headers: &mut HeaderMap, present: Present) {
+    if present.has(Field::Connection) {
         for name in named(headers) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
+    for (name, field) in &HOP_BY_HOP {
+        if present.has(*field) {
+            headers.remove(name);
+        }
     }
-    headers.remove(PROXY_CONNECTION);
 }
 
 /// What `Connection` names, but for fields that it must not name.
@@ -111,7 +118,8 @@ mod tests {
 
     fn check(fields: &[&str], left: &[&str]) {
         let mut headers = map(fields);
-        strip(&mut headers);
+        let present = Present::among(&headers);
+        strip(&mut headers, present);
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, left, "{fields:?}");

@@ -4,13 +4,14 @@ mod extended;
 mod forwarded;
 mod hop;
 mod path;
+mod present;
 mod request;
 mod response;
 mod upgrade;
 mod wire;
 
 pub(crate) use extended::{Opening, Protocol, would_open};
-pub(crate) use forwarded::{Trust, client_of, forward};
+pub(crate) use forwarded::{Said, Trust, client_of, forward};
 pub(crate) use request::{Arrived, request};
 pub(crate) use response::response;
 pub(crate) use upgrade::{chosen as chosen_upgrade, set as set_upgrade};

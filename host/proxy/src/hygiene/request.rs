@@ -6,6 +6,7 @@ use http::{Method, Uri, Version};
 use palisade_config::{Listener, ListenerLimits};
 use palisade_contract::{RequestHead, Scheme, head};
 
+use super::present::{Field, Present};
 use super::{extended, hop, path, upgrade};
 use crate::error::RequestError;
 
@@ -29,7 +30,8 @@ pub(crate) fn request(
     listener: &Listener,
 ) -> Result<Arrived, RequestError> {
     let http::request::Parts { mut method, uri, version, mut headers, mut extensions, .. } = parts;
-    check_size(&uri, &headers, &listener.limits)?;
+    let present = Present::among(&headers);
+    check_size(&uri, (headers.len(), present.bytes), &listener.limits)?;
     let mut upgrade = None;
     if method == Method::CONNECT {
         // What is asked of the endpoint, and of plugins, is what a client of HTTP/1.1 would ask (RFC 8441, section 5).
@@ -44,23 +46,26 @@ pub(crate) fn request(
     if version >= Version::HTTP_2 && headers.values().any(is_padded) {
         return Err(RequestError::Field);
     }
-    if !hop::is_coding_known(&headers) {
+    if present.has(Field::TransferEncoding) && !hop::is_coding_known(&headers) {
         return Err(RequestError::Coding);
     }
-    let authority = authority(&uri, version, &headers)?;
+    let authority = authority(&uri, version, (&mut headers, present))?;
     let target = path::apply(listener.paths, target(&method, uri)?)?;
-    let takes_trailers = hop::lists(&headers, &header::TE, "trailers");
-    let upgrade = upgrade.or_else(|| upgrade::asked(&headers, version));
-    headers.remove(header::HOST);
-    headers.remove(header::TE);
-    // Answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1).
-    headers.remove(header::EXPECT);
-    hop::strip(&mut headers);
-    if version >= Version::HTTP_2 {
+    let takes_trailers = present.has(Field::Te) && hop::lists(&headers, &header::TE, "trailers");
+    if upgrade.is_none() && present.has(Field::Upgrade) {
+        upgrade = upgrade::asked(&headers, version);
+    }
+    // Expectations are answered by this hop, when it begins to read the body (RFC 9110, section 10.1.1). The body's own length
+    // frames it again; a number that was only copied could lie.
+    let ours =
+        [(header::TE, Field::Te), (header::EXPECT, Field::Expect), (header::CONTENT_LENGTH, Field::ContentLength)];
+    for (name, _) in ours.iter().filter(|(_, field)| present.has(*field)) {
+        headers.remove(name);
+    }
+    hop::strip(&mut headers, present);
+    if version >= Version::HTTP_2 && present.has(Field::Cookie) {
         join_cookies(&mut headers);
     }
-    // The body's own length frames it again; a number that was only copied could lie.
-    headers.remove(header::CONTENT_LENGTH);
     Ok(Arrived { head: RequestHead { method, target, authority, headers }, takes_trailers, upgrade })
 }
 
@@ -86,21 +91,27 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn check_size(uri: &Uri, headers: &HeaderMap, limits: &ListenerLimits) -> Result<(), RequestError> {
+fn check_size(uri: &Uri, (count, bytes): (usize, usize), limits: &ListenerLimits) -> Result<(), RequestError> {
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > limits.target_bytes) {
         return Err(RequestError::TargetTooLong);
     }
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let fits = headers.len() <= limits.headers && bytes <= limits.header_bytes;
+    let fits = count <= limits.headers && bytes <= limits.header_bytes;
     if fits { Ok(()) } else { Err(RequestError::HeadTooLarge) }
 }
 
 /// Host and port: of the target where it has one, else of `Host`, which HTTP/1.1 must have once (RFC 9112, section 3.2;
-/// RFC 9113, section 8.3.1).
-fn authority(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Option<HeaderValue>, RequestError> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() || (host.is_none() && version == Version::HTTP_11) {
+/// RFC 9113, section 8.3.1). `Host` is taken out.
+fn authority(
+    uri: &Uri,
+    version: Version,
+    (headers, present): (&mut HeaderMap, Present),
+) -> Result<Option<HeaderValue>, RequestError> {
+    let is_there = present.has(Field::Host);
+    if is_there && headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(RequestError::Host);
+    }
+    let host = if is_there { headers.remove(header::HOST) } else { None };
+    if host.is_none() && version == Version::HTTP_11 {
         return Err(RequestError::Host);
     }
     let is_h1 = version < Version::HTTP_2;
@@ -114,7 +125,8 @@ fn authority(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Option<
             head::parse_authority(authority).map(Some).ok_or(RequestError::Host)
         }
         (None, Some(host)) if host.is_empty() && is_h1 => Ok(None),
-        (None, Some(host)) => head::parse_authority(host.as_bytes()).map(Some).ok_or(RequestError::Host),
+        (None, Some(host)) if head::is_authority(host.as_bytes()) => Ok(Some(host)),
+        (None, Some(_)) => Err(RequestError::Host),
         (None, None) if is_h1 => Ok(None),
         (None, None) => Err(RequestError::Host),
     }

@@ -4,6 +4,7 @@ use http::header::{self, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use palisade_contract::ResponseHead;
 
+use super::present::{Field, Present};
 use super::{forwarded, hop, upgrade};
 use crate::error::RequestError;
 
@@ -25,22 +26,24 @@ pub(crate) fn response(
         _ => {}
     }
     let http::response::Parts { status, version, mut headers, .. } = parts;
-    check_framing(status, &headers)?;
-    hop::strip(&mut headers);
-    forwarded::via(&mut headers, version);
+    let present = Present::among(&headers);
+    check_framing(status, &headers, present)?;
+    hop::strip(&mut headers, present);
+    forwarded::via(&mut headers, version, present.has(Field::Via));
     Ok(ResponseHead { status, headers })
 }
 
 /// A message has one length, written once and in digits (RFC 9110, section 8.6), and none beside a transfer coding (RFC 9112,
 /// section 6.3): whoever reads it by the other one reads another message.
-fn check_framing(status: StatusCode, headers: &HeaderMap) -> Result<(), RequestError> {
+fn check_framing(status: StatusCode, headers: &HeaderMap, present: Present) -> Result<(), RequestError> {
     let refused = |why: &str| Err(RequestError::Answer(why.into()));
-    if !hop::is_coding_known(headers) {
+    let has_coding = present.has(Field::TransferEncoding);
+    if has_coding && !hop::is_coding_known(headers) {
         return refused("its Transfer-Encoding is not chunked alone");
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+    if has_coding {
         return refused("Content-Length beside Transfer-Encoding");
     }
     if lengths.next().is_some() {

@@ -7,6 +7,7 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Uri, Version};
 
 use super::hop;
+use super::present::Present;
 
 /// RFC 9112: the authority in `Host`, the target in origin-form, and `Connection` for what is for this hop alone.
 pub(crate) fn over_http1<B>(request: &mut Request<B>) {
@@ -46,7 +47,7 @@ pub(crate) fn over_http2<B>(request: &mut Request<B>, scheme: &Scheme) {
 
 /// Takes out of trailers what only a head may say (RFC 9110, section 6.5.1), or no message of HTTP/2 (RFC 9113, section 8.2.2).
 pub(crate) fn trailers(fields: &mut HeaderMap) {
-    hop::strip(fields);
+    hop::strip(fields, Present::among(fields));
     for name in [header::CONTENT_LENGTH, header::HOST, header::TE, header::TRAILER] {
         fields.remove(name);
     }

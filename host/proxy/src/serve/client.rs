@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use palisade_contract::Connection;
 
 use crate::activity::Activity;
-use crate::hygiene::Trust;
+use crate::hygiene::{Said, Trust};
 use crate::site::Site;
 use crate::tunnel::Tunnel;
 
@@ -22,6 +22,8 @@ pub(crate) struct Client {
     pub(crate) tunnel: Cell<Option<Box<Tunnel>>>,
     /// What was found for the plan of this generation.
     trust: Cell<(u64, Trust)>,
+    /// What endpoints are told of it.
+    pub(super) said: Said,
     /// Where HTTP/3 is spoken, as answers say it.
     alternative: OnceCell<Option<HeaderValue>>,
 }
@@ -35,6 +37,7 @@ impl Client {
             tunnel: Cell::new(None),
             // No plan has the number zero.
             trust: Cell::new((0, Trust::Stranger)),
+            said: Said::default(),
             alternative: OnceCell::new(),
         }
     }

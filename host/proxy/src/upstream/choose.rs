@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use palisade_contract::{Candidate, Exchange, Lease, Name, Outcome, Pick, PickRequest, PluginName};
 use tokio::time::Instant;
 
+use crate::moment;
 use crate::upstream::levels::reserve;
 use crate::upstream::panic::panic;
 use crate::upstream::pick::pick;
@@ -52,6 +53,9 @@ impl Pools {
             None => Ok(host()),
         };
         self.candidates.replace(candidates);
+        if has_balancer {
+            moment::has_passed();
+        }
         match picked {
             Ok(Pick::Endpoint(index)) => {
                 let pool = reached.pools.get(index).cloned().ok_or(Unchosen::None)?;
@@ -89,6 +93,7 @@ fn look(
 /// The time in milliseconds, for averages that decay. It wraps around.
 pub(crate) fn millis() -> u32 {
     static START: OnceLock<Instant> = OnceLock::new();
-    let millis = START.get_or_init(Instant::now).elapsed().as_millis();
+    let now = moment::now();
+    let millis = now.saturating_duration_since(*START.get_or_init(|| now)).as_millis();
     u32::try_from(millis & u128::from(u32::MAX)).unwrap_or_default()
 }

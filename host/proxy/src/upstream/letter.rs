@@ -10,6 +10,7 @@ use palisade_contract::Exchange;
 use crate::body::RequestBody;
 use crate::upstream::Connection;
 use crate::upstream::send::Asked;
+use crate::upstream::spare::Spare;
 
 /// One request, before it is sent and between its tries.
 pub(crate) struct Letter {
@@ -27,7 +28,7 @@ enum State {
     /// Nothing of it was sent.
     Unsent(Request<RequestBody>),
     /// It was sent. The same once more, where it may go out again.
-    Sent(Option<Request<RequestBody>>),
+    Sent(Option<Spare>),
 }
 
 /// Whether a request may go out again by what is configured, if it is one that can.
@@ -89,13 +90,13 @@ impl Letter {
                     if self.body_bytes > 0 {
                         request = request.map(|body| body.kept(self.body_bytes));
                     }
-                    self.state = State::Sent(copy(&request));
+                    self.state = State::Sent(Spare::of(&request));
                 }
                 Some(request)
             }
             State::Sent(spare) => {
                 let spare = spare?;
-                let request = copy(&spare).map(|mut request| {
+                let request = spare.request().map(|mut request| {
                     self.address(&mut request, endpoint);
                     request
                 });
@@ -114,15 +115,15 @@ impl Letter {
     pub(crate) fn is_without_body(&self) -> bool {
         match &self.state {
             State::Unwritten(body) => body.is_empty(),
-            State::Unsent(request) | State::Sent(Some(request)) => request.body().is_empty(),
-            State::Sent(None) => false,
+            State::Unsent(request) => request.body().is_empty(),
+            State::Sent(spare) => spare.as_ref().is_some_and(|spare| spare.body().is_empty()),
         }
     }
 
     /// The same request for another endpoint beside this one, where it has no body.
     pub(crate) fn twin(&self) -> Option<Self> {
         let State::Unsent(request) = &self.state else { return None };
-        let state = State::Unsent(copy(request)?);
+        let state = State::Unsent(Spare::of(request)?.request()?);
         Some(Self { is_idempotent: self.is_idempotent, names_endpoint: self.names_endpoint, body_bytes: 0, state })
     }
 
@@ -131,10 +132,12 @@ impl Letter {
         if !exchange.request.headers.is_empty() {
             return;
         }
-        if let State::Unsent(request) | State::Sent(Some(request)) = &self.state {
-            exchange.request.headers.clone_from(request.headers());
-            exchange.request.headers.remove(header::HOST);
-        }
+        exchange.request.headers = match &self.state {
+            State::Unsent(request) => request.headers().clone(),
+            State::Sent(Some(spare)) => spare.headers(),
+            State::Unwritten(_) | State::Sent(None) => return,
+        };
+        exchange.request.headers.remove(header::HOST);
     }
 
     /// It has come back: nothing of it was sent.
@@ -159,17 +162,6 @@ impl Letter {
         }
         request.headers_mut().insert(header::HOST, host(None, endpoint));
     }
-}
-
-/// The same request once more, where its body can be sent again.
-fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let mut again = Request::new(request.body().again()?);
-    again.method_mut().clone_from(request.method());
-    again.uri_mut().clone_from(request.uri());
-    *again.version_mut() = request.version();
-    again.headers_mut().clone_from(request.headers());
-    again.extensions_mut().clone_from(request.extensions());
-    Some(again)
 }
 
 impl Asked<'_> {

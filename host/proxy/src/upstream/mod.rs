@@ -28,6 +28,7 @@ mod seen;
 mod send;
 mod sender;
 mod shared;
+mod spare;
 mod standing;
 mod stream;
 mod tls;

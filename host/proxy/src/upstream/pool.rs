@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
+use crate::moment;
 use crate::upstream::pick::Random;
 use crate::upstream::sender::Sender;
 use crate::upstream::shared::Shared;
@@ -131,7 +132,7 @@ impl Pool {
             if let Some(up) = up.upgrade()
                 && !sender.is_closed()
                 && !up.is_old()
-                && since.elapsed() < self.upstream.config.idle_timeout
+                && moment::now().saturating_duration_since(since) < self.upstream.config.idle_timeout
             {
                 return Some(Connection::new(self, Sender::Http1(sender, task), up).used());
             }
@@ -153,7 +154,9 @@ impl Pool {
 
     fn is_fresh(&self, shared: &Shared) -> bool {
         let timeout = self.upstream.config.idle_timeout;
-        shared.is_good() && !shared.is_old() && shared.unused_since().is_none_or(|since| since.elapsed() < timeout)
+        shared.is_good()
+            && !shared.is_old()
+            && shared.unused_since().is_none_or(|since| moment::now().saturating_duration_since(since) < timeout)
     }
 
     /// A new connection over HTTP/1.1, in use.
@@ -253,7 +256,7 @@ impl Pool {
         let mut idle = self.idle.borrow_mut();
         let has_room = idle.len() < self.upstream.config.idle_connections;
         if has_room && !self.retired.get() && !sender.is_closed() && !up.is_old() {
-            idle.push(Idle { sender, task, up: Rc::downgrade(up), since: Instant::now() });
+            idle.push(Idle { sender, task, up: Rc::downgrade(up), since: moment::now() });
         }
     }
 }
@@ -276,7 +279,7 @@ impl Up {
 
     /// Whether it is as old as one may become that is used again.
     pub(crate) fn is_old(&self) -> bool {
-        self.until.is_some_and(|until| until <= Instant::now())
+        self.until.is_some_and(|until| until <= moment::now())
     }
 }
 

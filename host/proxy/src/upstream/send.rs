@@ -15,6 +15,7 @@ use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hints::Hints;
 use crate::hygiene;
+use crate::moment;
 use crate::record::{Notes, Record};
 use crate::upstream::choose::Unchosen;
 use crate::upstream::connect::{Wanted, connect};
@@ -301,11 +302,11 @@ impl Pools {
         upgrade: Option<&HeaderValue>,
         notes: &Notes,
     ) -> Result<Answer, Missed> {
-        let asked_at = Instant::now();
+        let asked_at = moment::now();
         let mut place = Some(connection);
         let response = self.ask(&mut place, sending).await?;
         let connection = place.ok_or_else(|| Missed::last(RequestError::NoEndpoint))?;
-        let (status, took) = (response.status(), asked_at.elapsed());
+        let (status, took) = (response.status(), moment::now().saturating_duration_since(asked_at));
         notes.add("answer", Some(took), || format!("{status} from the endpoint"));
         let answer = answer(response, connection, upgrade).map_err(Missed::last)?;
         answer.connection.pool().endpoint.responded(took, status);
@@ -472,7 +473,7 @@ pub(crate) enum Late {
 /// time that runs, not the endpoint's.
 pub(crate) async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Result<R, Late> {
     let mut answer = pin!(answer);
-    let began = Instant::now();
+    let began = moment::now();
     let mut timer = pin!(tokio::time::sleep(limit.min(upload.patience())));
     loop {
         tokio::select! {

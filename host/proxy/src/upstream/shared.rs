@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::body::{Error, RequestBody};
 use crate::hygiene;
+use crate::moment;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::pool::Up;
 use crate::upstream::unanswered::Unanswered;
@@ -193,7 +194,7 @@ impl Drop for Stream {
             body.take_back();
         }
         self.shared.streams.set(self.shared.streams.get().saturating_sub(1));
-        self.shared.unused_since.set(Instant::now());
+        self.shared.unused_since.set(moment::now());
     }
 }
 
