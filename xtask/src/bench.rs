@@ -1,4 +1,9 @@
-//! `cargo xtask bench peers`: what the side-by-side benchmark needs, then the benchmark.
+//! `cargo xtask bench …`: what a benchmark needs, then the benchmark.
+
+mod budget;
+mod callgrind;
+pub(crate) mod instructions;
+mod origin;
 
 use anyhow::Result;
 

@@ -20,7 +20,7 @@ mod metrics;
 mod options;
 mod origin;
 mod ports;
-mod process;
+pub(crate) mod process;
 mod show;
 
 pub(crate) use options::Options;

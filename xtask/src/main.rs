@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::bench::instructions::Then;
 use crate::workspace::Workspace;
 
 mod bench;
@@ -33,8 +34,11 @@ usage: cargo xtask <command>
                installs what the tests need, builds plugins and guests, then runs cargo test --workspace ARGS
   bench peers [-- ARGS]
                installs nginx, HAProxy, Envoy, Caddy and the load generators, and measures Palisade beside them
+  bench instructions [--check | --bless]
+               counts the instructions of a request under callgrind, beside those stored in benches/instructions.toml;
+               --check fails where one is 3 % above, --bless stores what was counted
   plugins      builds the plugins into target/plugins and the tests' guests into target/guests
-  ci           format, clippy, licences, then test";
+  ci           format, clippy, licences, test, then bench instructions --check";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -62,6 +66,7 @@ enum Request {
     Demo(demo::Options),
     Test(Vec<String>),
     BenchPeers(Vec<String>),
+    BenchInstructions(Then),
     Plugins,
     Ci,
 }
@@ -85,8 +90,16 @@ impl Request {
                     let rest = rest.strip_prefix(&["--"]).unwrap_or(rest);
                     Ok(Self::BenchPeers(rest.iter().map(ToString::to_string).collect()))
                 }
-                Some((other, _)) => Err(format!("there is no benchmark {other:?} here: expected peers")),
-                None => Err("bench needs a name: expected peers".to_owned()),
+                Some((&"instructions", rest)) => match rest {
+                    [] => Ok(Self::BenchInstructions(Then::Show)),
+                    ["--check"] => Ok(Self::BenchInstructions(Then::Check)),
+                    ["--bless"] => Ok(Self::BenchInstructions(Then::Bless)),
+                    _ => Err(format!("bench instructions takes --check or --bless, not {:?}", rest.join(" "))),
+                },
+                Some((other, _)) => {
+                    Err(format!("there is no benchmark {other:?} here: expected peers or instructions"))
+                }
+                None => Err("bench needs a name: expected peers or instructions".to_owned()),
             },
             "plugins" => alone(Self::Plugins),
             "ci" => alone(Self::Ci),
@@ -102,6 +115,7 @@ impl Request {
             }
             Self::Demo(options) => demo::run(&Workspace::find()?, &options),
             Self::Test(arguments) => test::run(&Workspace::find()?, &arguments),
+            Self::BenchInstructions(then) => bench::instructions::run(&Workspace::find()?, then),
             Self::BenchPeers(arguments) => bench::peers(&Workspace::find()?, &arguments),
             Self::Plugins => plugins::run(&Workspace::find()?),
             Self::Ci => ci::run(&Workspace::find()?),
@@ -126,8 +140,15 @@ mod tests {
         check(&["test"], Ok(Request::Test(vec![])));
         check(&["test", "--", "-p", "palisade"], Ok(Request::Test(vec!["-p".into(), "palisade".into()])));
         check(&["bench", "peers", "--", "--rounds", "2"], Ok(Request::BenchPeers(vec!["--rounds".into(), "2".into()])));
-        check(&["bench"], Err("bench needs a name: expected peers"));
-        check(&["bench", "pears"], Err("there is no benchmark \"pears\" here: expected peers"));
+        check(&["bench", "instructions"], Ok(Request::BenchInstructions(Then::Show)));
+        check(&["bench", "instructions", "--check"], Ok(Request::BenchInstructions(Then::Check)));
+        check(&["bench", "instructions", "--bless"], Ok(Request::BenchInstructions(Then::Bless)));
+        check(
+            &["bench", "instructions", "--bless", "h1"],
+            Err("bench instructions takes --check or --bless, not \"--bless h1\""),
+        );
+        check(&["bench"], Err("bench needs a name: expected peers or instructions"));
+        check(&["bench", "pears"], Err("there is no benchmark \"pears\" here: expected peers or instructions"));
         check(&["plugins"], Ok(Request::Plugins));
         check(&["ci", "--fast"], Err("ci takes no \"--fast\""));
         check(&["dmeo"], Err("there is no command \"dmeo\""));

@@ -33,6 +33,8 @@ pub(crate) const SLOWHTTPTEST: Tool = Tool { program: "slowhttptest", package: "
 pub(crate) const TESTSSL: Tool = Tool { program: "testssl", package: "testssl.sh bsdmainutils" };
 /// With what makes environments of it, which Debian has apart.
 pub(crate) const PYTHON: Tool = Tool { program: "python3", package: "python3 python3-venv" };
+/// With callgrind, which counts instructions.
+pub(crate) const VALGRIND: Tool = Tool { program: "valgrind", package: "valgrind" };
 pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };
 
 /// Makes sure that these are there.
