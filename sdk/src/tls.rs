@@ -52,7 +52,7 @@ impl Tls {
         self.handshake.version
     }
 
-    /// The number in IANA's registry of cipher suites; zero over HTTP/3, where it is not known.
+    /// The number in IANA's registry of cipher suites.
     pub fn cipher_suite(&self) -> u16 {
         self.handshake.cipher_suite
     }
@@ -67,8 +67,8 @@ impl Tls {
         self.handshake.alpn.as_deref()
     }
 
-    /// The client's JA4 fingerprint: what kind of client it is, whatever it says of itself. None over HTTP/3, and where the
-    /// connection is older than the plugin: a filter that lets in only those that it knows has to say what none means.
+    /// The client's JA4 fingerprint: what kind of client it is, whatever it says of itself. None where the connection is
+    /// older than the plugin: a filter that lets in only those that it knows has to say what none means.
     pub fn ja4(&self) -> Option<&str> {
         self.handshake.ja4.as_deref()
     }

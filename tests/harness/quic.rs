@@ -84,6 +84,14 @@ impl Aioquic {
         Quic { program: self.clone(), connection, opened: answer }
     }
 
+    /// A connection that goes on with a session of another one, whose first requests do not wait for its handshake. It reads
+    /// nothing until it is told `hear`.
+    pub async fn resume(self: &Arc<Self>, site: &Running, before: &Quic, mut options: Value) -> Quic {
+        options["resume"] = json!(before.connection);
+        let (connection, answer) = self.try_connect(site, options).await;
+        Quic { program: self.clone(), connection, opened: answer }
+    }
+
     /// The same, or why there is no connection.
     pub async fn try_connect(&self, site: &Running, mut options: Value) -> (u64, Value) {
         options["do"] = json!("connect");

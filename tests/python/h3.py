@@ -88,10 +88,13 @@ class Client(QuicConnectionProtocol):
         self.exchanges = {}
         self.streams = {}
         self.closed = None
+        self.is_done = False
         self.goaway = []
         self.changed = asyncio.Condition()
         self.control = {}
         self.is_deaf = False
+        self.sent = []
+        self.tickets = []
 
     def datagram_received(self, data, addr):
         if not self.is_deaf:
@@ -103,6 +106,8 @@ class Client(QuicConnectionProtocol):
             for exchange in self.exchanges.values():
                 exchange.ended.set()
                 exchange.grown.set()
+        elif isinstance(event, events.HandshakeCompleted):
+            self.is_done = True
         elif isinstance(event, events.StreamReset):
             self.stream(event.stream_id)["reset"] = event.error_code
             if event.stream_id in self.exchanges:
@@ -123,6 +128,20 @@ class Client(QuicConnectionProtocol):
         if self.http is not None:
             for event in self.http.handle_event(event):
                 self.http_event(event)
+        asyncio.ensure_future(self.tell())
+
+    def transmit(self):
+        """As aioquic has it, but that nothing is forgotten as long as nothing is heard."""
+        if self.is_deaf:
+            plain = self._transport
+            self._transport = Kept(plain, self.sent)
+            super().transmit()
+            self._transport = plain
+        else:
+            super().transmit()
+
+    def keep(self, ticket):
+        self.tickets.append(ticket)
         asyncio.ensure_future(self.tell())
 
     async def tell(self):
@@ -176,6 +195,17 @@ class Client(QuicConnectionProtocol):
         return transport.get_extra_info("sockname")[1]
 
 
+class Kept:
+    """Keeps what is sent."""
+
+    def __init__(self, transport, sent):
+        self.transport, self.sent = transport, sent
+
+    def sendto(self, data, address=None):
+        self.sent.append(data)
+        self.transport.sendto(data, address)
+
+
 def integer(data, at):
     if at is None or at >= len(data):
         return None, None
@@ -216,19 +246,54 @@ class Commands:
         return self.clients[command["on"]]
 
     async def connect(self, command):
+        """With `resume` goes on with a session of another connection, without waiting for anything: what is asked goes out at
+        once, and nothing is read until `hear`."""
         address = ("127.0.0.1", command["port"])
-        quic = QuicConnection(configuration=configuration(command))
+        made = configuration(command)
+        if "resume" in command:
+            before = self.clients[command["resume"]]
+            async with before.changed:
+                await before.changed.wait_for(lambda: before.closed or before.tickets)
+            made.session_ticket = before.tickets.pop(0)
+            if command.get("forge"):
+                made.session_ticket.max_early_data_size = 0xFFFFFFFF
+        client = None
+        quic = QuicConnection(configuration=made, session_ticket_handler=lambda ticket: client.keep(ticket))
         loop = asyncio.get_running_loop()
         sock = bound(address, command.get("source"))
         _, client = await loop.create_datagram_endpoint(
             lambda: Client(quic, address, command.get("raw", False)), sock=sock)
-        client.connect(address)
-        try:
-            await client.wait_connected()
-        except ConnectionError:
-            return {"connected": False, "closed": client.closed}
         self.clients[command["id"]] = client
-        return {"connected": True, "closed": None, "retried": bool(quic._retry_source_connection_id)}
+        client.is_deaf = "resume" in command
+        client.connect(address)
+        if client.is_deaf:
+            return {"connected": None, "closed": None}
+        return await self.connected({"on": command["id"]})
+
+    async def connected(self, command):
+        """Waits for the end of the handshake."""
+        client = self.client(command)
+        async with client.changed:
+            await client.changed.wait_for(lambda: client.closed or client.is_done)
+        if not client.is_done:
+            return {"connected": False, "closed": client.closed}
+        quic = client._quic
+        return {"connected": True, "closed": None, "retried": bool(quic._retry_source_connection_id),
+                "early": quic.tls.early_data_accepted}
+
+    async def hear(self, command):
+        """From now on reads what comes."""
+        self.client(command).is_deaf = False
+        return {}
+
+    async def replay(self, command):
+        """Sends once more, as somebody else, all that a client has sent that heard nothing."""
+        client = self.client(command)
+        sock = bound(client.address)
+        for data in client.sent:
+            sock.sendto(data, client.address)
+        sock.close()
+        return {"count": len(client.sent)}
 
     async def request(self, command):
         """A whole request, or the beginning of one; waits for its end, for so much of its body, or for nothing."""

@@ -49,7 +49,7 @@ impl Listener {
         let says_tls = table.has("tls");
         let protocol = table.or("protocol", ListenerProtocol::Http, |value| value.choice("a protocol", &PROTOCOLS));
         let http = Http::read(&mut table, protocol, says_tls);
-        let tls = table.optional("tls", |value| ListenerTls::read(&value, scope));
+        let tls = table.optional("tls", |value| ListenerTls::read(&value, http.versions, scope));
         let chain = table.or("chain", Vec::new(), |value| scope.chain(&value));
         let routes = Routes {
             listener: name.as_deref().unwrap_or_default(),
@@ -107,11 +107,7 @@ impl Http {
         let versions = table.optional("http", |value| HttpVersions::read(&value, says_tls));
         let versions = versions.unwrap_or(HttpVersions { h1: true, h2: says_tls, h3: false });
         let http3_port = |value: Value<'_>| {
-            if versions.h3 {
-                value.whole(1..=65_535)
-            } else {
-                value.refuse("has no use: the listener does not speak HTTP/3 (\"h3\" in http)")
-            }
+            if versions.h3 { value.whole(1..=65_535) } else { value.refuse(NO_HTTP3) }
         };
         Self {
             versions,
@@ -121,6 +117,9 @@ impl Http {
         }
     }
 }
+
+/// Why a key of HTTP/3 has no use.
+pub(crate) const NO_HTTP3: &str = "has no use: the listener does not speak HTTP/3 (\"h3\" in http)";
 
 /// Why a key of HTTP has no use.
 pub(crate) const IS_TCP: &str =

@@ -84,6 +84,8 @@ pub struct RetryOn {
     pub statuses: Vec<u16>,
 }
 
+const TOO_EARLY: u16 = 425;
+
 impl Default for RetryOn {
     fn default() -> Self {
         Self { connect: true, reset: true, refused: true, timeout: false, statuses: Vec::new() }
@@ -101,6 +103,10 @@ impl RetryOn {
                 "refused" => on.refused = true,
                 "timeout" => on.timeout = true,
                 status => match status.parse().ok().filter(|status| (400..=599).contains(status)) {
+                    // RFC 8470, section 5.2.
+                    Some(TOO_EARLY) => {
+                        return element.refuse("425 is for the client, which knows when its handshake is done");
+                    }
                     Some(status) => on.statuses.push(status),
                     None => return element.is_not(REASON),
                 },

@@ -3,7 +3,8 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use crate::{
-    AcmeCertificate, AcmeChallenge, file_path, host,
+    AcmeCertificate, AcmeChallenge, HttpVersions, file_path, host,
+    listener::NO_HTTP3,
     scope::Scope,
     text::{Form, Table, Value},
 };
@@ -17,16 +18,29 @@ pub struct ListenerTls {
     pub min_version: TlsVersion,
     /// Whether clients get session tickets.
     pub tickets: bool,
+    /// Whether requests over HTTP/3 are taken before their client's handshake is done (RFC 8470).
+    pub early_data: bool,
     /// Whether clients are asked for certificates, and which are good; none where they are not.
     pub client_certificates: Option<ClientCertificates>,
 }
 
 impl ListenerTls {
-    pub(crate) fn read(value: &Value<'_>, scope: &mut Scope<'_>) -> Option<Self> {
+    pub(crate) fn read(value: &Value<'_>, http: HttpVersions, scope: &mut Scope<'_>) -> Option<Self> {
         let mut table = value.table("a listener's tls")?;
         let certificates = table.required("certificates", |value| certificates(&value, scope));
         let min_version = table.or("min_version", TlsVersion::V1_2, |value| value.choice("a TLS version", &VERSIONS));
         let tickets = table.or("tickets", true, |value| value.boolean());
+        let asks = table.has("client_certificates");
+        let early_data = table.or("early_data", false, |value| {
+            let why = match value.boolean()? {
+                false => return Some(false),
+                true if !http.h3 => NO_HTTP3,
+                true if !tickets => "needs session tickets: expected tickets = true beside it",
+                true if asks => "takes requests that may be replayed: expected no client_certificates beside it",
+                true => return Some(true),
+            };
+            value.refuse(why)
+        });
         let client_certificates = table.optional("client_certificates", ClientCertificates::read);
         table.finish();
         let certificates = certificates?;
@@ -41,7 +55,7 @@ impl ListenerTls {
                  expected challenge = \"http-01\" in the [acme.NAME] of its certificates",
             );
         }
-        Some(Self { certificates, min_version, tickets, client_certificates })
+        Some(Self { certificates, min_version, tickets, early_data, client_certificates })
     }
 
     /// Every file that an operator writes.

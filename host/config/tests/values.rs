@@ -124,7 +124,16 @@ fn tls_brings_http2() {
     let config = good(&SMALL.replace("bind", tls));
     let listener = config.listeners.first().expect("a listener");
     assert_eq!(listener.http, HttpVersions { h1: true, h2: true, h3: false });
-    assert_eq!(listener.tls.as_ref().map(|tls| (tls.min_version, tls.tickets)), Some((TlsVersion::V1_2, true)));
+    let tls = listener.tls.as_ref().map(|tls| (tls.min_version, tls.tickets, tls.early_data));
+    assert_eq!(tls, Some((TlsVersion::V1_2, true, false)));
+}
+
+#[test]
+fn early_data_is_taken_where_it_is_asked_for() {
+    let tls = "http = [\"h2\", \"h3\"]\ntls = { certificates = [{ chain = \"a.pem\", key = \"a.key\" }], early_data = true }\nbind";
+    let config = good(&SMALL.replace("bind", tls));
+    let listener = config.listeners.first().expect("a listener");
+    assert_eq!(listener.tls.as_ref().map(|tls| tls.early_data), Some(true));
 }
 
 #[test]
@@ -386,6 +395,7 @@ fn every_key_is_read_for_listeners() {
             ],
             min_version: TlsVersion::V1_3,
             tickets: false,
+            early_data: false,
             client_certificates: Some(ClientCertificates {
                 mode: ClientMode::Optional,
                 ca: "conf/clients.pem".into(),

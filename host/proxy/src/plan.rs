@@ -84,6 +84,8 @@ pub(crate) struct ListenerPlan {
     pub(crate) tls: Option<Arc<ServerTls>>,
     /// Where HTTP/3 is spoken.
     pub(crate) quic: Option<Arc<quinn::ServerConfig>>,
+    /// Where early data is taken.
+    sessions: Option<quic::Sessions>,
     pub(crate) routes: Vec<RoutePlan>,
     pub(crate) leases: Arc<AtomicUsize>,
     /// Connections at the moment, all workers and all plans together.
@@ -193,6 +195,7 @@ pub(crate) struct CountedChain {
 struct Secure {
     tls: Option<Arc<ServerTls>>,
     quic: Option<Arc<quinn::ServerConfig>>,
+    sessions: Option<quic::Sessions>,
 }
 
 /// A listener's TLS, with why certificates of it are as they were before.
@@ -204,17 +207,18 @@ fn tls(
     common: &mut tls::Common,
 ) -> Result<Tls, Vec<CertificateError>> {
     let Some(tls) = &config.tls else { return Ok((Secure::default(), Vec::new())) };
+    let sessions = quic::Sessions::next(config, before.and_then(|before| before.sessions.as_ref()));
     let before = before.and_then(|before| before.tls.as_ref());
     let tls::Next { tls, kept } = ServerTls::next(tls, config.http, before, common)?;
-    let quic = config.http.h3.then(|| quic::server(&tls.rustls, &config.limits)).transpose();
+    let quic = config.http.h3.then(|| quic::server(&tls.rustls, &config.limits, sessions.as_ref())).transpose();
     let quic = quic.map_err(|error| vec![error.into()])?;
-    Ok((Secure { tls: Some(tls), quic }, kept))
+    Ok((Secure { tls: Some(tls), quic, sessions }, kept))
 }
 
 impl ListenerPlan {
     fn next(
         config: &palisade_config::Listener,
-        Secure { tls, quic }: Secure,
+        Secure { tls, quic, sessions }: Secure,
         before: Option<&Self>,
         names: &Names,
     ) -> Self {
@@ -231,6 +235,7 @@ impl ListenerPlan {
             name: names.intern(&config.name),
             tls,
             quic,
+            sessions,
             routes: routes.iter().map(route).collect(),
             config: Arc::new(config.clone()),
             leases: Arc::default(),

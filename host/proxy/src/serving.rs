@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::accept::accept;
 use crate::plan::{ListenerPlan, Plan, RoutePlan};
-use crate::quic::Endpoints;
+use crate::quic::{Endpoints, overheard};
 use crate::routes::Routes;
 use crate::site::{Listening, Site, Way, Worker};
 use crate::sockets::{Addresses, SocketId, Sockets};
@@ -226,18 +226,19 @@ impl Serving {
         let own = chain(&listener.config.chain, &listener.leases);
         let ways: Vec<Way> = listener.routes.iter().filter_map(way).collect();
         let reads_tls = ways.iter().map(|way| &way.chain).chain([&own]).any(|chain| chain.reads_tls());
+        let fingerprinting = if reads_tls { Fingerprinting::Ja4 } else { Fingerprinting::Off };
         Rc::new(Site {
             generation: plan.generation,
             name: listener.name,
             config: listener.config.clone(),
             tls: listener.tls.as_ref().map(|tls| tls.rustls.clone()),
-            quic: listener.quic.clone(),
+            quic: listener.quic.as_ref().map(|quic| overheard(quic, fingerprinting)),
             connections: listener.connections.clone(),
             monitor: monitor.unwrap_or_else(|| plan.monitor.listener(&listener.config.name)),
             logs_access: plan.logs_access,
             worker: self.worker.clone(),
             challenges: plan.common.challenges.clone(),
-            fingerprinting: if reads_tls { Fingerprinting::Ja4 } else { Fingerprinting::Off },
+            fingerprinting,
             chain: own,
             routes: Routes::new(&routes),
             ways,

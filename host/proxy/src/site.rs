@@ -155,6 +155,11 @@ impl Site {
         self.routes.find(authority, path).and_then(|index| self.ways.get(index))
     }
 
+    /// Whether requests may come before their client's handshake is done.
+    pub(crate) fn takes_early_data(&self) -> bool {
+        self.config.tls.as_ref().is_some_and(|tls| tls.early_data)
+    }
+
     /// Whether any route takes an upgrade to anything.
     pub(crate) fn takes_upgrades(&self) -> bool {
         self.ways.iter().any(|way| !way.streams.upgrades.is_empty())

@@ -184,6 +184,34 @@ async fn a_clients_fingerprint_is_the_same_however_its_hello_comes() {
 }
 
 #[tokio::test]
+async fn a_plugin_is_told_of_a_client_over_http_3_as_well() {
+    let authority = Authority::new();
+    let site = asking(&authority, json!({})).set("listener.public.http", json!(["h1", "h3"])).start().await;
+    let program = Arc::new(Aioquic::start());
+    let options = |site: &Running| json!({ "ca": site.folder().path().join("tests-ca.pem") });
+    let told = program.connect_with(&site, options(&site)).await.get("/").await.json();
+    let header = |name: &str| told["headers"][name][0].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        (header("x-tls"), header("x-server-name"), header("x-alpn")),
+        ("0304 1301".into(), NAME.into(), "h3".into())
+    );
+    // The three suites of TLS 1.3, as FoxIO's own example over QUIC has them.
+    let ja4 = header("x-ja4");
+    assert!(ja4.starts_with("q13d03") && ja4[8..].starts_with("h3_55b375c5d22e_") && ja4.len() == 36, "{ja4}");
+    let again = program.connect_with(&site, options(&site)).await.get("/").await.json();
+    assert_eq!(again["headers"]["x-ja4"][0], ja4);
+    // And by it, a connection is refused before there is a request.
+    let site =
+        asking(&authority, json!({ "refuse": [ja4] })).set("listener.public.http", json!(["h1", "h3"])).start().await;
+    let _ = program.try_connect(&site, options(&site)).await;
+    let refusals = [("reason", "plugin")];
+    eventually("it is refused", async || {
+        site.admin().metrics().await.count("palisade_connections_refused_total", &refusals) == 1
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_no_hello_is_refused_where_fingerprints_are_taken() {
     let authority = Authority::new();
     let site = asking(&authority, json!({})).start().await;

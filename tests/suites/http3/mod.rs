@@ -6,6 +6,7 @@ use harness::{Aioquic, Origin, Quic, Running, Site};
 use serde_json::json;
 
 mod browser;
+mod early;
 mod exchanges;
 mod floods;
 mod life;

@@ -67,6 +67,21 @@ fn a_listeners_tls_has_certificates() {
             "4:59: listener[0].tls.tickets: \"no\" is not a boolean: expected true or false",
         ],
     );
+    let early = |http: &str, more: &str| {
+        let certificates = "certificates = [{ chain = \"a\", key = \"b\" }]";
+        listener(&format!("{bind}\n{http}\ntls = {{ early_data = true, {certificates}{more} }}"))
+    };
+    let refused = |why: &str| format!("5:22: listener[0].tls.early_data: {why}");
+    let h3 = "http = [\"h2\", \"h3\"]";
+    check(
+        &early("http = [\"h2\"]", ""),
+        &[&refused("has no use: the listener does not speak HTTP/3 (\"h3\" in http)")],
+    );
+    check(&early(h3, ", tickets = false"), &[&refused("needs session tickets: expected tickets = true beside it")]);
+    check(
+        &early(h3, ", client_certificates = { mode = \"optional\", ca = \"c.pem\" }"),
+        &[&refused("takes requests that may be replayed: expected no client_certificates beside it")],
+    );
     check(
         &listener(&format!("{bind}\ntls = {{ certificates = [{{ chain = \"a.pem\" }}, 3] }}")),
         &[

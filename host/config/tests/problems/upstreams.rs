@@ -241,6 +241,10 @@ fn retries_are_bounded_and_for_known_reasons() {
         ],
     );
     check(
+        &retries("on = [\"425\"]"),
+        &["3:19: upstream.web.retries.on[0]: 425 is for the client, which knows when its handshake is done"],
+    );
+    check(
         &retries("on = \"connect\", budget = 5"),
         &[
             "3:18: upstream.web.retries.on: \"connect\" is not a list: expected reasons, such as [\"connect\", \"reset\", \

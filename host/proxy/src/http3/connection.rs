@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Sleep};
 
 use super::control::{self, Opened};
+use super::early::{Early, Handshake};
 use super::fault::{Code, Fault};
 use super::frame;
 use super::request::{self, End};
@@ -47,7 +48,7 @@ const ENABLE_CONNECT_PROTOCOL: u64 = 0x8;
 pub(crate) async fn run(
     listening: Rc<Listening>,
     connection: Connection,
-    quic: quinn::Connection,
+    (quic, handshake): (quinn::Connection, Option<Handshake>),
     drain: watch::Receiver<bool>,
 ) -> Result<(), Refusal> {
     let _end = Ends(quic.clone());
@@ -76,8 +77,9 @@ pub(crate) async fn run(
         is_closed: false,
         cancelled: 0,
         opened_count: 0,
+        shaken: handshake.as_ref().map(|_| watch::channel(false).0),
     };
-    served.run(control, drain).await
+    served.run(control, handshake, drain).await
 }
 
 /// Closes the connection in good order where nothing else has closed it.
@@ -142,10 +144,17 @@ struct Served {
     is_closed: bool,
     cancelled: u32,
     opened_count: u32,
+    /// Whether the handshake is done, where requests may have come before that.
+    shaken: Option<watch::Sender<bool>>,
 }
 
 impl Served {
-    async fn run(mut self, mut control: SendStream, mut drain: watch::Receiver<bool>) -> Result<(), Refusal> {
+    async fn run(
+        mut self,
+        mut control: SendStream,
+        mut handshake: Option<Handshake>,
+        mut drain: watch::Receiver<bool>,
+    ) -> Result<(), Refusal> {
         let quic = self.quic.clone();
         let mut unwanted = pin!(control.stopped());
         // Looks at once, and then whenever a limit could have passed.
@@ -156,13 +165,14 @@ impl Served {
                 return Ok(());
             }
             tokio::select! {
+                shaken = poll_fn(|context| shaken(&mut handshake, context)) => self.shaken(shaken)?,
                 accepted = quic.accept_bi() => match accepted {
                     Ok(stream) => self.accept(stream)?,
-                    Err(error) => return judge(&error),
+                    Err(error) => return gone(&error, handshake).await,
                 },
                 opened = quic.accept_uni() => match opened {
                     Ok(stream) => self.open(stream)?,
-                    Err(error) => return judge(&error),
+                    Err(error) => return gone(&error, handshake).await,
                 },
                 Some(ended) = self.requests.join_next() => self.ended(ended)?,
                 Some(ended) = self.streams.join_next() => self.closed(ended),
@@ -185,6 +195,18 @@ impl Served {
                 }
             }
         }
+    }
+
+    /// The handshake is done, or is given up.
+    fn shaken(&self, shaken: Result<(), Refusal>) -> Result<(), Refusal> {
+        if shaken.is_err() {
+            self.close(Code::ExcessiveLoad, "the handshake was not done in time");
+        }
+        shaken?;
+        if let Some(tell) = &self.shaken {
+            tell.send_replace(true);
+        }
+        Ok(())
     }
 
     /// Whether it is time to begin with the end.
@@ -223,8 +245,9 @@ impl Served {
         }
         self.next = number.saturating_add(4);
         self.follow()?;
+        let early = self.shaken.as_ref().filter(|_| receive.is_0rtt()).map(|shaken| Early::new(shaken.subscribe()));
         let client = (self.listening.clone(), self.client.clone());
-        let served = request::run(client, self.quic.clone(), (send, receive), self.limits);
+        let served = request::run(client, self.quic.clone(), (send, receive), self.limits, early);
         self.requests.spawn_local(InTurns::new(served));
         Ok(())
     }
@@ -305,6 +328,22 @@ async fn goaway(control: &mut SendStream, number: u64) {
         Poll::Ready(())
     })
     .await;
+}
+
+/// The end of a handshake that is under way, once.
+fn shaken(handshake: &mut Option<Handshake>, context: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+    let Some(under_way) = handshake else { return Poll::Pending };
+    let shaken = ready!(under_way.as_mut().poll(context));
+    *handshake = None;
+    Poll::Ready(shaken)
+}
+
+/// A connection that has ended by itself: where its handshake was still under way, by that.
+async fn gone(error: &ConnectionError, handshake: Option<Handshake>) -> Result<(), Refusal> {
+    if let Some(handshake) = handshake {
+        handshake.await?;
+    }
+    judge(error)
 }
 
 /// Whether the end of a connection is worth counting: clients that leave are not.

@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod connection;
 mod control;
+mod early;
 mod fault;
 mod frame;
 mod head;
@@ -18,4 +19,5 @@ mod tunnel;
 
 pub(crate) use body::Body;
 pub(crate) use connection::run;
+pub(crate) use early::Handshake;
 pub(crate) use fault::Fault;

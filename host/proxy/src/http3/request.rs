@@ -10,6 +10,7 @@ use quinn::{RecvStream, SendStream};
 
 use super::answer::Answer;
 use super::body::{self, Body, Link};
+use super::early::{self, Early};
 use super::fault::{Code, Fault};
 use super::reader::{Piece, Reader, Take};
 use super::{frame, head, tunnel};
@@ -38,11 +39,12 @@ pub(super) async fn run(
     connection: quinn::Connection,
     (send, receive): (SendStream, RecvStream),
     limits: ListenerLimits,
+    mut early: Option<Early>,
 ) -> End {
     let (mut answer, mut reader) = (Answer::new(send, limits.body_timeout), Reader::new(receive));
     let link = Link::new(connection);
     let arriving = arrive(&mut reader, &limits);
-    let (parts, length) = match tokio::time::timeout(limits.header_timeout, arriving).await {
+    let (mut parts, length) = match tokio::time::timeout(limits.header_timeout, arriving).await {
         Ok(Ok(head)) => head,
         Ok(Err(Fault::TooLarge)) => {
             reader.stop(Code::NoError);
@@ -56,6 +58,9 @@ pub(super) async fn run(
             return End::Slow;
         }
     };
+    if !parts.method.is_safe() && !confirmed(&mut early, &answer).await {
+        return cancelled((answer, reader));
+    }
     if parts.method == Method::CONNECT {
         return tunnel::run((listening.site(), client), (answer, reader), parts, &link).await;
     }
@@ -67,7 +72,29 @@ pub(super) async fn run(
         answer.reset(link.fault().unwrap_or(Code::RequestCancelled));
         return end;
     }
+    if let Some(early) = early.as_ref().filter(|_| early::is_harmless(&parts, &body)) {
+        early.mark(&mut parts);
+    } else if !confirmed(&mut early, &answer).await {
+        answer.reset(Code::RequestCancelled);
+        return End::Cancelled;
+    }
     exchange((listening.site(), client), answer, (parts, body), &link).await
+}
+
+/// Waits until what came early is known to come from the client itself. False where that does not want it any more.
+async fn confirmed(early: &mut Option<Early>, answer: &Answer) -> bool {
+    let Some(early) = early else { return true };
+    tokio::select! {
+        biased;
+        () = early.wait() => true,
+        () = answer.over() => false,
+    }
+}
+
+fn cancelled((mut answer, mut reader): (Answer, Reader)) -> End {
+    answer.reset(Code::RequestCancelled);
+    reader.stop(Code::RequestCancelled);
+    End::Cancelled
 }
 
 /// Asks the rest of the host, and sends what comes of it.

@@ -15,7 +15,7 @@ const HOP_BY_HOP: [(HeaderName, Field); 5] = [
 ];
 
 /// Fields that say where and how the message goes: naming them in `Connection` must not make them disappear.
-const KEPT: [HeaderName; 9] = [
+const KEPT: [HeaderName; 10] = [
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
     header::HOST,
@@ -25,6 +25,8 @@ const KEPT: [HeaderName; 9] = [
     header::CACHE_CONTROL,
     HeaderName::from_static("x-forwarded-for"),
     HeaderName::from_static("x-forwarded-proto"),
+    // RFC 8470, section 5.1.
+    HeaderName::from_static("early-data"),
 ];
 
 /// Removes what is for one connection only, including what `Connection` names, of the fields that are present.
@@ -90,6 +92,7 @@ mod tests {
             &["content-length", "cookie"],
         );
         check(&["connection: x-forwarded-for", "x-forwarded-for: 1.2.3.4"], &["x-forwarded-for"]);
+        check(&["connection: early-data", "early-data: 1"], &["early-data"]);
     }
 
     #[test]

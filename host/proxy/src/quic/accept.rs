@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
-use quinn::crypto::rustls::HandshakeData;
-use quinn::{Connecting, Incoming};
+use quinn::{Connecting, ConnectionError, Incoming, ZeroRttAccepted};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::endpoint::Socket;
+use super::overheard::Told;
 use super::restrained::Unproven;
 use crate::accept::{Closed, drain};
-use crate::http3;
+use crate::http3::{self, Handshake};
 use crate::site::{Listening, Site, Worker};
 use crate::tls;
 
@@ -126,7 +127,7 @@ impl Connections {
             let _closed = closed;
             let mut connection = connection;
             let ended = match shake_hands(&listening, &mut connection, connecting, unproven).await {
-                Ok(quic) => http3::run(listening.clone(), connection, quic, end).await,
+                Ok(begun) => http3::run(listening.clone(), connection, begun, end).await,
                 Err(why) => Err(why),
             };
             if let Err(why) = ended {
@@ -167,39 +168,76 @@ fn begin(site: &Site, bound: SocketAddr, incoming: Incoming) -> Result<(Connecti
     }
 }
 
+/// A connection whose requests may be read: at the end of the handshake, or before it, where the client has sent some early and
+/// the listener takes that.
 async fn shake_hands(
     listening: &Listening,
     connection: &mut Connection,
     connecting: Connecting,
     unproven: Option<Unproven>,
-) -> Result<quinn::Connection, Refusal> {
+) -> Result<(quinn::Connection, Option<Handshake>), Refusal> {
     let site = listening.site();
-    let _unproven = unproven;
-    match tokio::time::timeout(site.config.limits.handshake_timeout, connecting).await {
-        Ok(Ok(quic)) => {
-            connection.tls = Some(Arc::new(known(&quic)));
-            if site.chain.admits_after_tls(connection) { Ok(quic) } else { Err(Refusal::Plugin) }
-        }
+    let client = connection.client;
+    let until = Instant::now() + site.config.limits.handshake_timeout;
+    let (quic, ending) = match tokio::time::timeout_at(until, begun(&site, connecting)).await {
+        Ok(Ok(begun)) => begun,
         Ok(Err(error)) => {
-            tracing::debug!(client = %connection.client, %error, "a QUIC handshake failed");
-            Err(Refusal::Handshake)
+            tracing::debug!(%client, %error, "a QUIC handshake failed");
+            return Err(Refusal::Handshake);
         }
-        Err(_) => Err(Refusal::HandshakeTimeout),
+        Err(_) => return Err(Refusal::HandshakeTimeout),
+    };
+    connection.tls = Some(Arc::new(known(&quic)));
+    if !site.chain.admits_after_tls(connection) {
+        return Err(Refusal::Plugin);
     }
+    let Some(ending) = ending else { return Ok((quic, None)) };
+    let seen = quic.clone();
+    let handshake = Box::pin(async move {
+        let _unproven = unproven;
+        let is_over = tokio::time::timeout_at(until, ending).await.is_ok();
+        if told(&seen).is_done {
+            return Ok(());
+        }
+        tracing::debug!(%client, is_over, "a QUIC handshake failed");
+        Err(if is_over { Refusal::Handshake } else { Refusal::HandshakeTimeout })
+    });
+    Ok((quic, Some(handshake)))
 }
 
-/// What is known of a client whose handshake is done. Its suite and its ClientHello are not told by the library.
+/// The connection, and what its handshake ends with where it is still under way.
+async fn begun(
+    site: &Site,
+    mut connecting: Connecting,
+) -> Result<(quinn::Connection, Option<ZeroRttAccepted>), ConnectionError> {
+    if site.takes_early_data() {
+        let told = connecting.handshake_data().await?;
+        if told.downcast_ref::<Told>().is_some_and(|told| told.is_early) {
+            match connecting.into_0rtt() {
+                Ok((quic, ending)) => return Ok((quic, Some(ending))),
+                // Clients alone may have nothing to begin with.
+                Err(whole) => connecting = whole,
+            }
+        }
+    }
+    Ok((connecting.await?, None))
+}
+
+fn told(quic: &quinn::Connection) -> Box<Told> {
+    quic.handshake_data().and_then(|data| data.downcast::<Told>().ok()).unwrap_or_default()
+}
+
+/// What is known of a client whose hello was heard.
 fn known(quic: &quinn::Connection) -> Tls {
     const TLS_1_3: u16 = 0x0304;
-    let agreed = quic.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
-    let (alpn, server_name) = agreed.map(|agreed| (agreed.protocol, agreed.server_name)).unwrap_or_default();
+    let Told { server_name, alpn, cipher_suite, ja4, is_early: _, is_done: _ } = *told(quic);
     let chain = quic.peer_identity().and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
     Tls {
         version: TLS_1_3,
-        cipher_suite: 0,
+        cipher_suite,
         server_name: server_name.map(|name| name.to_ascii_lowercase().into()),
         alpn: alpn.map(Vec::into_boxed_slice),
-        ja4: None,
+        ja4: ja4.map(String::into_boxed_str),
         client: chain.as_ref().and_then(|chain| chain.first()).map(|certificate| tls::client(certificate)),
     }
 }

@@ -7,6 +7,8 @@ use palisade_config::ListenerLimits;
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
 use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
 
+use super::sessions::Sessions;
+
 /// What one stream, and one connection, may have in memory here, either way.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
@@ -27,18 +29,21 @@ const ALL_WAITING_BYTES: u64 = 4 << 20;
 /// How long a client may take to show the token of a Retry.
 const RETRY_LIFETIME: Duration = Duration::from_secs(15);
 
-/// What a listener offers: the certificates and versions of `tls`, and HTTP/3 alone. Data that may be replayed is not taken
-/// (0-RTT; RFC 8446, section 8).
+/// What a listener offers: the certificates and versions of `tls`, and HTTP/3 alone. Data that may be replayed is taken where there
+/// are sessions that take it once (0-RTT; RFC 8446, section 8).
 ///
 /// # Errors
 /// The provider of `tls` lacks the suite of a connection's first packets.
 pub(crate) fn server(
     tls: &rustls::ServerConfig,
     limits: &ListenerLimits,
+    sessions: Option<&Sessions>,
 ) -> Result<Arc<ServerConfig>, NoInitialCipherSuite> {
     let mut tls = tls.clone();
     tls.alpn_protocols = vec![b"h3".to_vec()];
-    tls.max_early_data_size = 0;
+    if let Some(sessions) = sessions {
+        sessions.serve(&mut tls);
+    }
     let crypto = Arc::new(QuicServerConfig::try_from(tls)?);
     // Tokens that are out stay good when a configuration changes: their key is the process's.
     static FIRST: OnceLock<ServerConfig> = OnceLock::new();

@@ -8,9 +8,13 @@ mod accept;
 mod config;
 mod endpoint;
 mod group;
+mod overheard;
 mod restrained;
+mod sessions;
 mod steering;
 
 pub(crate) use config::server;
 pub(crate) use endpoint::Endpoints;
 pub(crate) use group::{Group, Groups, Occupied};
+pub(crate) use overheard::overheard;
+pub(crate) use sessions::Sessions;

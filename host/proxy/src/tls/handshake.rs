@@ -13,8 +13,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{StartHandshake, TlsAcceptor};
 
 use crate::tls::about;
-use crate::tls::hello::{Peeked, peek};
-use crate::tls::ja4::ja4;
+use crate::tls::hello::{Peeked, message_of, peek};
+use crate::tls::ja4::{Carrier, ja4};
 
 /// Whether anybody wants to know the client's fingerprint: nobody else pays for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +47,14 @@ pub(crate) async fn shake_hands(
 /// The fingerprint of the ClientHello that these records are.
 pub(crate) fn ja4_of(records: &[u8]) -> Option<String> {
     match peek(records) {
-        Peeked::Whole(hello) => Some(ja4(&hello)),
+        Peeked::Whole(hello) => Some(ja4(&hello, Carrier::Tcp)),
         Peeked::Part | Peeked::Other => None,
     }
+}
+
+/// The fingerprint of a ClientHello that came over QUIC, where messages are in no records (RFC 9001, section 4.1.3).
+pub(crate) fn ja4_over_quic(message: &[u8]) -> Option<String> {
+    message_of(message).map(|hello| ja4(&hello, Carrier::Quic))
 }
 
 /// Reads until the ClientHello is whole, and keeps what was read for it; nothing of a longer one than JA4 is for.

@@ -57,6 +57,11 @@ pub(super) fn peek(records: &[u8]) -> Peeked {
     }
 }
 
+/// The ClientHello that these bytes are, or begin with.
+pub(super) fn message_of(bytes: &[u8]) -> Option<Hello> {
+    whole(bytes).filter(|_| bytes.first() == Some(&CLIENT_HELLO)).and_then(parse)
+}
+
 /// The types of a record and of a message, and the longest record of plain text (RFC 8446, sections 5.1 and 4).
 const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
@@ -235,8 +240,10 @@ pub(super) mod tests {
             let length = u8::try_from(body.len().min(255)).unwrap_or(255);
             let message = [&[CLIENT_HELLO, 0, 0, length][..], &body].concat();
             if let Peeked::Whole(hello) = peek(&records(&message, bytes)) {
-                let _ = crate::tls::ja4::ja4(&hello);
+                let _ = crate::tls::ja4::ja4(&hello, crate::tls::ja4::Carrier::Tcp);
+                prop_assert_eq!(message_of(&message), Some(hello));
             }
+            let _ = message_of(&body);
             let _ = peek(&body);
         }
     }

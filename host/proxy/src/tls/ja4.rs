@@ -7,13 +7,24 @@ use sha2::{Digest, Sha256};
 
 use crate::tls::hello::{ALPN, Hello, SERVER_NAME};
 
-/// The fingerprint of a client that came over TCP.
-pub(super) fn ja4(hello: &Hello) -> String {
+/// What a ClientHello came over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    Tcp,
+    Quic,
+}
+
+/// The fingerprint of a client.
+pub(super) fn ja4(hello: &Hello, carrier: Carrier) -> String {
+    let carrier = match carrier {
+        Carrier::Tcp => 't',
+        Carrier::Quic => 'q',
+    };
     let (suites, extensions) = (sound(&hello.cipher_suites), sound(&hello.extensions));
     let name = if extensions.contains(&SERVER_NAME) { 'd' } else { 'i' };
     let (first, last) = alpn(hello.alpn.as_deref());
     let about = format!(
-        "t{}{name}{:02}{:02}{first}{last}",
+        "{carrier}{}{name}{:02}{:02}{first}{last}",
         version(hello),
         suites.len().min(COUNT_MAX),
         extensions.len().min(COUNT_MAX)
@@ -119,7 +130,9 @@ mod tests {
             (Hello { alpn: Some(vec![0xab, 0xcd]), ..Hello::default() }, "t00i0000ad_"),
             (Hello { alpn: Some(Vec::new()), ..Hello::default() }, "t00i000000_"),
         ] {
-            assert!(ja4(&hello).starts_with(expected), "{hello:?}: {}", ja4(&hello));
+            let found = ja4(&hello, Carrier::Tcp);
+            assert!(found.starts_with(expected), "{hello:?}: {found}");
+            assert_eq!(ja4(&hello, Carrier::Quic).split_at(1), ("q", &found[1..]));
         }
     }
 
@@ -141,6 +154,6 @@ mod tests {
         let extensions: Vec<_> = numbers(extensions).into_iter().map(|kind| (kind, data(kind))).collect();
         let bytes = records(&message(0x0303, &numbers(suites), &extensions), 50);
         let Peeked::Whole(hello) = peek(&bytes) else { panic!("no ClientHello") };
-        assert_eq!(ja4(&hello), expected);
+        assert_eq!(ja4(&hello, Carrier::Tcp), expected);
     }
 }
