@@ -184,7 +184,7 @@ pub enum Failure {
     Trap(String),
     /// The guest missed its deadline; it was thrown away.
     #[error("missed its deadline of {0} ms")]
-    Deadline(u128),
+    Deadline(u64),
     /// The guest was refused memory and trapped; it was thrown away.
     #[error("used up its memory limit of {0} bytes")]
     Memory(usize),

@@ -11,7 +11,7 @@ use crate::state::State;
 /// Names what ended a guest's call.
 pub(crate) fn of(error: &wasmtime::Error, state: &mut State, deadline: Duration, memory_bytes_max: usize) -> Failure {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => return Failure::Deadline(deadline.as_millis()),
+        Some(Trap::Interrupt) => return Failure::Deadline(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX)),
         Some(Trap::StackOverflow) => return Failure::Stack,
         Some(_) | None => {}
     }

@@ -8,15 +8,16 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderValue, Response, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
+use pin_project_lite::pin_project;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -220,15 +221,15 @@ where
     let service = {
         let (listening, client, stream) = (listening.clone(), client.clone(), stream.clone());
         service_fn(move |request| {
-            let (client, stream) = (client.clone(), stream.clone());
+            let (site, client, stream) = (listening.site(), client.clone(), stream.clone());
             let is_upgrade = request.headers().contains_key(UPGRADE);
-            let site = listening.site();
-            async move {
-                let mut response = answer(site, client.clone(), request).await?;
+            let served = serve(site.clone(), client.clone(), request.map(ClientBody::Hyper));
+            Then::new(served, move |mut response: Response<Outgoing>| {
+                client.advertise(&site, response.headers_mut());
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     // Its `Connection` field is the upgrade's (RFC 9110, section 7.8).
                     stream.ends();
-                    return Ok(response);
+                    return response;
                 }
                 if client.activity.is_draining() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -236,8 +237,8 @@ where
                 if is_upgrade {
                     stream.goes_on();
                 }
-                Ok::<_, Closed>(response)
-            }
+                response
+            })
         })
     };
     let mut served = http1::Builder::new()
@@ -277,11 +278,37 @@ where
     }
 }
 
-/// Serves a request that hyper has read.
-async fn answer(site: Rc<Site>, client: Rc<Client>, request: Request<Incoming>) -> Result<Response<Outgoing>, Closed> {
-    let mut response = serve(site.clone(), client.clone(), request.map(ClientBody::Hyper)).await?;
-    client.advertise(&site, response.headers_mut());
-    Ok(response)
+pin_project! {
+    /// What serves a request, and what is done with its answer when it is there. As an async function it would have the future
+    /// twice: as its argument, and where it waits for it.
+    struct Then<F, D> {
+        #[pin]
+        served: F,
+        done: Option<D>,
+    }
+}
+
+impl<F, D> Then<F, D> {
+    fn new(served: F, done: D) -> Self {
+        Self { served, done: Some(done) }
+    }
+}
+
+impl<F, D, R> Future for Then<F, D>
+where
+    F: Future<Output = Result<R, Closed>>,
+    D: FnOnce(R) -> R,
+{
+    type Output = Result<R, Closed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let served = ready!(this.served.poll(context));
+        Poll::Ready(served.map(|response| match this.done.take() {
+            Some(done) => done(response),
+            None => response,
+        }))
+    }
 }
 
 /// The least that hyper takes for its read buffer.

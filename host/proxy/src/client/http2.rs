@@ -20,13 +20,14 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{End, Refused, answer, drive};
+use super::{End, Refused, Then, drive};
+use crate::body::ClientBody;
 use crate::guard::Fault;
 use crate::hygiene::Protocol;
 use crate::io::{Abort, Framed};
 use crate::linger::linger;
 use crate::moment::InTurns;
-use crate::serve::{Client, Closed, Outgoing};
+use crate::serve::{self, Client, Closed, Outgoing};
 use crate::site::{Listening, Site};
 use crate::tunnel::Tunnel;
 
@@ -106,12 +107,12 @@ where
 }
 
 /// Serves a request that hyper has read; one for a tunnel that is granted becomes one of `tunnels`.
-async fn answer_or_open(
+fn answer_or_open(
     site: Rc<Site>,
     client: Rc<Client>,
     (tunnels, opening): (Rc<Tunnels>, Opening),
     mut request: Request<Incoming>,
-) -> Result<Response<Outgoing>, Closed> {
+) -> impl Future<Output = Result<Response<Outgoing>, Closed>> {
     let extensions = request.extensions_mut();
     // Every CONNECT has it.
     let stream = extensions.remove::<OnUpgrade>();
@@ -120,12 +121,15 @@ async fn answer_or_open(
     {
         extensions.insert(Protocol(protocol));
     }
-    let response = answer(site, client.clone(), request).await?;
-    // It is this request's: nothing was awaited since.
-    if let (Some(stream), Some(tunnel)) = (stream, client.tunnel.take()) {
-        tunnels.open(stream, *tunnel, (client, opening));
-    }
-    Ok(response)
+    let served = serve::serve(site.clone(), client.clone(), request.map(ClientBody::Hyper));
+    Then::new(served, move |mut response: Response<Outgoing>| {
+        client.advertise(&site, response.headers_mut());
+        // It is this request's: nothing was awaited since.
+        if let (Some(stream), Some(tunnel)) = (stream, client.tunnel.take()) {
+            tunnels.open(stream, *tunnel, (client, opening));
+        }
+        response
+    })
 }
 
 /// The tunnels of a connection. Dropping it ends all of them.
