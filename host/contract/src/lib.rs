@@ -44,7 +44,7 @@ pub use filter::{Admission, Failure, Filter, Flow, OnError, Phase, Phases, Plugi
 pub use head::{HeadError, HeadLimits};
 pub use latency::PeakEwma;
 pub use monitor::{Access, EndpointMonitor, ListenerMonitor, Monitor, Refusal, UpstreamFault};
-pub use names::{Name, Names};
+pub use names::{LentName, Name, Names};
 pub use observe::{Begun, Ended, Ending};
 pub use passage::{Hold, Passage, Step, Stopped};
 pub use resilience::{CircuitRefusal, CircuitState, Hedged, Mirrored, RetryReason, UpstreamMonitor};

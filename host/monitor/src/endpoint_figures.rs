@@ -41,8 +41,7 @@ pub fn endpoint_text(endpoints: &[EndpointFigures]) -> String {
     for endpoint in endpoints {
         for (quantile, time) in ["0.5", "0.9", "0.99"].into_iter().zip(endpoint.latency) {
             let Some(time) = time else { continue };
-            let (labels, seconds) = (endpoint.labels(), time.as_secs_f64());
-            let _ = writeln!(text, "{}{{{labels},quantile=\"{quantile}\"}} {seconds}", latency.name);
+            line(&mut text, latency, endpoint.labels().and("quantile", quantile), time.as_secs_f64());
         }
     }
     text
@@ -56,11 +55,12 @@ fn family<V: Display>(
 ) {
     head(text, metric);
     for endpoint in endpoints {
-        let _ = writeln!(text, "{}{{{}}} {}", metric.name, endpoint.labels(), value(endpoint));
+        line(text, metric, endpoint.labels(), value(endpoint));
     }
 }
 
-fn head(text: &mut String, metric: &HostMetric) {
+/// What a family begins with.
+pub(crate) fn head(text: &mut String, metric: &HostMetric) {
     let kind = match metric.kind {
         palisade_contract::metrics::Kind::Counter => "counter",
         palisade_contract::metrics::Kind::Gauge => "gauge",
@@ -69,10 +69,39 @@ fn head(text: &mut String, metric: &HostMetric) {
     let _ = writeln!(text, "# HELP {} {}\n# TYPE {} {kind}", metric.name, metric.help, metric.name);
 }
 
+/// One series and its value.
+pub(crate) fn line(text: &mut String, metric: &HostMetric, labels: Labels<'_>, value: impl Display) {
+    let Labels { upstream, endpoint, further } = labels;
+    let _ = write!(text, "{}{{upstream=\"{upstream}\",endpoint=\"{endpoint}\"", metric.name);
+    if let Some((label, value)) = further {
+        let _ = write!(text, ",{label}=\"{value}\"");
+    }
+    let _ = writeln!(text, "}} {value}");
+}
+
+/// What tells the series of a family apart. Names of upstreams and addresses have nothing in them that would have to be escaped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Labels<'a> {
+    upstream: &'a str,
+    endpoint: &'a str,
+    further: Option<(&'static str, &'static str)>,
+}
+
+impl<'a> Labels<'a> {
+    /// An endpoint of an upstream.
+    pub(crate) fn of(upstream: &'a str, endpoint: &'a str) -> Self {
+        Self { upstream, endpoint, further: None }
+    }
+
+    /// One label more.
+    pub(crate) fn and(self, label: &'static str, value: &'static str) -> Self {
+        Self { further: Some((label, value)), ..self }
+    }
+}
+
 impl EndpointFigures {
-    /// Names of upstreams and addresses have nothing in them that would have to be escaped.
-    fn labels(&self) -> String {
-        format!("upstream=\"{}\",endpoint=\"{}\"", self.upstream, self.endpoint)
+    fn labels(&self) -> Labels<'_> {
+        Labels::of(&self.upstream, &self.endpoint)
     }
 }
 

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use palisade_contract::metrics::Kind;
-use palisade_contract::{EndpointMonitor, ListenerMonitor, Monitor, Phases, ShadowMonitor, UpstreamMonitor};
+use palisade_contract::{
+    Clock, EndpointMonitor, ListenerMonitor, Monitor, Phases, ShadowMonitor, SystemClock, UpstreamMonitor,
+};
 
 use crate::access::AccessLog;
 use crate::catalogue::{self, HostMetric};
-use crate::endpoint::EndpointMeters;
+use crate::endpoint::Endpoints;
 use crate::listener::ListenerMeters;
 use crate::names::Names;
 use crate::shadow::{Samples, ShadowMeters};
@@ -22,7 +24,7 @@ use crate::{PluginFigures, buckets};
 /// All metrics of one host, and its access log.
 ///
 /// A name costs memory for as long as the registry lives: series are never taken back. Names come from the
-/// configuration, and a plugin's label values are bounded by the engine.
+/// configuration, and a plugin's label values are bounded by the engine. Endpoints come and go, and their series with them.
 pub struct Registry {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
@@ -35,6 +37,7 @@ pub struct Registry {
     pub(crate) shared: Mutex<BTreeSet<String>>,
     /// What was logged of each plugin in shadow, by its name.
     shadow_samples: Mutex<BTreeMap<String, Arc<Samples>>>,
+    endpoints: Mutex<Endpoints>,
     access: AccessLog,
 }
 
@@ -53,6 +56,7 @@ impl Registry {
             certificates: Mutex::default(),
             shared: Mutex::default(),
             shadow_samples: Mutex::default(),
+            endpoints: Mutex::default(),
             access,
         };
         for metric in catalogue::ALL {
@@ -68,15 +72,22 @@ impl Registry {
     /// Everything as Prometheus text (exposition format 0.0.4). Walks all series: meant for scrapes, off the workers.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut text = self.handle.render();
+        self.endpoints().write(&mut text);
+        text
     }
 
-    /// Folds the histograms' raw samples into their buckets.
+    /// Folds the histograms' raw samples into their buckets, and gives up the series of endpoints that went long ago.
     ///
     /// To be called every few seconds: each recorded value takes 16 bytes until then, or until the next
     /// [`Registry::render`].
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+        self.endpoints().tidy(SystemClock.now());
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, Endpoints> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what the engine counted about its plugins, before a scrape.
@@ -145,7 +156,7 @@ impl Monitor for Registry {
     }
 
     fn endpoint(&self, upstream: &str, endpoint: &str) -> Arc<dyn EndpointMonitor> {
-        Arc::new(EndpointMeters::new(self, upstream, endpoint))
+        self.endpoints().at(upstream, endpoint)
     }
 
     fn shadow(&self, plugin: &str, phases: Phases) -> Arc<dyn ShadowMonitor> {
