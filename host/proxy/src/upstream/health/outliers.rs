@@ -21,14 +21,43 @@ pub(super) struct Record {
     pub(super) tally: Tally,
 }
 
-/// Why the endpoint at this place is to be left alone, if it is.
-pub(super) fn fault(rules: &Ejection, all: &[Record], place: usize) -> Option<String> {
-    let Record { failures, tally } = all.get(place)?;
+/// How long the answers of all endpoints take that have answered enough to be compared.
+#[derive(Debug)]
+pub(super) struct Peers {
+    /// The median of each, sorted.
+    medians: Vec<Duration>,
+}
+
+impl Peers {
+    pub(super) fn of(rules: &Ejection, all: &[Record]) -> Self {
+        let comparable = all.iter().filter(|record| rules.latency_factor.is_some() && record.has_enough(rules));
+        let mut medians: Vec<Duration> = comparable.filter_map(|record| record.tally.quantile(500)).collect();
+        medians.sort_unstable();
+        Self { medians }
+    }
+
+    /// The median of the others' medians, seen from one of them with this one; none where there are too few others.
+    fn typical(&self, own: Duration) -> Option<Duration> {
+        let others = self.medians.len().checked_sub(1).filter(|others| *others >= PEERS_MIN)?;
+        // Without the own one, those after it stand one place earlier.
+        let (middle, own) = (others / 2, self.medians.partition_point(|median| *median < own));
+        self.medians.get(if middle < own { middle } else { middle + 1 }).copied()
+    }
+}
+
+impl Record {
+    fn has_enough(&self, rules: &Ejection) -> bool {
+        self.tally.requests() >= rules.requests
+    }
+}
+
+/// Why the endpoint of this record, which is one of the peers', is to be left alone, if it is.
+pub(super) fn fault(rules: &Ejection, record: &Record, peers: &Peers) -> Option<String> {
+    let Record { failures, tally } = record;
     if rules.failures.is_some_and(|most| *failures >= most) {
         return Some(format!("{failures} failures in a row"));
     }
-    let has_enough = |tally: &Tally| tally.requests() >= rules.requests;
-    if !has_enough(tally) {
+    if !record.has_enough(rules) {
         return None;
     }
     if let Some(percent) = rules.error_percent {
@@ -38,11 +67,7 @@ pub(super) fn fault(rules: &Ejection, all: &[Record], place: usize) -> Option<St
         }
     }
     let median = tally.quantile(500).filter(|median| *median >= LATENCY_MIN)?;
-    let factor = rules.latency_factor?;
-    let peers = all.iter().enumerate().filter(|(other, record)| *other != place && has_enough(&record.tally));
-    let mut peers: Vec<Duration> = peers.filter_map(|(_, record)| record.tally.quantile(500)).collect();
-    peers.sort_unstable();
-    let typical = *peers.get(peers.len() / 2).filter(|_| peers.len() >= PEERS_MIN)?;
+    let (factor, typical) = (rules.latency_factor?, peers.typical(median)?);
     (median >= typical.saturating_mul(factor))
         .then(|| format!("its answers take {} ms, those of its peers {} ms", median.as_millis(), typical.as_millis()))
 }
@@ -72,7 +97,8 @@ mod tests {
 
     #[track_caller]
     fn check(rules: &Ejection, all: &[Record], expected: Option<&str>) {
-        assert_eq!(fault(rules, all, 0).as_deref(), expected);
+        let found = all.first().and_then(|first| fault(rules, first, &Peers::of(rules, all)));
+        assert_eq!(found.as_deref(), expected);
     }
 
     #[test]
@@ -98,13 +124,28 @@ mod tests {
         let (slow, quick) = (record(0, 20, 90_000, 0), record(0, 20, 20_000, 0));
         let idle = record(0, 1, 900, 0);
         check(&rules, &[quick.clone(), quick.clone(), slow.clone()], None);
-        assert!(fault(&rules, &[slow.clone(), quick.clone(), quick.clone()], 0).is_some());
+        let all = [slow.clone(), quick.clone(), quick.clone()];
+        assert!(fault(&rules, &slow, &Peers::of(&rules, &all)).is_some());
         // With one peer nobody knows which of them is the odd one.
         check(&rules, &[slow.clone(), quick.clone(), idle], None);
         check(&Ejection::default(), &[slow, quick.clone(), quick], None);
         // Nobody waits for what takes a few milliseconds.
         let (odd, peer) = (record(0, 20, 8_000, 0), record(0, 20, 100, 0));
         check(&rules, &[odd, peer.clone(), peer], None);
+    }
+
+    #[test]
+    fn what_is_typical_is_the_median_of_the_others() {
+        let millis = Duration::from_millis;
+        for all in [[1, 2, 3, 4, 5].as_slice(), &[1, 1, 3, 9], &[7, 7, 7], &[1, 2]] {
+            let peers = Peers { medians: all.iter().copied().map(millis).collect() };
+            for place in 0..all.len() {
+                let (mut others, own) = (all.to_vec(), all[place]);
+                others.remove(place);
+                let expected = others.get(others.len() / 2).filter(|_| others.len() >= PEERS_MIN).copied();
+                assert_eq!(peers.typical(millis(own)), expected.map(millis), "{own} of {all:?}");
+            }
+        }
     }
 
     #[test]

@@ -11,12 +11,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::check::check_always;
-use super::outliers::{self, Record};
+use super::outliers::{self, Peers, Record};
 use super::{Recent, shares};
 use crate::upstream::discovery::look_always;
 use crate::upstream::endpoint::SHARE_WHOLE;
 use crate::upstream::standing::{Checked, Ejected};
-use crate::upstream::{Endpoint, Upstream};
+use crate::upstream::{Endpoint, Members, Upstream};
 
 /// Half of the time that figures are of.
 const FIGURES_HALF: Duration = Duration::from_secs(30);
@@ -33,6 +33,7 @@ const PAUSE_STEP: Duration = Duration::from_millis(50);
 /// Until the task is aborted.
 pub(super) async fn oversee(upstream: Arc<Upstream>) {
     let mut charges: HashMap<SocketAddr, Charge> = HashMap::new();
+    let mut of_members = None;
     // They end with this task.
     let mut looking = JoinSet::new();
     for source in upstream.all_sources() {
@@ -41,9 +42,9 @@ pub(super) async fn oversee(upstream: Arc<Upstream>) {
     loop {
         let now = Instant::now();
         let members = upstream.members();
-        charges.retain(|_, charge| members.endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, &charge.endpoint)));
-        for endpoint in &members.endpoints {
-            charges.entry(endpoint.address).or_insert_with(|| Charge::begin(&upstream, endpoint, now));
+        if of_members != Some(members.id) {
+            charge(&upstream, &members, &mut charges, now);
+            of_members = Some(members.id);
         }
         let mut next = now + FIGURES_HALF;
         for charge in charges.values_mut() {
@@ -61,6 +62,16 @@ pub(super) async fn oversee(upstream: Arc<Upstream>) {
             () = upstream.group.looks() => pause(&upstream, members.id, not_before).await,
         }
     }
+}
+
+/// Each of these endpoints is watched over from now on, and no other.
+fn charge(upstream: &Arc<Upstream>, members: &Members, charges: &mut HashMap<SocketAddr, Charge>, now: Instant) {
+    let mut before = std::mem::take(charges);
+    let of = |endpoint: &Arc<Endpoint>| {
+        let known = before.remove(&endpoint.address).filter(|known| Arc::ptr_eq(&known.endpoint, endpoint));
+        (endpoint.address, known.unwrap_or_else(|| Charge::begin(upstream, endpoint, now)))
+    };
+    charges.extend(members.endpoints.iter().map(of));
 }
 
 /// Between two looks: until then, or until the upstream has other endpoints than these.
@@ -175,8 +186,9 @@ fn eject(
     let mut out = all - records.len();
     let mut next = now + if has_window { (half / 5).min(Duration::from_secs(1)) } else { FIGURES_HALF };
     let mut not_before = now;
-    for (place, address) in places.iter().enumerate() {
-        let Some(why) = outliers::fault(rules, &records, place) else { continue };
+    let peers = Peers::of(rules, &records);
+    for (record, address) in records.iter().zip(&places) {
+        let Some(why) = outliers::fault(rules, record, &peers) else { continue };
         if !outliers::has_room(rules, all, out) {
             not_before = now + PAUSE_WITHOUT_ROOM;
             break;
