@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use palisade_contract::{Candidate, Health, Name, Names, Outcome, PeakEwma};
+use palisade_contract::{Candidate, Health, LentName, Name, Names, Outcome, PeakEwma};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -27,6 +27,8 @@ pub(crate) struct Endpoint {
     zone: Name,
     key: u64,
     vital: Arc<Vital>,
+    /// What its name and its zone are known by: those of endpoints that are found come and go.
+    _names: [LentName; 2],
 }
 
 /// What an upstream says of each of its endpoints.
@@ -93,7 +95,7 @@ impl Endpoint {
         config: &palisade_config::Endpoint,
         rules: Rules,
         arrival: Arrival,
-        (names, group): (&Names, &Arc<Group>),
+        (names, group): (&Arc<Names>, &Arc<Group>),
     ) -> Self {
         let (checked, is_late) = match arrival {
             Arrival::First(checked) => (checked, false),
@@ -120,20 +122,22 @@ impl Endpoint {
     }
 
     /// The same as it is configured now: what is known of it stays.
-    pub(crate) fn again(&self, config: &palisade_config::Endpoint, rules: Rules, names: &Names) -> Self {
+    pub(crate) fn again(&self, config: &palisade_config::Endpoint, rules: Rules, names: &Arc<Names>) -> Self {
         Self::of(config, rules, names, self.vital.clone())
     }
 
-    fn of(config: &palisade_config::Endpoint, rules: Rules, names: &Names, vital: Arc<Vital>) -> Self {
+    fn of(config: &palisade_config::Endpoint, rules: Rules, names: &Arc<Names>, vital: Arc<Vital>) -> Self {
         let text = config.address.to_string();
+        let (name, zone) = (names.lend(&text), names.lend(config.zone.as_deref().unwrap_or_default()));
         Self {
-            name: names.intern(&text),
+            name: name.name(),
             address: config.address,
             config: config.clone(),
             rules,
-            zone: config.zone.as_deref().map_or(Name::NONE, |zone| names.intern(zone)),
+            zone: zone.name(),
             key: fnv1a(text.as_bytes()),
             vital,
+            _names: [name, zone],
         }
     }
 
@@ -423,7 +427,7 @@ mod tests {
     async fn whoever_waits_for_its_end_is_told_on_any_thread() {
         let group = Arc::new(Group::default());
         let config = config();
-        let new = |arrival| Endpoint::new(&config, Rules::default(), arrival, (&Names::default(), &group));
+        let new = |arrival| Endpoint::new(&config, Rules::default(), arrival, (&Arc::default(), &group));
         let endpoint = Arc::new(new(Arrival::First(Checked::Off)));
         let version = group.version();
         let waiting = endpoint.clone();
@@ -451,7 +455,7 @@ mod tests {
     fn a_newcomer_and_one_that_comes_back_begin_with_a_small_share() {
         let rules = Rules { slow_start: Duration::from_secs(30), ..Rules::default() };
         let share = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried, 0).slow_start_permille;
-        let new = |arrival| Endpoint::new(&config(), rules, arrival, (&Names::default(), &Arc::default()));
+        let new = |arrival| Endpoint::new(&config(), rules, arrival, (&Arc::default(), &Arc::default()));
         assert_eq!(share(&new(Arrival::First(Checked::Off))), SHARE_WHOLE);
         assert_eq!(share(&new(Arrival::Later(Checked::Off))), SHARE_FIRST);
         let endpoint = new(Arrival::First(Checked::Unknown));
@@ -468,7 +472,7 @@ mod tests {
 
     fn endpoint(rules: Rules) -> Endpoint {
         let rules = Rules { statuses: Statuses::of(&[502..=504]), ..rules };
-        Endpoint::new(&config(), rules, Arrival::First(Checked::Off), (&Names::default(), &Arc::default()))
+        Endpoint::new(&config(), rules, Arrival::First(Checked::Off), (&Arc::default(), &Arc::default()))
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub use standing::Standing;
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -304,7 +305,7 @@ fn rules(config: &palisade_config::Upstream) -> Rules {
 fn joined(
     endpoints: &[palisade_config::Endpoint],
     (before, config): (Option<&Members>, &palisade_config::Upstream),
-    (names, group): (&Names, &Arc<Group>),
+    (names, group): (&Arc<Names>, &Arc<Group>),
 ) -> Arc<Members> {
     let rules = rules(config);
     let checked = if config.health.is_some() { Checked::Unknown } else { Checked::Off };
@@ -377,13 +378,14 @@ impl Pools {
             return known;
         }
         let members = self.upstream.members();
-        let of = |endpoint: &Arc<Endpoint>| {
-            let is_it = |pool: &&Rc<Pool>| pool.endpoint.is_same(endpoint);
-            known.pools.iter().find(is_it).cloned().unwrap_or_else(|| self.pool(endpoint))
+        let by_address = |pool: &Rc<Pool>| (pool.endpoint.address, pool.clone());
+        let mut before: HashMap<SocketAddr, Rc<Pool>> = known.pools.iter().map(by_address).collect();
+        let mut of = |endpoint: &Arc<Endpoint>| match before.entry(endpoint.address) {
+            Entry::Occupied(pool) if pool.get().endpoint.is_same(endpoint) => pool.remove(),
+            Entry::Occupied(_) | Entry::Vacant(_) => self.pool(endpoint),
         };
-        let pools: Vec<_> = members.endpoints.iter().map(of).collect();
-        let is_gone = |pool: &&Rc<Pool>| !pools.iter().any(|kept| Rc::ptr_eq(kept, pool));
-        known.pools.iter().filter(is_gone).for_each(|pool| pool.retire());
+        let pools: Vec<_> = members.endpoints.iter().map(&mut of).collect();
+        before.values().for_each(|gone| gone.retire());
         let reached = Rc::new(Reached { members, pools });
         self.reached.replace(reached.clone());
         reached
@@ -451,3 +453,6 @@ impl Reached {
         u64::from(self.members.id) << 32 | u64::from(group.version())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Lists of endpoints that change.
+
+use std::path::Path;
+use std::time::Duration;
+
+use palisade_config::Config;
+use palisade_contract::testing::Deaf;
+
+use super::*;
+
+/// An upstream with one endpoint that is written, and whatever is found.
+fn upstream(names: &Arc<Names>) -> Arc<Upstream> {
+    let text = "[upstream.web]\nendpoints = [\"127.0.0.1:1\"]\n[upstream.web.ejection]\nlatency_factor = 3\n\
+                [[listener]]\nname = \"plain\"\nbind = \"127.0.0.1:0\"\n[[listener.route]]\nupstream = \"web\"\n";
+    let config = Config::parse(text, Path::new("palisade.toml")).expect("a good config");
+    let web = config.upstreams.first().expect("an upstream");
+    Upstream::next((web, &config.dns), None, (names, Name::NONE)).expect("an upstream").0
+}
+
+/// Discovery finds these, and nothing else, from now on.
+fn found(upstream: &Upstream, endpoints: impl Iterator<Item = u32>) {
+    let endpoint = |number: u32| palisade_config::Endpoint::new((std::net::Ipv4Addr::from(number), 80).into());
+    let source = Source::File("endpoints".into());
+    *upstream.sources() = vec![Found { source, endpoints: endpoints.map(endpoint).collect(), is_looked: true }];
+    upstream.list(Leaving::Now);
+}
+
+const FIRST: u32 = 0x0a00_0000;
+const MANY: u32 = 10_000;
+
+#[tokio::test]
+async fn ten_thousand_endpoints_come_and_go_with_work_for_each_and_not_for_each_pair() {
+    let names = Arc::new(Names::default());
+    let upstream = upstream(&names);
+    let pools = Pools::new(&upstream, &(Arc::new(Deaf) as Arc<dyn Monitor>));
+    let first = pools.reached().pools.first().cloned().expect("a pool");
+    for round in 0..20 {
+        let from = FIRST + round * MANY / 2;
+        let known = pools.reached().pools.clone();
+        found(&upstream, from..from + MANY);
+        let reached = pools.reached();
+        assert_eq!(reached.pools.len(), MANY as usize + 1);
+        assert!(reached.pools.iter().any(|pool| Rc::ptr_eq(pool, &first)), "one that stays");
+        // Half of those before are here still, in another place.
+        let (stay, gone): (Vec<_>, Vec<_>) = known.iter().partition(|pool| !pool.is_retired());
+        if round > 0 {
+            assert_eq!((stay.len(), gone.len()), (MANY as usize / 2 + 1, MANY as usize / 2));
+            assert!(Rc::ptr_eq(&reached.pools[0], &known[MANY as usize / 2]), "with its connections");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_known_of_endpoints_that_are_gone_is_given_up() {
+    let names = Arc::new(Names::default());
+    let upstream = upstream(&names);
+    let pools = Pools::new(&upstream, &(Arc::new(Deaf) as Arc<dyn Monitor>));
+    found(&upstream, FIRST..=FIRST);
+    let reached = pools.reached();
+    let (name, vital) = (reached.pools[0].endpoint.name, Arc::downgrade(&reached.pools[0].endpoint));
+    drop(reached);
+    assert_eq!(&*names.text(name), "10.0.0.0:80");
+    for round in 1..=30 {
+        found(&upstream, FIRST + round * 1_000..FIRST + (round + 1) * 1_000);
+        pools.reached();
+    }
+    assert_eq!((&*names.text(name), vital.strong_count()), ("", 0));
+}
+
+#[tokio::test]
+async fn an_overseer_of_ten_thousand_looks_at_each_once() {
+    let upstream = upstream(&Arc::default());
+    found(&upstream, FIRST..FIRST + MANY);
+    let oversight = Oversight::default();
+    oversight.serve(std::slice::from_ref(&upstream));
+    let odd = upstream.members().endpoints[77].clone();
+    let answer = async {
+        while odd.health() == Health::Healthy {
+            for endpoint in &upstream.members().endpoints {
+                endpoint.answered(Duration::from_millis(20));
+            }
+            (0..3).for_each(|_| odd.answered(Duration::from_secs(1)));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), answer).await.expect("it is found");
+    assert_eq!(upstream.seen().iter().filter(|seen| seen.ejections > 0).count(), 1);
+}
