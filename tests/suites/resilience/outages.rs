@@ -171,6 +171,65 @@ async fn where_all_four_fail_clients_are_told_at_once() {
     }
 }
 
+/// A client that asks until it is told to stop, with a pause after each answer; the statuses, when it asked, and how long that took.
+fn patient(site: &Running, until: &watch::Receiver<bool>) -> JoinHandle<Vec<(u16, Instant, Duration)>> {
+    let (dial, until) = (site.dial(Http::H1), until.clone());
+    tokio::spawn(async move {
+        let mut client = dial.connect().await.expect("a connection");
+        let mut told = Vec::new();
+        while !*until.borrow() {
+            let began = Instant::now();
+            let status = client.get("/").await.status;
+            told.push((status, began, began.elapsed()));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        told
+    })
+}
+
+#[tokio::test]
+async fn where_all_four_hang_nearly_all_clients_are_told_at_once_and_all_are_served_again() {
+    let mut endpoints = Vec::new();
+    for _ in 0..4 {
+        endpoints.push(Endpoint::new().await);
+    }
+    let site = before(&endpoints).await;
+    assert_eq!(site.connect(Http::H1).await.get("/").await.status, 200);
+    all(&endpoints, Does::Hang);
+    let (stop, stopped) = watch::channel(false);
+    let clients: Vec<_> = (0..8).map(|_| patient(&site, &stopped)).collect();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    stop.send_replace(true);
+    let mut told = Vec::new();
+    for client in clients {
+        told.extend(client.await.expect("a client that does not panic"));
+    }
+    assert!(told.iter().all(|(status, ..)| [503, 504].contains(status)), "{told:?}");
+    let refused = told.iter().filter(|(status, ..)| *status == 503);
+    let first = refused.map(|(_, began, _)| *began).min().expect("one that is told at once");
+    let after: Vec<_> = told.iter().filter(|(_, began, _)| *began >= first).collect();
+    let is_quick =
+        |(status, _, took): &&&(u16, Instant, Duration)| *status == 503 && *took < Duration::from_millis(100);
+    let quick = after.iter().filter(is_quick).count();
+    assert!(quick >= 200 && quick * 10 >= after.len() * 9, "{quick} of {}", after.len());
+    // Those who wait find out whether that is still so: few, however many ask.
+    let waited = told.iter().filter(|(status, ..)| *status == 504).count();
+    assert!((1..=60).contains(&waited), "{waited}");
+    let seen = site.admin().get("/endpoints").await.text().to_owned();
+    assert!(seen.contains("does not answer in time"), "{seen}");
+    all(&endpoints, Does::Answer);
+    let mut client = site.connect(Http::H1).await;
+    eventually("it serves again", async || client.get("/").await.status == 200).await;
+    for endpoint in &endpoints {
+        let before = endpoint.asked.load(Ordering::SeqCst);
+        eventually("each takes its part again", async || {
+            client.get("/").await.status == 200 && endpoint.asked.load(Ordering::SeqCst) > before
+        })
+        .await;
+    }
+    site.idle().await;
+}
+
 fn all(endpoints: &[Endpoint], does: Does) {
     for endpoint in endpoints {
         endpoint.does.send_replace(does);

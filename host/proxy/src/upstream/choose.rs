@@ -8,6 +8,7 @@ use palisade_contract::{Candidate, Exchange, Lease, Name, Outcome, Pick, PickReq
 use tokio::time::Instant;
 
 use crate::moment;
+use crate::upstream::doubt::spare;
 use crate::upstream::levels::reserve;
 use crate::upstream::panic::panic;
 use crate::upstream::pick::pick;
@@ -39,7 +40,7 @@ impl Pools {
     ) -> Result<Rc<Pool>, Unchosen> {
         let reached = self.reached();
         let mut candidates = self.candidates.take();
-        look(&reached.members, (outcomes, self.upstream.config.panic_percent), &mut candidates);
+        let spares = self.look(&reached.members, outcomes, &mut candidates);
         let version = reached.version(&self.upstream.group);
         let request = PickRequest { upstream: self.upstream.name, version, attempt };
         let by_host = Cell::new(false);
@@ -59,34 +60,52 @@ impl Pools {
         match picked {
             Ok(Pick::Endpoint(index)) => {
                 let pool = reached.pools.get(index).cloned().ok_or(Unchosen::None)?;
+                if spares && pool.endpoint.doubt().is_spared(Instant::now()) {
+                    return Err(self.nobody_answers());
+                }
                 if has_balancer && by_host.get() {
                     pool.monitor.stood_in();
                 }
                 Ok(pool)
             }
+            Ok(Pick::None) if spares => Err(self.nobody_answers()),
             Ok(Pick::None) => Err(Unchosen::None),
             Err(plugin) => Err(Unchosen::Refused(plugin)),
         }
     }
-}
 
-/// The endpoints as they are now, those of later levels kept back while they are not wanted.
-fn look(
-    members: &Members,
-    (outcomes, panic_percent): (&[(Name, Outcome)], Option<u8>),
-    candidates: &mut Vec<Candidate>,
-) {
-    let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
-    let now = millis();
-    let candidate =
-        |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried), now);
-    candidates.clear();
-    candidates.extend(members.endpoints.iter().map(candidate));
-    if let Some(percent) = panic_percent {
-        panic(candidates, percent);
+    /// The endpoints as they are now, those of later levels kept back while they are not wanted; whether any is left out because it
+    /// answers nobody in time.
+    fn look(&self, members: &Members, outcomes: &[(Name, Outcome)], candidates: &mut Vec<Candidate>) -> bool {
+        let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
+        let now = millis();
+        let candidate =
+            |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried), now);
+        candidates.clear();
+        candidates.extend(members.endpoints.iter().map(candidate));
+        let spares = match self.upstream.config.panic_percent {
+            // It is written that all are asked rather than none.
+            Some(percent) => {
+                panic(candidates, percent);
+                false
+            }
+            None => self.upstream.group.has_doubts() && spare(members, candidates, Instant::now()),
+        };
+        if members.has_levels {
+            reserve(candidates);
+        }
+        spares
     }
-    if members.has_levels {
-        reserve(candidates);
+
+    fn nobody_answers(&self) -> Unchosen {
+        if self.upstream.group.refuses() {
+            let upstream = self.upstream.config.name.as_str();
+            tracing::warn!(
+                upstream,
+                "no endpoint that is left answers in time: requests are refused, but for one now and then"
+            );
+        }
+        Unchosen::None
     }
 }
 

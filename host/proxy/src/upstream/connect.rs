@@ -139,7 +139,7 @@ async fn in_time(
 pub(super) fn counted(pool: &Pool, (fault, error): Failed) -> RequestError {
     // Having enough is not a failure of the endpoint.
     if fault != UpstreamFault::Limit {
-        pool.endpoint.failed();
+        pool.endpoint.failed(fault);
     }
     pool.monitor.failed(fault);
     error

@@ -85,7 +85,7 @@ impl Connection {
 
     /// Its endpoint failed while it was used.
     pub(crate) fn failed(&self, why: UpstreamFault) {
-        self.pool.endpoint.failed();
+        self.pool.endpoint.failed(why);
         self.pool.monitor.failed(why);
     }
 

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use palisade_contract::{Candidate, Health, LentName, Name, Names, Outcome, PeakEwma};
+use palisade_contract::{Candidate, Health, LentName, Name, Names, Outcome, PeakEwma, UpstreamFault};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::upstream::choose::millis;
 use crate::upstream::counts::{Counts, Tally};
+use crate::upstream::doubt::{Cost, Doubt};
 use crate::upstream::group::Group;
 use crate::upstream::health::Recent;
 use crate::upstream::standing::{Against, Checked, Known, Standing};
@@ -78,7 +79,14 @@ struct Vital {
     ejections: AtomicU64,
     known: Mutex<Known>,
     told: watch::Sender<Standing>,
+    doubt: Doubt,
     group: Arc<Group>,
+}
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        self.doubt.trusts(&self.group);
+    }
 }
 
 /// How an endpoint comes to be.
@@ -116,6 +124,7 @@ impl Endpoint {
             share_permille: AtomicU16::new(if is_slow { SHARE_FIRST } else { SHARE_WHOLE }),
             told: watch::Sender::new(known.standing.clone()),
             known: Mutex::new(known),
+            doubt: Doubt::default(),
             group: group.clone(),
         };
         Self::of(config, rules, names, Arc::new(vital))
@@ -202,9 +211,13 @@ impl Endpoint {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Against)) -> Option<Standing> {
         let mut known = self.known();
         let was_healthy = known.was_healthy;
+        let was_failing = known.standing.fails_checks;
         let before = known.change(change)?;
         let now = known.standing.clone();
         let vital = &self.vital;
+        if was_failing && known.against.checked == Checked::Passed {
+            self.trust();
+        }
         if now.health == Health::Healthy {
             vital.failures.store(0, Ordering::Relaxed);
             let is_slow = was_healthy && self.rules.slow_start > Duration::ZERO;
@@ -245,8 +258,13 @@ impl Endpoint {
     }
 
     /// It did not answer, or with something that is no answer.
-    pub(crate) fn failed(&self) {
+    pub(crate) fn failed(&self, why: UpstreamFault) {
+        self.failed_at(Cost::of(why));
+    }
+
+    fn failed_at(&self, cost: Cost) {
         let vital = &self.vital;
+        vital.doubt.failed(self.rules.failures, (cost, Instant::now()), &vital.group);
         vital.counts.failed();
         // Stops at the top: a wrap would make it look healthy.
         let more = |failures: u32| failures.checked_add(1);
@@ -260,7 +278,7 @@ impl Endpoint {
     /// It answered a request after this time.
     pub(crate) fn responded(&self, after: Duration, status: StatusCode) {
         // Failures are quick, and must not draw requests.
-        if self.rules.statuses.has(status.as_u16()) { self.failed() } else { self.answered(after) }
+        if self.rules.statuses.has(status.as_u16()) { self.failed_at(Cost::Little) } else { self.answered(after) }
     }
 
     /// It answered after this time.
@@ -269,8 +287,28 @@ impl Endpoint {
         if vital.failures.load(Ordering::Relaxed) > 0 {
             vital.failures.store(0, Ordering::Relaxed);
         }
+        self.trust();
         vital.counts.answered(u32::try_from(after.as_micros()).unwrap_or(u32::MAX).max(1));
         self.took(after, millis());
+    }
+
+    /// Whether it answers is not in doubt any more.
+    pub(crate) fn trust(&self) {
+        if self.vital.doubt.trusts(&self.vital.group) {
+            tracing::info!(endpoint = %self.address, "an endpoint is not in doubt any more");
+        }
+    }
+
+    /// A request goes to it.
+    pub(crate) fn is_asked(&self) {
+        if self.vital.doubt.is_silent() {
+            self.vital.doubt.asks(Instant::now());
+        }
+    }
+
+    /// Whether it is to be trusted with requests.
+    pub(super) fn doubt(&self) -> &Doubt {
+        &self.vital.doubt
     }
 
     /// Another one has answered in its stead, after this time: it would have taken as long, at least. That is no answer.
@@ -405,7 +443,7 @@ mod tests {
     fn one_that_is_outrun_took_so_long_at_least_and_did_not_answer() {
         let endpoint = endpoint(Rules::default());
         let latency = || endpoint.candidate(Outcome::Untried, millis()).latency_micros;
-        endpoint.failed();
+        endpoint.failed(UpstreamFault::Reset);
         endpoint.outrun(Duration::from_secs(1));
         endpoint.outrun(Duration::from_micros(1));
         assert!(latency() > 500_000, "{}", latency());
@@ -416,7 +454,7 @@ mod tests {
     fn failures_in_a_row_are_those_since_the_last_answer() {
         let endpoint = endpoint(Rules::default());
         let failures = |endpoint: &Endpoint| endpoint.candidate(Outcome::Untried, 0).failures;
-        endpoint.failed();
+        endpoint.failed(UpstreamFault::Reset);
         endpoint.responded(Duration::ZERO, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(failures(&endpoint), 2);
         endpoint.responded(Duration::ZERO, StatusCode::INTERNAL_SERVER_ERROR);

@@ -118,6 +118,7 @@ async fn connection(pools: &Pools) -> Result<Connection, RequestError> {
     loop {
         let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         let pool = &pools.choose(None, attempt, &tried).map_err(|_| RequestError::NoEndpoint)?;
+        pool.endpoint.is_asked();
         if let Some(connection) = pool.offer(Purpose::Exchange) {
             return Ok(connection);
         }

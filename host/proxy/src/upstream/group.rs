@@ -1,7 +1,7 @@
 //! Which endpoints an upstream has at a moment, and what they have in common from one plan to the next.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
@@ -12,6 +12,10 @@ use crate::upstream::Endpoint;
 pub(crate) struct Group {
     changes: AtomicU32,
     look: Notify,
+    /// Endpoints that are in doubt.
+    doubts: AtomicU32,
+    /// Requests are refused because of that.
+    refuses: AtomicBool,
 }
 
 impl Group {
@@ -32,6 +36,27 @@ impl Group {
     /// Awaits that.
     pub(crate) async fn looks(&self) {
         self.look.notified().await;
+    }
+
+    /// One more endpoint is in doubt.
+    pub(super) fn doubts(&self) {
+        self.doubts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One is not in doubt any more.
+    pub(super) fn doubts_no_more(&self) {
+        self.doubts.fetch_sub(1, Ordering::Relaxed);
+        self.refuses.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether any endpoint is in doubt.
+    pub(super) fn has_doubts(&self) -> bool {
+        self.doubts.load(Ordering::Relaxed) > 0
+    }
+
+    /// A request is refused because nobody is left who answers in time; whether that is news.
+    pub(super) fn refuses(&self) -> bool {
+        !self.refuses.swap(true, Ordering::Relaxed)
     }
 }
 

@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod counts;
 mod discovery;
+mod doubt;
 mod endpoint;
 mod fetch;
 mod group;

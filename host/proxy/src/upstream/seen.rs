@@ -17,7 +17,7 @@ pub struct SeenEndpoint {
     pub upstream: String,
     /// The endpoint.
     pub address: SocketAddr,
-    /// Its health, why it is so, and since when.
+    /// Its health, why it is so, and since when. One that takes requests and lets them all wait has a reason, too.
     pub standing: Standing,
     /// Relative to the others.
     pub weight: u32,
@@ -57,6 +57,8 @@ pub enum Unknown {
     Endpoint,
 }
 
+const SILENT: &str = "does not answer in time: where no other endpoint answers, it gets a request now and then";
+
 impl Upstream {
     /// Its endpoints, in their order.
     pub(crate) fn seen(&self) -> Vec<SeenEndpoint> {
@@ -64,10 +66,14 @@ impl Upstream {
         let of = |endpoint: &Arc<Endpoint>| {
             let candidate = endpoint.candidate(Outcome::Untried, millis());
             let (over, tally) = endpoint.recently(now);
+            let mut standing = endpoint.standing();
+            if standing.reason.is_none() && endpoint.doubt().is_silent() {
+                standing.reason = Some(SILENT.into());
+            }
             SeenEndpoint {
                 upstream: self.config.name.clone(),
                 address: endpoint.address,
-                standing: endpoint.standing(),
+                standing,
                 weight: candidate.weight,
                 share_permille: candidate.slow_start_permille,
                 in_flight: candidate.in_flight,
@@ -98,6 +104,9 @@ impl Upstream {
                 against.ejected = None;
             }
         });
+        if order == Order::Enable {
+            endpoint.trust();
+        }
         Ok(endpoint.standing())
     }
 }

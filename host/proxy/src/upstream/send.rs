@@ -285,6 +285,7 @@ impl Pools {
     /// The exchange is that of this endpoint, which is tried.
     pub(super) fn goes_to(&self, asked: &mut Asked<'_>, pool: &Pool) {
         asked.record.tries();
+        pool.endpoint.is_asked();
         self.goes_to_again(asked, pool);
     }
 

@@ -65,7 +65,7 @@ impl StreamConnection {
 
     /// Its endpoint broke off.
     pub(crate) fn failed(&self) {
-        self.pool.endpoint.failed();
+        self.pool.endpoint.failed(UpstreamFault::Body);
         self.pool.monitor.failed(UpstreamFault::Body);
     }
 }
@@ -97,6 +97,7 @@ impl Pools {
                 Unchosen::None => RequestError::NoEndpoint,
                 Unchosen::Refused(plugin) => RequestError::Plugin(plugin),
             })?;
+            pool.endpoint.is_asked();
             exchange.endpoint = pool.endpoint.name;
             record.tries();
             record.endpoint(self.upstream.name, pool.endpoint.name);
