@@ -278,6 +278,26 @@ async fn a_file_that_changes_moves_requests_and_a_bad_one_nothing() {
 }
 
 #[tokio::test]
+async fn a_backup_in_a_file_is_asked_when_no_other_is_healthy() {
+    let fleet = Fleet::on(&[[127, 0, 0, 2], [127, 0, 0, 3]]);
+    let line = |last: u8, rest: &str| format!("127.0.0.{last}:{} {rest}\n", fleet.port);
+    let web = json!({ "discover": { "file": "web.endpoints" }, "tls": false });
+    let both = line(2, "backup") + &line(3, "");
+    let site = Site::new().set("upstream.web", web).file("web.endpoints", both).start().await;
+    for _ in 0..10 {
+        assert_eq!(site.get("/").await.text(), "127.0.0.3");
+    }
+    let file = site.folder().path().join("web.endpoints");
+    rename(&file, line(2, "backup"));
+    answered_by(&site, &["127.0.0.2"]).await;
+    // Both levels are wanted while neither has enough, and the first one alone while it has.
+    rename(&file, line(2, "priority=2") + &line(3, "priority=7"));
+    for _ in 0..10 {
+        assert_eq!(site.get("/").await.text(), "127.0.0.2");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_is_a_problem_before_anything_starts() {
     let web = json!({ "discover": { "file": "web.endpoints" }, "tls": false });
     let (folder, _) = Site::new().set("upstream.web", web).write();

@@ -52,28 +52,47 @@ fn parse(text: &str) -> Result<Vec<Endpoint>, (usize, String)> {
         if !seen.insert(parsed) {
             return Err(wrong(format!("{address} is there already")));
         }
-        let mut endpoint = Endpoint::new(parsed);
-        for word in words {
-            match word.split_once('=') {
-                Some(("weight", value)) => {
-                    let weight = value.parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight));
-                    endpoint.weight = weight
-                        .ok_or_else(|| wrong(format!("{value:?} is not a weight: expected 1 to {WEIGHT_MAX}")))?;
-                }
-                Some(("zone", value)) if (1..=ZONE_BYTES_MAX).contains(&value.len()) => {
-                    endpoint.zone = Some(value.to_owned());
-                }
-                Some(_) | None => {
-                    return Err(wrong(format!("{word:?} is not known: expected weight=N or zone=NAME")));
-                }
-            }
-        }
-        endpoints.push(endpoint);
+        endpoints.push(described(parsed, words).map_err(wrong)?);
         if endpoints.len() > ENDPOINTS_MAX {
             return Err(wrong(format!("there are more than {ENDPOINTS_MAX} endpoints")));
         }
     }
     if endpoints.is_empty() { Err((1, "there is no endpoint in it".to_owned())) } else { Ok(endpoints) }
+}
+
+/// The endpoint of this address that the rest of its line describes.
+fn described<'a>(address: SocketAddr, words: impl Iterator<Item = &'a str>) -> Result<Endpoint, String> {
+    let mut endpoint = Endpoint::new(address);
+    let mut has_level = false;
+    for word in words {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        match key {
+            "weight" => {
+                let weight = value.parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight));
+                endpoint.weight =
+                    weight.ok_or_else(|| format!("{value:?} is not a weight: expected 1 to {WEIGHT_MAX}"))?;
+            }
+            "zone" if (1..=ZONE_BYTES_MAX).contains(&value.len()) => endpoint.zone = Some(value.to_owned()),
+            "priority" | "backup" if has_level => {
+                return Err(format!("{word:?} stands beside another level: expected priority=N or backup, once"));
+            }
+            "priority" => {
+                let priority = value.parse().ok().filter(|priority| *priority <= Endpoint::PRIORITY_MAX);
+                let most = Endpoint::PRIORITY_MAX;
+                endpoint.priority =
+                    priority.ok_or_else(|| format!("{value:?} is not a priority: expected 0 to {most}"))?;
+                has_level = true;
+            }
+            "backup" if word == key => {
+                endpoint.priority = Endpoint::BACKUP;
+                has_level = true;
+            }
+            _ => {
+                return Err(format!("{word:?} is not known: expected weight=N, zone=NAME, priority=N or backup"));
+            }
+        }
+    }
+    Ok(endpoint)
 }
 
 #[cfg(test)]
@@ -94,7 +113,20 @@ mod tests {
         check("10.0.0.1:80\n10.0.0.1:80", Err((2, "10.0.0.1:80 is there already")));
         check("web:80", Err((1, "\"web:80\" is not an address: expected \"IP:port\", such as 10.0.1.11:8443")));
         check("10.0.0.1:80 weight=0", Err((1, "\"0\" is not a weight: expected 1 to 65535")));
-        check("10.0.0.1:80 heavy", Err((1, "\"heavy\" is not known: expected weight=N or zone=NAME")));
+        check(
+            "10.0.0.1:80 heavy",
+            Err((1, "\"heavy\" is not known: expected weight=N, zone=NAME, priority=N or backup")),
+        );
+        check(
+            "10.0.0.1:80 backup=yes",
+            Err((1, "\"backup=yes\" is not known: expected weight=N, zone=NAME, priority=N or backup")),
+        );
+        check("10.0.0.1:80 priority=10", Err((1, "\"10\" is not a priority: expected 0 to 9")));
+        let twice = "\"backup\" stands beside another level: expected priority=N or backup, once";
+        check("10.0.0.1:80 priority=1 backup", Err((1, twice)));
+        let levels = parse("10.0.0.1:80\n10.0.0.2:80 backup\n10.0.0.3:80 weight=2 priority=3").expect("a list");
+        let levels: Vec<u8> = levels.iter().map(|endpoint| endpoint.priority).collect();
+        assert_eq!(levels, [0, Endpoint::BACKUP, 3]);
         let second = parse("10.0.0.1:80\n10.0.0.2:80 zone=b weight=3").expect("a list").pop().expect("two");
         assert_eq!((second.weight, second.zone.as_deref()), (3, Some("b")));
     }
