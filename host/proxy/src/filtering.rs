@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{StatusCode, header};
 use palisade_contract::{Ending, Exchange, Reply, Side, Stopped};
+use tokio::time::{Instant, timeout_at};
 
 use crate::body::{BrokenOff, Filtered, Origin, RequestBody, Upload, Way};
 use crate::error::RequestError;
@@ -56,7 +57,7 @@ pub(crate) fn is_wanted_back(record: &Record) -> bool {
 }
 
 /// Leads a request's body through the filters that want it, and waits for as long as they hold back its head. What they see
-/// may make no pause that is longer than `limit`, as from an endpoint.
+/// may make no pause that is longer than `limit`, as from an endpoint, and is there by the deadline.
 ///
 /// # Errors
 /// Something else takes the place of the request.
@@ -64,7 +65,7 @@ pub(crate) async fn request(
     exchange: &mut Box<Exchange>,
     record: &mut Record,
     (body, upload): (&mut RequestBody, &Rc<Upload>),
-    limit: Duration,
+    (limit, deadline): (Duration, Option<Instant>),
 ) -> Result<(), Instead> {
     let Some(lease) = record.lease() else { return Ok(()) };
     let announced = body.announced();
@@ -74,7 +75,13 @@ pub(crate) async fn request(
         Err(stopped) => return Err(Instead::of(stopped, Side::Request, record)),
     };
     let mut way = Way::new(passage, announced);
-    match within(limit, upload, body.hold(&mut way, exchange)).await {
+    let held = within(limit, upload, body.hold(&mut way, exchange));
+    let held = match deadline {
+        None => held.await,
+        // It is the client that is waited for.
+        Some(deadline) => timeout_at(deadline, held).await.unwrap_or(Err(Late::Client)),
+    };
+    match held {
         Ok(Ok(())) => {}
         Ok(Err(BrokenOff::Plugin(stopped))) => return Err(Instead::of(stopped, Side::Request, record)),
         Ok(Err(BrokenOff::Source(_))) => {

@@ -309,7 +309,8 @@ async fn forward(
     let total_timeout = way.streams.total_timeout.or(config.total_timeout);
     let deadline = total_timeout.map(|timeout| record.began() + timeout);
     if filtering::is_wanted(record, &body) {
-        Box::pin(filtering::request(exchange, record, (&mut body, upload), response_timeout)).await?;
+        let times = (response_timeout, deadline);
+        Box::pin(filtering::request(exchange, record, (&mut body, upload), times)).await?;
     }
     let opening = if *asks == Asks::Tunnel { Some(open(pools, upgrade.as_ref(), exchange)?) } else { None };
     if let Some(mirror) = way.mirror.as_ref().filter(|_| upgrade.is_none()) {

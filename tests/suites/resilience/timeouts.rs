@@ -67,3 +67,32 @@ async fn a_route_has_timeouts_of_its_own() {
     site.origin(0).release();
     assert_eq!(held.await.expect("a client that does not panic").status, 200);
 }
+
+#[tokio::test]
+async fn a_body_that_a_plugin_waits_for_has_no_more_time_than_its_exchange() {
+    let whole = json!({ "request": { "edit": "read", "buffer": 1_000 } });
+    let site = Site::new()
+        .plugin("a", "reshape", whole)
+        .chain(&["a"])
+        .set("upstream.web.total_timeout", "400ms")
+        .origin(Origin::echo())
+        .start()
+        .await;
+    for http in Http::ALL {
+        // Always progress, and no end.
+        let (feed, body) = Body::fed(Some(1_000));
+        let drips = tokio::spawn(async move {
+            while feed.send(vec![7]).await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let began = Instant::now();
+        let request = Request::post("/").body(body).expect("a request");
+        let reply = site.connect(http).await.send(request).await.expect("an answer");
+        assert_eq!(reply.status, 408, "{http:?}");
+        assert!(began.elapsed() >= Duration::from_millis(390), "{http:?}: {:?}", began.elapsed());
+        drips.abort();
+    }
+    assert_eq!(site.origin(0).seen().len(), 0);
+    site.idle().await;
+}
