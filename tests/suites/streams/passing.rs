@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{echo, greeting, to};
+use super::{echo, greeting, site, to};
 
 #[tokio::test]
 async fn bytes_go_both_ways_whoever_speaks_first_until_each_side_has_ended() {
@@ -182,4 +182,34 @@ async fn a_drain_lets_it_end_and_cuts_it_when_the_time_is_over() {
     // What is cut does not look whole.
     let error = client.read_u8().await.expect_err("the time is over, and the connection stays");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_there_is_an_endpoint_is_not_waited_for() {
+    // It takes connections, and never shakes hands.
+    let hangs = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let upstream = json!({
+        "endpoints": [hangs.local_addr().expect("an address").to_string()],
+        "tls": { "server_name": "hangs.test", "ca": "ca.pem" }, "connect_timeout": "10m",
+    });
+    let site = site(json!([{ "upstream": "web" }])).set("upstream.web", upstream).start().await;
+    for is_reset in [false, true] {
+        let mut client = TcpStream::connect(site.address("tcp")).await.expect("a connection");
+        if is_reset {
+            // Whoever has said something may go on to listen, but not after this.
+            client.write_all(b"hello").await.expect("bytes that go out");
+        }
+        let (mut endpoint, _) = hangs.accept().await.expect("a connection");
+        if is_reset {
+            client.set_zero_linger().expect("a socket option");
+        }
+        drop(client);
+        // The host gives its own connection up.
+        let gone = async { while endpoint.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} };
+        tokio::time::timeout(harness::LIMIT, gone).await.unwrap_or_else(|_| panic!("it waits on: {is_reset}"));
+    }
+    eventually("both have left", async || {
+        site.admin().metrics().await.count("palisade_endings_total", &[("ending", "client-gone")]) == 2
+    })
+    .await;
 }

@@ -17,7 +17,7 @@ use http::{HeaderValue, Method};
 use palisade_contract::{Connection, Ending, Exchange, Protocol, Refusal, RequestHead, Tls};
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
@@ -66,10 +66,14 @@ impl Abort for ClientStream {
 
 impl Settle for ClientStream {
     fn settle(&self) {
-        match self {
-            Self::Left(stream) => stream.settle(),
-            Self::Right(stream) => stream.get_ref().0.settle(),
-        }
+        socket(self).settle();
+    }
+}
+
+fn socket(stream: &ClientStream) -> &TcpStream {
+    match stream {
+        Either::Left(stream) => stream,
+        Either::Right(stream) => stream.get_ref().0,
     }
 }
 
@@ -235,19 +239,27 @@ where
     }
 }
 
-async fn pass<S>(way: &Way, Opened { client, read, half, mut route }: Opened<S>, mut record: Box<Record>)
-where
-    S: AsyncRead + AsyncWrite + Abort + Settle + Unpin,
-{
+async fn pass(way: &Way, opened: Opened<ClientStream>, mut record: Box<Record>) {
+    let speaks_first = speaks_first(&opened);
+    let Opened { client, read, half, mut route } = opened;
     let chosen = route.exchange().alternatives.as_mut().and_then(|alternatives| {
         alternatives.is_decided = true;
         alternatives.chosen
     });
     let alternative = chosen.and_then(|chosen| way.alternatives.get(chosen));
     let pools = alternative.unwrap_or_else(|| way.choose(route.exchange()).0);
-    let (endpoint, connection) = match pools.stream(route.exchange(), &mut record).await {
-        Ok(connected) => connected,
-        Err(error) => {
+    let connected = tokio::select! {
+        biased;
+        connected = pools.stream(route.exchange(), &mut record) => Some(connected),
+        () = leaves(socket(&client), speaks_first) => None,
+    };
+    let (endpoint, connection) = match connected {
+        Some(Ok(connected)) => connected,
+        None => {
+            record.ended(Ending::ClientGone);
+            return client.abort();
+        }
+        Some(Err(error)) => {
             record.failed(&error);
             return client.abort();
         }
@@ -284,5 +296,38 @@ where
         Ok(End::Silence) => record.truncated("nothing passed for too long".to_owned()),
         Ok(End::Stopped(stopped)) => record.stopped(&stopped),
         Err(why) => record.truncated(format!("checks found the endpoint down: {why}")),
+    }
+}
+
+/// Who speaks before there is an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpeaksFirst {
+    /// Nobody has said anything, or a client that awaits its handshake's answer: one that says that nothing more comes has left.
+    Nobody,
+    /// The client may have said all that it has to say.
+    Client,
+}
+
+fn speaks_first(opened: &Opened<ClientStream>) -> SpeaksFirst {
+    let is_clear = matches!(opened.client, Either::Left(_));
+    let is_handshake = match &opened.route {
+        Route::Plain(exchange) => exchange.connection.tls.is_some(),
+        Route::Shown(_) => false,
+    };
+    if is_clear && opened.half == Half::Open && (opened.read.is_empty() || is_handshake) {
+        SpeaksFirst::Nobody
+    } else {
+        SpeaksFirst::Client
+    }
+}
+
+/// Resolves when it is seen that a client has left who waits for an endpoint.
+async fn leaves(socket: &TcpStream, speaks_first: SpeaksFirst) {
+    if speaks_first == SpeaksFirst::Nobody && !matches!(socket.peek(&mut [0]).await, Ok(1..)) {
+        return;
+    }
+    // Whatever it has sent, one that is reset takes no answer.
+    if socket.ready(Interest::ERROR).await.is_err() {
+        std::future::pending().await
     }
 }
