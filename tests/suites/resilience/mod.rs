@@ -1,15 +1,18 @@
 //! Upstreams that fail, hang or have too much: what clients see of it, and what the upstream is asked.
 
 mod circuit;
+mod counted;
 mod hedges;
 mod load;
 mod mirrors;
 mod outages;
 mod pools;
+mod rests;
 mod retries;
 mod splits;
 mod storms;
 mod timeouts;
+mod tries;
 
 use std::net::SocketAddr;
 

@@ -83,6 +83,9 @@ impl Pools {
             |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried), now);
         candidates.clear();
         candidates.extend(members.endpoints.iter().map(candidate));
+        if !outcomes.is_empty() && self.upstream.group.has_rests() {
+            rest(members, candidates);
+        }
         let spares = match self.upstream.config.panic_percent {
             // It is written that all are asked rather than none.
             Some(percent) => {
@@ -106,6 +109,14 @@ impl Pools {
             );
         }
         Unchosen::None
+    }
+}
+
+/// For a request that goes out once more, those that asked for no more are as those that were tried.
+fn rest(members: &Members, candidates: &mut [Candidate]) {
+    let untried = members.endpoints.iter().zip(candidates).filter(|(_, one)| one.outcome == Outcome::Untried);
+    for (_, candidate) in untried.filter(|(endpoint, _)| endpoint.rest().is_some()) {
+        candidate.outcome = Outcome::BadStatus;
     }
 }
 

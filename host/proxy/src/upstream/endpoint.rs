@@ -15,7 +15,7 @@ use crate::upstream::choose::millis;
 use crate::upstream::counts::{Counts, Tally};
 use crate::upstream::doubt::{Cost, Doubt};
 use crate::upstream::group::Group;
-use crate::upstream::health::Recent;
+use crate::upstream::health::{Past, Recent};
 use crate::upstream::standing::{Against, Checked, Known, Standing};
 
 /// One address of an upstream.
@@ -76,10 +76,13 @@ struct Vital {
     counts: Counts,
     /// The last minute.
     figures: Mutex<Recent>,
+    past: Mutex<Past>,
     ejections: AtomicU64,
     known: Mutex<Known>,
     told: watch::Sender<Standing>,
     doubt: Doubt,
+    /// Until when it asks to be left alone.
+    rests_until: Mutex<Option<Instant>>,
     group: Arc<Group>,
 }
 
@@ -115,6 +118,7 @@ impl Endpoint {
         let counts = Counts::default();
         let vital = Vital {
             figures: Mutex::new(Recent::begin(Instant::now(), &counts)),
+            past: Mutex::new(Past::begin(Instant::now(), &counts)),
             counts,
             ejections: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
@@ -125,6 +129,7 @@ impl Endpoint {
             told: watch::Sender::new(known.standing.clone()),
             known: Mutex::new(known),
             doubt: Doubt::default(),
+            rests_until: Mutex::default(),
             group: group.clone(),
         };
         Self::of(config, rules, names, Arc::new(vital))
@@ -299,6 +304,18 @@ impl Endpoint {
         }
     }
 
+    /// It asks that nothing be sent to it again for as long.
+    pub(crate) fn rests(&self, time: Duration) {
+        *self.vital.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+        self.vital.group.rests();
+    }
+
+    /// For how long that is from now, if it is so.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        let until = (*self.vital.rests_until.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(until.saturating_duration_since(Instant::now())).filter(|rest| !rest.is_zero())
+    }
+
     /// A request goes to it.
     pub(crate) fn is_asked(&self) {
         if self.vital.doubt.is_silent() {
@@ -344,6 +361,11 @@ impl Endpoint {
 
     fn figures(&self) -> MutexGuard<'_, Recent> {
         self.vital.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What ejection remembers of it.
+    pub(crate) fn past(&self) -> MutexGuard<'_, Past> {
+        self.vital.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Failures since the last answer.

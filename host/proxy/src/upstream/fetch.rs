@@ -14,7 +14,6 @@ use tokio::time::Instant;
 use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
-use crate::upstream::circuit::Admitted;
 use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::letter::{Keep, Letter};
 use crate::upstream::pool::Purpose;
@@ -42,8 +41,8 @@ impl Fetch for Upstreams {
             return Box::pin(std::future::ready(Err(FetchError::NoUpstream(callout.upstream))));
         };
         Box::pin(async move {
-            let timeout = callout.timeout;
-            tokio::time::timeout(timeout, answered(&pools, callout)).await.unwrap_or(Err(FetchError::Timeout(timeout)))
+            let bytes_max = callout.body_bytes_max;
+            admitted(&pools, callout, async |begun| answered(begun, bytes_max).await).await
         })
     }
 }
@@ -51,15 +50,38 @@ impl Fetch for Upstreams {
 impl Pools {
     /// Sends the request, and throws its answer away; whether there was one.
     pub(super) async fn discard(&self, callout: Callout) -> bool {
-        let (timeout, bytes_max) = (callout.timeout, callout.body_bytes_max);
-        let discarded = async {
-            let begun = begun(self, callout).await?;
+        let bytes_max = callout.body_bytes_max;
+        let discarded = admitted(self, callout, async |begun| {
             thrown_away(begun.incoming, bytes_max).await?;
             begun.connection.release(&begun.upload);
-            Ok::<_, FetchError>(())
-        };
-        tokio::time::timeout(timeout, discarded).await.is_ok_and(|discarded| discarded.is_ok())
+            Ok(())
+        });
+        discarded.await.is_ok()
     }
+}
+
+/// What comes of a request that is let through, within its time. How its answer begins is what its upstream's circuit hears.
+async fn admitted<T>(
+    pools: &Pools,
+    callout: Callout,
+    rest: impl AsyncFnOnce(Begun) -> Result<T, FetchError>,
+) -> Result<T, FetchError> {
+    let failed = |error: RequestError| error_of(pools, &error);
+    let mut admitted = pools.admit().map_err(failed)?;
+    let timeout = callout.timeout;
+    let fetched = async {
+        let begun = begun(pools, callout).await;
+        if let Some(admitted) = &mut admitted {
+            pools.judge(admitted, begun.as_ref().map(|begun| begun.head.status));
+        }
+        rest(begun.map_err(failed)?).await
+    };
+    let fetched = tokio::time::timeout(timeout, fetched).await;
+    if let (Some(admitted), Err(_)) = (&mut admitted, &fetched) {
+        // Where its answer had begun, that has been heard.
+        pools.judge(admitted, Err(&RequestError::ResponseTimeout));
+    }
+    fetched.unwrap_or(Err(FetchError::Timeout(timeout)))
 }
 
 async fn thrown_away(mut incoming: Incoming, bytes_max: usize) -> Result<(), FetchError> {
@@ -74,10 +96,9 @@ async fn thrown_away(mut incoming: Incoming, bytes_max: usize) -> Result<(), Fet
     Ok(())
 }
 
-async fn answered(pools: &Pools, callout: Callout) -> Result<Reply, FetchError> {
-    let body_bytes_max = callout.body_bytes_max;
-    let Begun { head, incoming, connection, upload, _admitted } = begun(pools, callout).await?;
-    let body = whole(incoming, &connection, body_bytes_max).await?;
+async fn answered(begun: Begun, bytes_max: usize) -> Result<Reply, FetchError> {
+    let Begun { head, incoming, connection, upload } = begun;
+    let body = whole(incoming, &connection, bytes_max).await?;
     // What was not read to its end is closed with the connection.
     connection.release(&upload);
     Ok(Reply { status: head.status, headers: head.headers, body })
@@ -89,13 +110,10 @@ struct Begun {
     incoming: Incoming,
     connection: Connection,
     upload: Rc<Upload>,
-    _admitted: Option<Admitted>,
 }
 
-async fn begun(pools: &Pools, callout: Callout) -> Result<Begun, FetchError> {
-    let failed = |error: RequestError| error_of(pools, &error);
-    let _admitted = pools.admit().map_err(failed)?;
-    let connection = connection(pools).await.map_err(failed)?;
+async fn begun(pools: &Pools, callout: Callout) -> Result<Begun, RequestError> {
+    let connection = connection(pools).await?;
     let (body, upload) = RequestBody::whole(callout.body.clone());
     let request = request(callout, &connection, body);
     let (wanted, response_timeout) = (Wanted::by_host(), pools.upstream.config.response_timeout);
@@ -104,12 +122,12 @@ async fn begun(pools: &Pools, callout: Callout) -> Result<Begun, FetchError> {
     let mut sending = Sending { letter, upload: &upload, wanted, keep, response_timeout, tries };
     let asked_at = Instant::now();
     let mut place = Some(connection);
-    let response = pools.ask(&mut place, &mut sending).await.map_err(|missed| failed(missed.into()))?;
-    let connection = place.ok_or_else(|| failed(RequestError::NoEndpoint))?;
+    let response = pools.ask(&mut place, &mut sending).await?;
+    let connection = place.ok_or(RequestError::NoEndpoint)?;
     connection.pool().endpoint.responded(asked_at.elapsed(), response.status());
     let (parts, incoming) = response.into_parts();
-    let head = hygiene::response(parts, None).map_err(failed)?;
-    Ok(Begun { head, incoming, connection, upload, _admitted })
+    let head = hygiene::response(parts, None)?;
+    Ok(Begun { head, incoming, connection, upload })
 }
 
 /// A connection to the endpoint that the host finds best, or to another one where none can be made.
@@ -117,7 +135,9 @@ async fn connection(pools: &Pools) -> Result<Connection, RequestError> {
     let mut tried: Vec<(Name, Outcome)> = Vec::new();
     loop {
         let attempt = u32::try_from(tried.len()).unwrap_or(u32::MAX);
-        let pool = &pools.choose(None, attempt, &tried).map_err(|_| RequestError::NoEndpoint)?;
+        let chosen = pools.choose(None, attempt, &tried).map_err(|_| RequestError::NoEndpoint)?;
+        let choose = |tried: &[(Name, Outcome)]| pools.choose(None, attempt, tried).ok();
+        let pool = &pools.with_room(chosen, Purpose::Exchange, &tried, choose);
         pool.endpoint.is_asked();
         if let Some(connection) = pool.offer(Purpose::Exchange) {
             return Ok(connection);

@@ -16,6 +16,8 @@ pub(crate) struct Group {
     doubts: AtomicU32,
     /// Requests are refused because of that.
     refuses: AtomicBool,
+    /// An endpoint has asked to be left alone for a while.
+    rests: AtomicBool,
 }
 
 impl Group {
@@ -36,6 +38,16 @@ impl Group {
     /// Awaits that.
     pub(crate) async fn looks(&self) {
         self.look.notified().await;
+    }
+
+    /// An endpoint asks to be left alone for a while.
+    pub(super) fn rests(&self) {
+        self.rests.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one ever has.
+    pub(super) fn has_rests(&self) -> bool {
+        self.rests.load(Ordering::Relaxed)
     }
 
     /// One more endpoint is in doubt.

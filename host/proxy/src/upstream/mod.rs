@@ -25,6 +25,8 @@ mod panic;
 mod pick;
 mod pinned;
 mod pool;
+mod rest;
+mod room;
 mod seen;
 mod send;
 mod sender;

@@ -197,6 +197,15 @@ impl Pool {
         Some(OpenConnection(self.clone()))
     }
 
+    /// Whether a request of this purpose that comes now need not wait for others to end.
+    pub(super) fn has_room_for(&self, purpose: Purpose) -> bool {
+        if self.is_waited_for(purpose) {
+            return false;
+        }
+        let has_stream = || purpose == Purpose::Exchange && self.shared.borrow().iter().any(|one| self.has_room(one));
+        self.open.get() < self.upstream.config.connections || !self.idle.borrow().is_empty() || has_stream()
+    }
+
     /// How many there are.
     pub(super) fn open_now(&self) -> usize {
         self.open.get()

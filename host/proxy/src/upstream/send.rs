@@ -8,7 +8,9 @@ use http::header::HeaderValue;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use palisade_contract::{Candidate, Ending, Exchange, Health, Name, ResponseHead, UpstreamFault};
+use palisade_contract::{
+    Candidate, Clock, Ending, Exchange, Health, Name, Outcome, ResponseHead, SystemClock, UpstreamFault,
+};
 use tokio::time::Instant;
 
 use crate::body::{RequestBody, Upload};
@@ -18,9 +20,11 @@ use crate::hygiene;
 use crate::moment;
 use crate::record::{Notes, Record};
 use crate::upstream::choose::Unchosen;
+use crate::upstream::circuit::Admitted;
 use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::letter::{Keep, Letter};
 use crate::upstream::pool::Purpose;
+use crate::upstream::rest::{REST_MAX, rest};
 use crate::upstream::tries::{Miss, Tries, may_repeat, pause};
 use crate::upstream::unanswered::Unanswered;
 use crate::upstream::{Connection, Pool, Pools};
@@ -133,19 +137,23 @@ impl Pools {
                 answer.unwrap_or(Err(late))
             }
         };
-        let is_good = match &answer {
-            Ok(answer) => Some(!answer.head.status.is_server_error()),
-            Err(error) if error.ending() == Ending::UpstreamFailed => Some(false),
-            Err(_) => None,
-        };
-        if let (Some(admitted), Some(is_good)) = (&mut admitted, is_good) {
-            self.ended(admitted, is_good);
+        if let Some(admitted) = &mut admitted {
+            self.judge(admitted, answer.as_ref().map(|answer| answer.head.status));
         }
         let mut answer = answer?;
         if let Some(admitted) = admitted {
             answer.connection.holds(admitted);
         }
         Ok(answer)
+    }
+
+    /// A request that was let through has ended with this answer, or without one, as far as that is the upstream's doing.
+    pub(super) fn judge(&self, admitted: &mut Admitted, answer: Result<StatusCode, &RequestError>) {
+        match answer {
+            Ok(status) => self.ended(admitted, !status.is_server_error()),
+            Err(error) if error.ending() == Ending::UpstreamFailed => self.ended(admitted, false),
+            Err(_) => {}
+        }
     }
 
     /// Tries one endpoint after another, for as long as that does no harm, is configured and may be.
@@ -183,8 +191,9 @@ impl Pools {
             pool = next;
             // What was answered is nobody's any more.
             drop(missed);
-            if tries.costs() || tries.has(pool.endpoint.name) {
-                tokio::time::sleep(pause(retries, tries.count(), &self.random)).await;
+            let rest = pool.endpoint.rest().unwrap_or_default();
+            if tries.costs() || tries.has(pool.endpoint.name) || !rest.is_zero() {
+                tokio::time::sleep(pause(retries, tries.count(), &self.random).max(rest)).await;
             }
         }
     }
@@ -238,6 +247,10 @@ impl Pools {
             Ok(_) | Err(RequestError::NoEndpoint) => return Ok(None),
             Err(error) => return Err(error),
         };
+        if pool.endpoint.rest().is_some_and(|rest| rest > REST_MAX) {
+            asked.record.host_did("retry", None, || "not once more: the endpoint asks to wait for longer".to_owned());
+            return Ok(None);
+        }
         if miss.costs() && !self.unsaid.take(&self.upstream.budget, retries.budget) {
             self.counted.budget_exhausted();
             asked.record.host_did("retry", None, || "not once more: the budget has none left".to_owned());
@@ -252,14 +265,28 @@ impl Pools {
 
     /// The endpoint that is to be asked.
     pub(super) fn endpoint(&self, asked: &mut Asked<'_>, tries: &Tries) -> Result<Rc<Pool>, RequestError> {
-        let by = asked.record.lease().map(|lease| (lease, &mut *asked.exchange));
-        self.choose(by, tries.count(), tries.outcomes()).map_err(|unchosen| match unchosen {
+        let choose = |asked: &mut Asked<'_>, outcomes: &[(Name, Outcome)]| {
+            let by = asked.record.lease().map(|lease| (lease, &mut *asked.exchange));
+            self.choose(by, tries.count(), outcomes)
+        };
+        let chosen = choose(asked, tries.outcomes()).map_err(|unchosen| match unchosen {
             Unchosen::None => RequestError::NoEndpoint,
             Unchosen::Refused(plugin) => {
                 asked.record.decided_by(plugin.clone());
                 RequestError::Plugin(plugin)
             }
-        })
+        })?;
+        let purpose = if asked.upgrade.is_some() { Purpose::Upgrade } else { Purpose::Exchange };
+        if self.upstream.line().is_none() || chosen.has_room_for(purpose) {
+            return Ok(chosen);
+        }
+        let (name, headers) = (chosen.endpoint.name, asked.exchange.picked_headers.clone());
+        let pool = self.with_room(chosen, purpose, tries.outcomes(), |outcomes| choose(asked, outcomes).ok());
+        if pool.endpoint.name == name {
+            // What the pick of another one came with is not for this one's answer.
+            asked.exchange.picked_headers = headers;
+        }
+        Ok(pool)
     }
 
     /// One try, at this endpoint.
@@ -316,6 +343,9 @@ impl Pools {
         }
         if !self.upstream.config.retries.on.statuses.contains(&status.as_u16()) {
             return Ok(answer);
+        }
+        if let Some(time) = rest(&answer.head.headers, SystemClock.wall()) {
+            answer.connection.pool().endpoint.rests(time);
         }
         Err(Missed { miss: Miss::Status(status), error: RequestError::NoEndpoint, answer: Some(Box::new(answer)) })
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::StatusCode;
 use palisade_contract::{Exchange, Name, Outcome, UpstreamFault};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ use crate::record::Record;
 use crate::stream::Settle;
 use crate::upstream::Pools;
 use crate::upstream::choose::Unchosen;
+use crate::upstream::circuit::Admitted;
 use crate::upstream::connect::{Failed, counted, tcp};
 use crate::upstream::pool::{Pool, Purpose, Up};
 
@@ -49,13 +51,15 @@ impl Settle for EndpointStream {
 pub(crate) struct StreamConnection {
     pool: Rc<Pool>,
     _up: Rc<Up>,
+    /// It counts as a request of the upstream's circuit for as long.
+    admitted: Option<Admitted>,
 }
 
 impl StreamConnection {
     fn new(pool: &Rc<Pool>, up: Rc<Up>) -> Self {
         pool.endpoint.request_begins();
         pool.monitor.asked();
-        Self { pool: pool.clone(), _up: up }
+        Self { pool: pool.clone(), _up: up, admitted: None }
     }
 
     /// Resolves with the reason when checks find that its endpoint is down: one that hangs would keep its clients for ever.
@@ -72,6 +76,7 @@ impl StreamConnection {
 
 impl Drop for StreamConnection {
     fn drop(&mut self) {
+        self.admitted = None;
         self.pool.endpoint.request_ends();
     }
 }
@@ -87,8 +92,26 @@ impl Pools {
         exchange: &mut Box<Exchange>,
         record: &mut Record,
     ) -> Result<(EndpointStream, StreamConnection), RequestError> {
-        let mut outcomes: Vec<(Name, Outcome)> = Vec::new();
         exchange.upstream = self.upstream.name;
+        let mut admitted = self.admit()?;
+        let mut connected = self.connected(exchange, record).await;
+        if let Some(admitted) = &mut admitted {
+            // Nobody knows what the bytes say: a connection that is there is all that can be good.
+            self.judge(admitted, connected.as_ref().map(|_| StatusCode::OK));
+        }
+        if let Ok((_, connection)) = &mut connected {
+            connection.admitted = admitted;
+        }
+        connected
+    }
+
+    /// A connection to one endpoint, or to another one.
+    async fn connected(
+        &self,
+        exchange: &mut Box<Exchange>,
+        record: &mut Record,
+    ) -> Result<(EndpointStream, StreamConnection), RequestError> {
+        let mut outcomes: Vec<(Name, Outcome)> = Vec::new();
         let client = Ends { source: exchange.connection.client, destination: exchange.connection.local };
         loop {
             let attempt = u32::try_from(outcomes.len()).unwrap_or(ATTEMPTS);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use palisade_config::Config;
+use palisade_contract::UpstreamFault;
 use palisade_contract::testing::Deaf;
 
 use super::*;
@@ -85,4 +86,41 @@ async fn an_overseer_of_ten_thousand_looks_at_each_once() {
     };
     tokio::time::timeout(Duration::from_secs(60), answer).await.expect("it is found");
     assert_eq!(upstream.seen().iter().filter(|seen| seen.ejections > 0).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_out_about_an_endpoint_outlives_another_table_of_its_upstream() {
+    let text = "[upstream.web]\nendpoints = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\nslow_start = \"40s\"\n\
+                ejection = { failures = 1, time = \"10s\" }\n[[listener]]\nname = \"plain\"\nbind = \"127.0.0.1:0\"\n\
+                [[listener.route]]\nupstream = \"web\"\n";
+    let config = Config::parse(text, Path::new("palisade.toml")).expect("a good config");
+    let (names, oversight) = (Arc::new(Names::default()), Oversight::default());
+    let mut before: Option<Arc<Upstream>> = None;
+    let mut serve = |timeout: u64| {
+        let web = config.upstreams.first().expect("an upstream");
+        let web = palisade_config::Upstream { response_timeout: Duration::from_secs(timeout), ..web.clone() };
+        let next = Upstream::next((&web, &config.dns), before.as_ref(), (&names, Name::NONE)).expect("an upstream").0;
+        oversight.serve(std::slice::from_ref(&next));
+        before = Some(next.clone());
+        next.members().endpoints[0].clone()
+    };
+    let seconds = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
+    for time in [10, 20, 40] {
+        let endpoint = serve(time);
+        seconds(1).await;
+        endpoint.failed(UpstreamFault::Reset);
+        seconds(1).await;
+        assert_eq!(endpoint.health(), Health::Unhealthy);
+        let endpoint = serve(time + 1);
+        seconds(time - 3).await;
+        assert_eq!(endpoint.health(), Health::Unhealthy, "{time} s have not passed");
+        seconds(3).await;
+        assert_eq!(endpoint.health(), Health::Healthy, "twice as long as the last time, and no longer");
+    }
+    seconds(20).await;
+    let share = serve(1).share();
+    assert!((500..650).contains(&share), "{share}");
+    seconds(2).await;
+    let after = serve(2).share();
+    assert!((share..share + 100).contains(&after), "{after} after {share}");
 }

@@ -9,6 +9,7 @@ mod http;
 mod mysql;
 mod outliers;
 mod overseer;
+mod past;
 mod recent;
 mod shares;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+pub(crate) use past::Past;
 pub(crate) use recent::Recent;
 
 use crate::upstream::Upstream;

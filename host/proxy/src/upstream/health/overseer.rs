@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::check::check_always;
 use super::outliers::{self, Peers, Record};
-use super::{Recent, shares};
+use super::shares;
 use crate::upstream::discovery::look_always;
 use crate::upstream::endpoint::SHARE_WHOLE;
 use crate::upstream::standing::{Checked, Ejected};
@@ -43,7 +43,7 @@ pub(super) async fn oversee(upstream: Arc<Upstream>) {
         let now = Instant::now();
         let members = upstream.members();
         if of_members != Some(members.id) {
-            charge(&upstream, &members, &mut charges, now);
+            charge(&upstream, &members, &mut charges);
             of_members = Some(members.id);
         }
         let mut next = now + FIGURES_HALF;
@@ -65,11 +65,11 @@ pub(super) async fn oversee(upstream: Arc<Upstream>) {
 }
 
 /// Each of these endpoints is watched over from now on, and no other.
-fn charge(upstream: &Arc<Upstream>, members: &Members, charges: &mut HashMap<SocketAddr, Charge>, now: Instant) {
+fn charge(upstream: &Arc<Upstream>, members: &Members, charges: &mut HashMap<SocketAddr, Charge>) {
     let mut before = std::mem::take(charges);
     let of = |endpoint: &Arc<Endpoint>| {
         let known = before.remove(&endpoint.address).filter(|known| Arc::ptr_eq(&known.endpoint, endpoint));
-        (endpoint.address, known.unwrap_or_else(|| Charge::begin(upstream, endpoint, now)))
+        (endpoint.address, known.unwrap_or_else(|| Charge::begin(upstream, endpoint)))
     };
     charges.extend(members.endpoints.iter().map(of));
 }
@@ -87,10 +87,6 @@ async fn pause(upstream: &Upstream, members_id: u32, not_before: Instant) {
 struct Charge {
     endpoint: Arc<Endpoint>,
     checking: Option<JoinHandle<()>>,
-    window: Recent,
-    /// Times that it was ejected lately.
-    ejections: u32,
-    readmitted: Instant,
     /// Since when it is seen to grow.
     growing: Option<Instant>,
 }
@@ -104,7 +100,7 @@ impl Drop for Charge {
 }
 
 impl Charge {
-    fn begin(upstream: &Arc<Upstream>, endpoint: &Arc<Endpoint>, now: Instant) -> Self {
+    fn begin(upstream: &Arc<Upstream>, endpoint: &Arc<Endpoint>) -> Self {
         let checking =
             upstream.config.health.is_some().then(|| tokio::spawn(check_always(upstream.clone(), endpoint.clone())));
         upstream.change(endpoint, |against| {
@@ -116,8 +112,7 @@ impl Charge {
                 against.ejected = None;
             }
         });
-        let window = Recent::begin(now, endpoint.counts());
-        Self { endpoint: endpoint.clone(), checking, window, ejections: 0, readmitted: now, growing: None }
+        Self { endpoint: endpoint.clone(), checking, growing: None }
     }
 
     /// Its time is over, if it is; when it is, otherwise.
@@ -127,9 +122,7 @@ impl Charge {
             return until;
         }
         upstream.change(&self.endpoint, |against| against.ejected = None);
-        // What was counted before is not held against it.
-        self.window = Recent::begin(now, self.endpoint.counts());
-        self.readmitted = now;
+        self.endpoint.past().readmitted(now, self.endpoint.counts());
         now + FIGURES_HALF
     }
 
@@ -141,18 +134,17 @@ impl Charge {
             self.growing = None;
             return idle;
         }
-        let since = *self.growing.get_or_insert(now);
+        // It may have begun to grow under another table of the upstream.
+        let grown = || now.checked_sub(shares::up(self.endpoint.share(), slow_start)).unwrap_or(now);
+        let since = *self.growing.get_or_insert_with(grown);
         self.endpoint.set_share(shares::share(now.saturating_duration_since(since), slow_start));
         now + shares::step(slow_start)
     }
 
     /// It is left alone from now on, until then.
     fn eject(&mut self, upstream: &Upstream, rules: &Ejection, (why, now): (&str, Instant)) -> Instant {
-        if now.saturating_duration_since(self.readmitted) >= rules.time_max {
-            self.ejections = 0;
-        }
-        let time = outliers::time(rules, self.ejections);
-        self.ejections = self.ejections.saturating_add(1);
+        let before = self.endpoint.past().ejected(now, rules.time_max);
+        let time = outliers::time(rules, before);
         self.endpoint.count_ejection();
         let reason = format!("left alone for {time:?}: {why}").into();
         let until = now + time;
@@ -176,8 +168,7 @@ fn eject(
         let counts = charge.endpoint.counts();
         let mut record = Record { failures: charge.endpoint.failures(), ..Record::default() };
         if has_window {
-            charge.window.turn(now, half, counts);
-            (_, record.tally) = charge.window.since(now, counts);
+            record.tally = charge.endpoint.past().lately((now, half), counts);
         }
         records.push(record);
         places.push(*address);

@@ -17,6 +17,11 @@ pub(super) fn share(up: Duration, slow_start: Duration) -> u16 {
     SHARE_FIRST + u16::try_from(grown).unwrap_or_default()
 }
 
+/// How long an endpoint is up whose share has grown to this.
+pub(super) fn up(share: u16, slow_start: Duration) -> Duration {
+    slow_start * u32::from(share.saturating_sub(SHARE_FIRST)) / u32::from(SHARE_WHOLE - SHARE_FIRST)
+}
+
 /// How long a share may be as it is while it grows.
 pub(super) fn step(slow_start: Duration) -> Duration {
     (slow_start / 50).min(STEP_MAX)
@@ -32,5 +37,7 @@ mod tests {
             assert_eq!(share(Duration::from_secs(seconds), Duration::from_secs(30)), expected, "{seconds}");
         }
         assert_eq!(share(Duration::ZERO, Duration::ZERO), 1_000);
+        let whole = Duration::from_secs(30);
+        assert!((100..=1_000).all(|grown| share(up(grown, whole), whole).abs_diff(grown) <= 1), "the other way round");
     }
 }
