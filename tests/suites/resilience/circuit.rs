@@ -154,3 +154,45 @@ async fn an_upstream_that_fails_is_left_alone_until_it_is_well_again() {
     }
     assert_eq!(counted(&site, "palisade_upstream_circuit", &[]).await, 0);
 }
+
+#[tokio::test]
+async fn a_circuit_that_is_tried_is_seen_to_be_half_open_and_one_that_is_new_to_be_closed() {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let well = is_well.clone();
+    let origin =
+        Origin::answering(
+            move |_| {
+                if well.load(Ordering::SeqCst) { Answer::body("ok").held() } else { Answer::status(500) }
+            },
+        );
+    let error_rate = |open: &str| json!({ "percent": 50, "requests": 5, "open": open, "trials": 1 });
+    let site = Site::new()
+        .set("upstream.web.circuit", json!({ "error_rate": error_rate("400ms") }))
+        .set("upstream.web.ejection", false)
+        .origin(origin);
+    let site = site.start().await;
+    let circuit = async || counted(&site, "palisade_upstream_circuit", &[]).await;
+    for _ in 0..5 {
+        assert_eq!(site.get("/").await.status, 500);
+    }
+    assert_eq!(circuit().await, 2);
+    is_well.store(true, Ordering::SeqCst);
+    let mut asked = Vec::new();
+    eventually("one is tried", async || {
+        // Refused while it is open, and held by the origin once it is tried.
+        asked.extend(held(&site, 1).await);
+        site.origin(0).seen().len() == 6
+    })
+    .await;
+    assert_eq!(circuit().await, 1);
+    // Another circuit is in its place: what becomes of the trial is nothing to that.
+    let file = site.folder().path().join("palisade.toml");
+    let text = std::fs::read_to_string(&file).expect("a config").replace("400ms", "900ms");
+    crate::reload::rename(&file, text);
+    eventually("the new one is closed", async || circuit().await == 0).await;
+    site.origin(0).release();
+    for reply in asked {
+        assert!([200, 503].contains(&reply.await.expect("a client that does not panic").status));
+    }
+    assert_eq!(circuit().await, 0);
+}
