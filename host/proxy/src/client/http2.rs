@@ -244,7 +244,8 @@ struct LocalExecutor(Opening);
 
 impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, task: F) {
-        let task = tokio::task::spawn_local(InTurns::new(task));
+        // Boxed, because a task is moved five times until it stands where it stays, and once more when it ends.
+        let task = tokio::task::spawn_local(InTurns::new(Box::pin(task)));
         if let Some(sending) = self.0.0.take() {
             let _ = sending.set(task.abort_handle());
         }
