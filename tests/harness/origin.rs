@@ -8,7 +8,7 @@
 //! | `/trailers` | a chunked body and the trailer `x-sum: 42` |
 //! | `/stream` | the request's body as it comes, and its trailers |
 //! | `/hold` | nothing until [`Origin::release`] |
-//! | `/hold-body/N` | N bytes of twice as many, the rest after [`Origin::release`] |
+//! | `/hold-body/N`, `/hold-chunked/N` | N bytes of twice as many, the rest after [`Origin::release`] |
 //! | any other | 200 with the request as JSON: `method`, `target`, `headers`, `body_bytes`, `body_sha256` |
 
 use std::fmt;

@@ -109,6 +109,40 @@ async fn what_has_not_ended_in_time_is_cut_and_counted() {
     }
 }
 
+/// To a client of HTTP/1.0, the end of the connection is the end of an answer: only one that is no good end can tell.
+#[tokio::test]
+async fn an_old_client_sees_that_its_answer_was_cut() {
+    for http in [Http::Plain, Http::H1] {
+        let mut site = Site::new().set("shutdown.drain", "300ms").origin(Origin::echo()).start_process().await;
+        let mut raw = site.raw(http).await;
+        assert!(raw.send("GET /hold-chunked/100000 HTTP/1.0\r\nHost: www.example.test\r\n\r\n").await);
+        let head = raw.read_until("\r\n\r\n").await;
+        assert!(head.starts_with(b"HTTP/1.0 200 OK\r\n"), "{http:?}");
+        site.process().signal("TERM");
+        let (_, ends_well) = raw.read_to_its_end().await;
+        assert!(!ends_well, "it looks whole over {http:?}");
+        assert_eq!(site.process().wait().await.code, Some(0));
+    }
+}
+
+/// The same where it is the client that takes too long.
+#[tokio::test]
+async fn an_old_client_that_takes_nothing_sees_that_its_answer_was_cut() {
+    for (http, listener) in [(Http::Plain, "plain"), (Http::H1, "public")] {
+        let limit = format!("listener.{listener}.limits.body_timeout");
+        let site = Site::new().set(&limit, "1s").origin(Origin::echo()).start().await;
+        let mut raw = site.raw(http).await;
+        assert!(raw.send("GET /chunked/30000000 HTTP/1.0\r\nHost: www.example.test\r\n\r\n").await);
+        eventually("it is cut", async || {
+            let refused = [("reason", "body_timeout")];
+            site.admin().metrics().await.count("palisade_connections_refused_total", &refused) == 1
+        })
+        .await;
+        let (read, ends_well) = raw.read_to_its_end().await;
+        assert!(!ends_well && read.len() < 30_000_000, "it looks whole over {http:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_is_taken_is_a_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").and_then(|socket| Ok((socket.local_addr()?, socket)));

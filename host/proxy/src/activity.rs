@@ -121,6 +121,11 @@ impl Activity {
         self.ends_by_closing.set(true);
     }
 
+    /// Whether the end of the connection may be the end of a response.
+    pub(crate) fn is_ended_by_closing(&self) -> bool {
+        self.ends_by_closing.get()
+    }
+
     /// The connection is to end: an answer to come is the last one.
     pub(crate) fn drains(&self) {
         self.draining.set(true);

@@ -28,7 +28,7 @@ use tokio_rustls::server::TlsStream;
 use crate::activity::{Activity, Verdict};
 use crate::body::ClientBody;
 use crate::hygiene::Trust;
-use crate::io::{Abort, Watched};
+use crate::io::{Abort, Cut, Watched};
 use crate::linger::{close_well, linger};
 use crate::places::OfAddress;
 use crate::proxy_protocol;
@@ -254,7 +254,8 @@ where
         }
     };
     let end = End { close, grace: DRAIN_GRACE };
-    let ended = drive(listening, activity, Pin::new(&mut served), end, drain).await;
+    let driven = drive(listening, activity, Pin::new(&mut served), end, drain);
+    let ended = Cut::around(stream.clone(), activity, driven).await;
     let tunnel = client.tunnel.take().filter(|_| stream.refused().is_none());
     if let (Ok(()), Some(tunnel)) = (ended, tunnel) {
         let read = served.into_parts().read_buf;

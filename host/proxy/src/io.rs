@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use palisade_config::ListenerLimits;
+use palisade_contract::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -31,6 +32,37 @@ const KEPT_BYTES_MAX: usize = 32 << 10;
 pub(crate) trait Abort {
     /// From now on, dropping it resets the connection instead of ending it in good order.
     fn abort(&self);
+}
+
+/// Ends a stream in a way that its client notices, where serving it is cut in the middle of an answer that ends with it.
+pub(crate) struct Cut<S: Abort> {
+    stream: S,
+    activity: Rc<Activity>,
+    is_over: bool,
+}
+
+impl<S: Abort> Cut<S> {
+    /// Serves a stream to its end. Dropping the future cuts it.
+    pub(crate) async fn around(
+        stream: S,
+        activity: &Rc<Activity>,
+        serving: impl Future<Output = Result<(), Refusal>>,
+    ) -> Result<(), Refusal> {
+        let mut cut = Self { stream, activity: activity.clone(), is_over: false };
+        let ended = serving.await;
+        // What breaks the rules is answered, and that is the end of it.
+        cut.is_over = matches!(ended, Ok(()) | Err(Refusal::Protocol));
+        ended
+    }
+}
+
+impl<S: Abort> Drop for Cut<S> {
+    fn drop(&mut self) {
+        if !self.is_over && self.activity.is_ended_by_closing() {
+            // RFC 9112, section 8.
+            self.stream.abort();
+        }
+    }
 }
 
 impl Abort for TcpStream {

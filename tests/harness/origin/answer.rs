@@ -90,6 +90,7 @@ pub(super) fn by_path(seen: &Seen) -> Answer {
         ("cut", Some(bytes)) => Answer::pattern(bytes * 2, true, Some(Until::Cut)),
         ("cut-chunked", Some(bytes)) => Answer::pattern(bytes * 2, false, Some(Until::Cut)),
         ("hold-body", Some(bytes)) => Answer::pattern(bytes * 2, true, Some(Until::Held)),
+        ("hold-chunked", Some(bytes)) => Answer::pattern(bytes * 2, false, Some(Until::Held)),
         ("status", Some(status)) => Answer::status(u16::try_from(status).expect("a status")),
         ("trailers", None) => Answer::body("with trailers").trailer("x-sum", "42"),
         ("hold", _) => Answer::body(described(seen)).held(),
