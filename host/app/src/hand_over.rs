@@ -8,7 +8,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -67,16 +67,19 @@ impl Given {
         environment::forget(&[NAMES, READY]);
         let mut given = ListenFd::from_env();
         let mut names = names.split(':');
-        let mut sockets: Vec<(String, TcpListener)> = Vec::new();
+        let (mut sockets, mut quic) = (Vec::<(String, TcpListener)>::new(), Vec::<(String, UdpSocket)>::new());
         for index in 0..given.len() {
             let name = names.next().unwrap_or_default().to_owned();
-            match given.take_tcp_listener(index) {
-                Ok(socket) => sockets.extend(socket.map(|socket| (name, socket))),
+            if let Ok(socket) = given.take_tcp_listener(index) {
+                sockets.extend(socket.map(|socket| (name, socket)));
+            } else if let Ok(socket) = given.take_udp_socket(index) {
+                quic.extend(socket.map(|socket| (name, socket)));
+            } else {
                 // Whatever else a service manager has opened is not for us.
-                Err(_) => given.take_raw_fd(index).ok().flatten().into_iter().for_each(environment::close),
+                given.take_raw_fd(index).ok().flatten().into_iter().for_each(environment::close);
             }
         }
-        Self { sockets: Inherited::new(sockets), ready: ready.map(Ready::at).unwrap_or_default() }
+        Self { sockets: Inherited::new(sockets).with_quic(quic), ready: ready.map(Ready::at).unwrap_or_default() }
     }
 }
 
@@ -132,6 +135,7 @@ impl Origin {
             .env("LISTEN_FDS", sockets.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
             .env_remove("LISTEN_PID");
+        environment::keep_descriptors(&mut command);
         let mut mappings = Vec::with_capacity(sockets.len() + 1);
         let mut child_fd = FIRST_FD;
         for (_, parent_fd) in sockets {

@@ -141,9 +141,12 @@ impl Host {
     pub(crate) async fn hand_over(&self, origin: Arc<Origin>) -> anyhow::Result<u32> {
         let mut sockets = self.state.proxy.sockets().await;
         sockets.extend(self.state.lend_admin());
-        let process = tokio::task::spawn_blocking(move || origin.hand_over(sockets)).await??;
-        self.state.proxy.handed_over();
-        Ok(process)
+        let process = tokio::task::spawn_blocking(move || origin.hand_over(sockets)).await?;
+        match process {
+            Ok(_) => self.state.proxy.handed_over(),
+            Err(_) => self.state.proxy.take_back(),
+        }
+        process
     }
 
     /// Drains: is no longer ready, stops accepting, finishes what is under way within the configured time.

@@ -1,17 +1,49 @@
 //! Sockets that were listened on before this process began: those of a process whose place it takes, or a service manager's.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-/// Sockets that listen already, each with the name that it was given by.
+use crate::quic::HeldSocket;
+
+/// Sockets that listen already, each with the name that it was given by, and those of HTTP/3.
 #[derive(Debug, Default)]
-pub struct Inherited(Vec<(String, SocketAddr, TcpListener)>);
+pub struct Inherited {
+    tcp: Vec<(String, SocketAddr, TcpListener)>,
+    quic: Vec<(SocketAddr, HeldSocket)>,
+}
+
+/// What the name of a socket of HTTP/3 begins with. What follows is the number of the process that reads it.
+const QUIC: &str = "quic-";
+
+/// The name by which a socket of HTTP/3 is handed over.
+pub(crate) fn quic_name(process: u32) -> String {
+    format!("{QUIC}{process}")
+}
 
 impl Inherited {
     /// These; what has no address is left out.
     #[must_use]
     pub fn new(sockets: impl IntoIterator<Item = (String, TcpListener)>) -> Self {
         let addressed = |(name, socket): (String, TcpListener)| Some((name, socket.local_addr().ok()?, socket));
-        Self(sockets.into_iter().filter_map(addressed).collect())
+        Self { tcp: sockets.into_iter().filter_map(addressed).collect(), quic: Vec::new() }
+    }
+
+    /// And these of a process whose place is taken, in its order. What has another name than that process gives is left out.
+    #[must_use]
+    pub fn with_quic(mut self, sockets: impl IntoIterator<Item = (String, UdpSocket)>) -> Self {
+        let held = |(name, socket): (String, UdpSocket)| {
+            let process = name.strip_prefix(QUIC)?.parse().ok()?;
+            Some((socket.local_addr().ok()?, HeldSocket { process, socket }))
+        };
+        self.quic.extend(sockets.into_iter().filter_map(held));
+        self
+    }
+
+    /// All sockets of HTTP/3 at this address, in their order.
+    pub(crate) fn take_quic(&mut self, address: SocketAddr) -> Vec<HeldSocket> {
+        let (taken, left) = std::mem::take(&mut self.quic).into_iter().partition(|(own, _)| *own == address);
+        self.quic = left;
+        let taken: Vec<(SocketAddr, HeldSocket)> = taken;
+        taken.into_iter().map(|(_, held)| held).collect()
     }
 
     /// All sockets of this address, in their order: of this very one, or where any free port is wanted, of those by this name
@@ -21,16 +53,16 @@ impl Inherited {
             0 => own == name && address.ip() == wanted.ip(),
             _ => *address == wanted,
         };
-        let Some(found) = self.0.iter().find(is_wanted).map(|(_, address, _)| *address) else { return Vec::new() };
-        let all = std::mem::take(&mut self.0);
+        let Some(found) = self.tcp.iter().find(is_wanted).map(|(_, address, _)| *address) else { return Vec::new() };
+        let all = std::mem::take(&mut self.tcp);
         let (taken, left) = all.into_iter().partition(|(_, address, _)| *address == found);
-        self.0 = left;
+        self.tcp = left;
         taken.into_iter().map(|(_, _, socket)| socket).collect()
     }
 
     /// The addresses of what nobody took, which is closed with this.
     pub fn left(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.0.iter().map(|(name, address, _)| (name.as_str(), *address))
+        self.tcp.iter().map(|(name, address, _)| (name.as_str(), *address))
     }
 }
 
@@ -64,6 +96,19 @@ mod tests {
         assert_eq!(inherited.left().map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
         assert_eq!(inherited.take("b", "127.0.0.1:0".parse().expect("an address")).len(), 1);
         assert_eq!(inherited.left().count(), 0);
+    }
+
+    #[test]
+    fn sockets_of_http_3_are_found_by_their_address_and_know_who_reads_them() {
+        let socket = || UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let (one, two) = (socket(), socket());
+        let address = one.local_addr().expect("an address");
+        let again = one.try_clone().expect("a clone");
+        let named = [(quic_name(7), one), ("quic-".into(), socket()), ("dns".into(), two), (quic_name(8), again)];
+        let mut inherited = Inherited::default().with_quic(named);
+        assert!(inherited.take_quic("127.0.0.1:1".parse().expect("an address")).is_empty());
+        assert_eq!(inherited.take_quic(address).iter().map(|held| held.process).collect::<Vec<_>>(), [7, 8]);
+        assert!(inherited.take_quic(address).is_empty());
     }
 
     #[test]

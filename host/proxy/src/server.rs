@@ -13,7 +13,7 @@ use palisade_config::Config;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::explain::Explanations;
-use crate::inherited::Inherited;
+use crate::inherited::{Inherited, quic_name};
 use crate::plan::{CountedChain, Parts, Plan, PlanError};
 use crate::sockets::{Addresses, Sockets};
 use crate::tls::{Challenges, Issued, ShownCertificate};
@@ -129,6 +129,12 @@ impl Bound {
             running.workers.push(orders);
             let started = started.await.unwrap_or_else(|_| Err(io::Error::other("it ended at once")));
             started.map_err(|error| StartError::Worker { worker: index, error })?;
+        }
+        // Everything is there for them: from now on new clients over UDP come here, and not to the process before.
+        for address in addresses.iter() {
+            let steered = address.quic.as_ref().map_or(Ok(()), |group| group.take_traffic());
+            let (listener, address) = (address.listener.clone(), address.bound);
+            steered.map_err(|error| StartError::Bind { listener, address, error })?;
         }
         Ok(running)
     }
@@ -317,7 +323,7 @@ impl Running {
     }
 
     /// Every socket that a worker accepts on, with its listener's name, for another process to accept on as well. In the order of
-    /// the workers.
+    /// the workers; behind them those of HTTP/3, with the name of who reads them.
     pub async fn sockets(&self) -> Vec<(String, OwnedFd)> {
         let mut sockets = Vec::new();
         for worker in &self.workers {
@@ -326,7 +332,24 @@ impl Running {
                 sockets.extend(told.await.unwrap_or_default());
             }
         }
+        let addresses = self.current().addresses.clone();
+        for group in addresses.iter().filter_map(|address| address.quic.as_ref()) {
+            match group.lend() {
+                Ok(held) => sockets.extend(held.into_iter().map(|held| (quic_name(held.process), held.socket.into()))),
+                Err(error) => tracing::warn!(%error, "a socket of HTTP/3 cannot be handed over"),
+            }
+        }
         sockets
+    }
+
+    /// Nobody has taken over: what may come to the sockets of who was about to comes here again.
+    pub fn take_back(&self) {
+        let addresses = self.current().addresses.clone();
+        for group in addresses.iter().filter_map(|address| address.quic.as_ref()) {
+            if let Err(error) = group.steer() {
+                tracing::error!(%error, "new clients of HTTP/3 may not be served");
+            }
+        }
     }
 
     /// Another process accepts on the same sockets: what waits in their queues is left to it when this one drains.

@@ -75,29 +75,27 @@ impl Addresses {
             }
             next.last += 1;
             let id = SocketId(next.last);
-            let given = inherited.take(&listener, wanted);
             let (bound, quic) =
-                next.bind((id, wanted), (self.neighbours(wanted), h3), given, &mut sockets).map_err(failed)?;
+                match take_for_all(id, inherited.take(&listener, wanted), &mut sockets).map_err(failed)? {
+                    Some(bound) => {
+                        let held = inherited.take_quic(bound);
+                        (bound, h3.then(|| next.groups.taken_over((bound, workers), held)).transpose().map_err(failed)?)
+                    }
+                    None => next.bind((id, wanted), (self.neighbours(wanted), h3), &mut sockets).map_err(failed)?,
+                };
             next.list.push(Address { id, listener, wanted, bound, quic });
         }
         Ok((next, sockets))
     }
 
-    /// Takes over a new address, or binds it. Where any port will do, and the one that was found for TCP is not free for UDP,
-    /// another is found; where another process hands over an address, its UDP is free when that process has drained.
+    /// Binds a new address. Where any port will do, and the one that was found for TCP is not free for UDP, another is found.
     fn bind(
         &mut self,
         (id, wanted): (SocketId, SocketAddr),
         (neighbours, h3): (Neighbours, bool),
-        given: Vec<TcpListener>,
         sockets: &mut [Sockets],
     ) -> io::Result<(SocketAddr, Option<Arc<Group>>)> {
         let workers = sockets.len();
-        if !given.is_empty() {
-            let bound = take_for_all(id, given, sockets)?;
-            let quic = h3.then(|| self.groups.of((bound, workers), Occupied::Wait)).transpose()?;
-            return Ok((bound, quic));
-        }
         let mut attempts = if wanted.port() == 0 { PORTS_TRIED } else { 1 };
         loop {
             let bound = bind_for_all((id, wanted), neighbours, sockets)?;
@@ -168,14 +166,14 @@ fn bind_for_all(
     Ok(address)
 }
 
-/// Gives each worker one of the sockets that were listened on before.
-fn take_for_all(id: SocketId, given: Vec<TcpListener>, sockets: &mut [Sockets]) -> io::Result<SocketAddr> {
+/// Gives each worker one of the sockets that were listened on before: their address, if there are any.
+fn take_for_all(id: SocketId, given: Vec<TcpListener>, sockets: &mut [Sockets]) -> io::Result<Option<SocketAddr>> {
     let mut address = None;
     for (socket, sockets) in inherited::for_workers(given, sockets.len())?.into_iter().zip(sockets) {
         address = Some(socket.local_addr()?);
         sockets.push((id, socket));
     }
-    address.ok_or_else(|| io::ErrorKind::NotFound.into())
+    Ok(address)
 }
 
 /// Who else may be bound to an address.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::sync::Arc;
 
-use harness::{Aioquic, Http, Origin, Running, eventually, signal};
+use harness::{Aioquic, Http, Origin, Running, eventually};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::site;
 
@@ -135,46 +135,4 @@ async fn connection_filters_are_asked_before_the_handshake_and_when_a_client_mov
     client.request(("GET", "/"), &[], json!({})).await;
     assert_eq!(client.tell(json!({ "do": "closed" })).await["closed"]["code"], NO_ERROR);
     assert_eq!((refused().await, site.origin(0).seen().len()), (2, 2));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_takes_over_speaks_http_3_when_the_other_one_has_drained() {
-    let site = site().set("workers", 2).set("shutdown.drain", "1h").origin(Origin::echo());
-    let mut site = site.start_process().await;
-    let program = Arc::new(Aioquic::start());
-    let client = program.connect(&site).await;
-    let held = client.request(("GET", "/hold"), &[], json!({ "wait": null })).await;
-    eventually("the origin is asked", async || site.origin(0).seen().len() == 1).await;
-    signal(site.process().id(), "USR2");
-    let mut taken_over = None;
-    eventually("another process has taken over", async || {
-        let log = site.process().log();
-        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        taken_over = lines.find(|line| line["message"] == "another process has taken over");
-        taken_over.is_some()
-    })
-    .await;
-    let other = taken_over.and_then(|line| line["process"].as_u64()).expect("a process");
-    // Meanwhile clients ask as they did before they knew of HTTP/3.
-    for _ in 0..4 {
-        let (_, refused) = program.try_connect(&site, json!({})).await;
-        assert_eq!((&refused["connected"], &refused["closed"]["code"]), (&json!(false), &json!(2)));
-    }
-    assert_eq!(site.connect(Http::H2).await.get("/").await.status, 200);
-    site.origin(0).release();
-    let answer = client.tell(json!({ "do": "answer", "stream": held["stream"] })).await;
-    assert_eq!((&answer["status"], &answer["reset"]), (&json!(200), &json!(null)), "{answer}");
-    assert_eq!(site.process().wait().await.code, Some(0));
-    eventually("HTTP/3 is spoken again", async || {
-        let (_, answer) = program.try_connect(&site, json!({ "idle_timeout": 1 })).await;
-        answer["connected"] == true
-    })
-    .await;
-    for _ in 0..4 {
-        let client = program.connect(&site).await;
-        client.tell(json!({ "do": "rebind" })).await;
-        assert_eq!(client.get("/").await.status, 200);
-    }
-    signal(u32::try_from(other).expect("a number of a process"), "TERM");
-    eventually("it is gone", async || tokio::net::TcpStream::connect(site.admin().address()).await.is_err()).await;
 }

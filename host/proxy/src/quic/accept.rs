@@ -25,6 +25,10 @@ use crate::tls;
 /// (RFC 9000, section 8.1.2).
 const UNPROVEN_MAX: usize = 64;
 
+/// How long clients are let in whose first packets, or whose answers to a Retry, were on their way to this process when another
+/// one took its place. They hear at once that it goes.
+const STRAGGLERS: Duration = Duration::from_millis(500);
+
 /// How long the last packets of connections that have ended may take to go out.
 const LAST_PACKETS: Duration = Duration::from_millis(250);
 
@@ -40,6 +44,11 @@ pub(super) async fn accept(
     let busy = socket.group.busy();
     let mut connections = Connections { listening, end, tasks: JoinSet::new() };
     connections.accept(&socket).await;
+    if worker.is_handed_over() {
+        // Who came before the other process did is still let in.
+        let stragglers = connections.take_all(&socket);
+        let _ = tokio::time::timeout(STRAGGLERS, stragglers).await;
+    }
     let mut is_ours = true;
     {
         let mut drained = pin!(drain(&connections.listening, connections.tasks, worker.drain_limit()));
@@ -99,6 +108,13 @@ impl Connections {
                     None => return,
                 },
             }
+        }
+    }
+
+    /// Whatever still comes.
+    async fn take_all(&mut self, socket: &Socket) {
+        while let Some(incoming) = socket.endpoint.accept().await {
+            self.take(incoming, socket);
         }
     }
 

@@ -1,8 +1,13 @@
-//! The UDP sockets of one address: one for each worker, in the order of their numbers.
+//! The UDP sockets of one address: one for each worker, in the order in which the kernel numbers them.
+//!
+//! A process that takes another one's place adds its sockets to those of the other, which go on being read by the other for as long
+//! as it has connections. It keeps the other's open, too, because what is closed would change the numbers. Those that nobody reads any
+//! more are the next process's own.
 
 use std::collections::hash_map::RandomState;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,7 +26,7 @@ pub(crate) struct Group {
     address: SocketAddr,
     workers: usize,
     /// None while another process has the address.
-    sockets: OnceLock<Vec<UdpSocket>>,
+    sockets: OnceLock<Sockets>,
     /// Held by who tries to bind it.
     binding: Mutex<()>,
     /// How many workers accept here, or have connections to drain.
@@ -29,6 +34,23 @@ pub(crate) struct Group {
     /// What ids of connections are made with.
     key: RandomState,
 }
+
+/// All sockets of an address in the kernel's order, and which of them are read by this process.
+#[derive(Debug)]
+struct Sockets {
+    all: Vec<HeldSocket>,
+    own: Range<usize>,
+}
+
+/// A socket of a group, and the number of the process that reads it, or did so last.
+#[derive(Debug)]
+pub(crate) struct HeldSocket {
+    pub(crate) process: u32,
+    pub(crate) socket: UdpSocket,
+}
+
+/// Numbers of sockets have one byte in ids.
+const SOCKETS_MAX: usize = 256;
 
 /// A worker that is not done with an address.
 #[derive(Debug)]
@@ -45,8 +67,7 @@ impl Drop for Busy {
 pub(crate) enum Occupied {
     /// There is none.
     Fail,
-    /// It is bound when the address is free: a process that hands over its sockets keeps this one until its connections have
-    /// ended, because packets could not be told apart.
+    /// It is bound when the address is free: a process that hands over its address may not hand over its sockets for HTTP/3.
     Wait,
 }
 
@@ -67,15 +88,73 @@ impl Group {
             return Ok(());
         }
         drop(bound(self.address, Sharing::Nobody)?);
-        let sockets = (0..self.workers)
-            .map(|_| bound(self.address, Sharing::Workers).map(UdpSocket::from))
-            .collect::<io::Result<Vec<_>>>()?;
-        if let [first, _, ..] = sockets.as_slice() {
-            steering::steer(first)?;
+        let all = self.new_sockets()?;
+        let sockets = Sockets { own: 0..all.len(), all };
+        if self.workers > 1 {
+            sockets.steer()?;
         }
         // Nobody else was let in here.
         let _ = self.sockets.set(sockets);
         Ok(())
+    }
+
+    /// Takes over the sockets of a process whose place this one takes, in their order: those that nobody reads any more become our
+    /// own, or else new ones are added. Nothing comes there before [`Group::steer`].
+    ///
+    /// # Errors
+    /// There is no room for more, or they cannot be bound.
+    fn take_over(&self, mut all: Vec<HeldSocket>) -> io::Result<()> {
+        let processes: Vec<u32> = all.iter().map(|held| held.process).collect();
+        let own = match vacant(&processes, self.workers, is_running) {
+            Some(own) => own,
+            None => all.len()..all.len() + self.workers,
+        };
+        if own.end > SOCKETS_MAX {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        if own.start == all.len() {
+            all.extend(self.new_sockets()?);
+        }
+        all.iter_mut().take(own.end).skip(own.start).for_each(|held| held.process = std::process::id());
+        let _ = self.sockets.set(Sockets { all, own });
+        Ok(())
+    }
+
+    fn new_sockets(&self) -> io::Result<Vec<HeldSocket>> {
+        let socket = |_| {
+            let socket = bound(self.address, Sharing::Workers)?.into();
+            Ok(HeldSocket { process: std::process::id(), socket })
+        };
+        (0..self.workers).map(socket).collect()
+    }
+
+    /// [`Group::steer`] where another process has had the address until now.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub(crate) fn take_traffic(&self) -> io::Result<()> {
+        let is_shared = self.sockets.get().is_some_and(|sockets| sockets.all.len() > sockets.own.len());
+        if is_shared { self.steer() } else { Ok(()) }
+    }
+
+    /// From now on, whatever belongs to no connection comes to our own sockets, and not to those of another process.
+    ///
+    /// # Errors
+    /// The kernel does not take it.
+    pub(crate) fn steer(&self) -> io::Result<()> {
+        self.sockets.get().map_or(Ok(()), Sockets::steer)
+    }
+
+    /// The sockets once more, for a process that is to take this one's place; none while another one has the address.
+    ///
+    /// # Errors
+    /// A socket cannot be shared.
+    pub(crate) fn lend(&self) -> io::Result<Vec<HeldSocket>> {
+        let Some(sockets) = self.sockets.get() else { return Ok(Vec::new()) };
+        // With one worker nothing was steered until now.
+        sockets.steer()?;
+        let again = |held: &HeldSocket| Ok(HeldSocket { process: held.process, socket: held.socket.try_clone()? });
+        sockets.all.iter().map(again).collect()
     }
 
     /// A worker begins to accept.
@@ -96,7 +175,8 @@ impl Group {
 
     /// Another handle to the socket of a worker.
     pub(super) fn socket(&self, worker: usize) -> io::Result<UdpSocket> {
-        self.sockets.get().and_then(|sockets| sockets.get(worker)).ok_or(io::ErrorKind::NotFound)?.try_clone()
+        let held = self.sockets.get().and_then(|sockets| sockets.all.get(sockets.own.start + worker));
+        held.ok_or(io::ErrorKind::NotFound)?.socket.try_clone()
     }
 
     /// The ids of a worker's connections.
@@ -104,9 +184,35 @@ impl Group {
         &self,
         worker: usize,
     ) -> impl Fn() -> Box<dyn quinn::ConnectionIdGenerator> + Send + Sync + use<> {
-        // There are no more workers than that.
-        let (worker, key) = (u8::try_from(worker).unwrap_or(u8::MAX), self.key.clone());
-        move || Box::new(steering::Ids::new(worker, key.clone()))
+        let first = self.sockets.get().map_or(0, |sockets| sockets.own.start);
+        // There are no more sockets than that.
+        let (number, key) = (u8::try_from(first + worker).unwrap_or(u8::MAX), self.key.clone());
+        move || Box::new(steering::Ids::new(number, key.clone()))
+    }
+}
+
+impl Sockets {
+    fn steer(&self) -> io::Result<()> {
+        self.all.first().map_or(Ok(()), |held| steering::steer(&held.socket, &self.own))
+    }
+}
+
+/// Of sockets that are read by these processes, as many as there are workers, all of one process that is no more.
+fn vacant(processes: &[u32], workers: usize, is_running: impl Fn(u32) -> bool) -> Option<Range<usize>> {
+    let mut end = 0;
+    processes.chunk_by(|one, other| one == other).find_map(|run| {
+        let own = end..end + run.len();
+        end = own.end;
+        let is_vacant = run.len() == workers && run.first().is_some_and(|process| !is_running(*process));
+        is_vacant.then_some(own)
+    })
+}
+
+/// Whether there is such a process that has not ended; one whose end nobody has looked at runs nothing any more.
+fn is_running(process: u32) -> bool {
+    match std::fs::read_link(format!("/proc/{process}/exe")) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 
@@ -132,6 +238,28 @@ impl Groups {
                 tracing::info!(%address, "HTTP/3 waits until another process has given up the address");
             }
             Err(error) => return Err(error),
+        }
+        self.0.push(Arc::downgrade(&group));
+        Ok(group)
+    }
+
+    /// The same of an address that another process hands over, with its sockets, if it has some there. Where these cannot be
+    /// taken over, it is bound when the address is free.
+    ///
+    /// # Errors
+    /// It cannot be bound, and nobody else has it.
+    pub(crate) fn taken_over(
+        &mut self,
+        (address, workers): (SocketAddr, usize),
+        sockets: Vec<HeldSocket>,
+    ) -> io::Result<Arc<Group>> {
+        if sockets.is_empty() {
+            return self.of((address, workers), Occupied::Wait);
+        }
+        let group = Group::new(address, workers);
+        if let Err(error) = group.take_over(sockets) {
+            tracing::warn!(%address, %error, "the sockets of HTTP/3 cannot be taken over");
+            return self.of((address, workers), Occupied::Wait);
         }
         self.0.push(Arc::downgrade(&group));
         Ok(group)
@@ -165,8 +293,30 @@ mod tests {
     use super::*;
     use quinn::ConnectionIdGenerator;
 
-    fn sockets(group: &Group) -> &[UdpSocket] {
-        group.sockets.get().expect("it is bound")
+    fn sockets(group: &Group) -> Vec<&UdpSocket> {
+        let sockets = group.sockets.get().expect("it is bound");
+        sockets.all[sockets.own.clone()].iter().map(|held| &held.socket).collect()
+    }
+
+    /// A packet with this id comes to this socket, by either form of its header.
+    fn comes(address: SocketAddr, id: &[u8], socket: &UdpSocket) {
+        // From a port of its own, as a client that moves.
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let length = u8::try_from(id.len()).expect("short");
+        for packet in [[&[0x40], id, &[7; 20]].concat(), [&[0xe0, 0, 0, 0, 1, length], id, &[7; 20]].concat()] {
+            client.send_to(&packet, address).expect("sent");
+            let mut read = [0; 64];
+            socket.set_nonblocking(false).expect("set");
+            socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("set");
+            let (length, _) = socket.recv_from(&mut read).expect("it is this one's");
+            assert_eq!(read[..length], packet);
+            socket.set_nonblocking(true).expect("set");
+        }
+    }
+
+    /// Whether something has come.
+    fn has(socket: &UdpSocket) -> bool {
+        socket.recv_from(&mut [0; 64]).is_ok()
     }
 
     #[test]
@@ -178,31 +328,72 @@ mod tests {
         drop(group);
         let group = Groups::default().of((address, WORKERS), Occupied::Fail).expect("it is free");
         for worker in 0..WORKERS {
-            let mut ids = steering::Ids::new(u8::try_from(worker).expect("small"), group.key.clone());
+            let mut ids = group.ids(worker)();
             let id = ids.generate_cid();
             assert!(ids.validate(&id).is_ok());
-            // Each from a port of its own, as a client that moves.
-            for byte in 0..16 {
-                let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
-                let short = [&[0x40 | byte], &id[..], &[byte; 20]].concat();
-                let long = [&[0xe0, 0, 0, 0, 1, 8], &id[..], &[byte; 20]].concat();
-                for packet in [short, long] {
-                    client.send_to(&packet, address).expect("sent");
-                    let mut read = [0; 64];
-                    let socket = &sockets(&group)[worker];
-                    socket.set_nonblocking(false).expect("set");
-                    socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("set");
-                    let (length, _) = socket.recv_from(&mut read).expect("it is this worker's");
-                    assert_eq!(read[..length], packet);
-                }
-            }
+            (0..16).for_each(|_| comes(address, &id, sockets(&group)[worker]));
         }
-        // An id that names nobody comes to somebody.
-        let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        client.send_to(&[0x40, 200, 0, 0], address).expect("sent");
-        sockets(&group).iter().for_each(|socket| socket.set_nonblocking(true).expect("set"));
-        let mut read = [0; 64];
-        assert_eq!(sockets(&group).iter().filter(|socket| socket.recv_from(&mut read).is_ok()).count(), 1);
+        // What is none of ours comes to somebody, and always to the same one.
+        for id in [[200; 8], [3, 1, 4, 1, 5, 9, 2, 6], [0; 8]] {
+            let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+            let packet = [&[0xc0, 0, 0, 0, 1, 8], &id[..]].concat();
+            for _ in 0..3 {
+                client.send_to(&packet, address).expect("sent");
+            }
+            let came: Vec<usize> =
+                sockets(&group).iter().map(|socket| (0..3).filter(|_| has(socket)).count()).collect();
+            assert_eq!((came.iter().sum::<usize>(), came.contains(&3)), (3, true), "{id:?}: {came:?}");
+        }
+    }
+
+    #[test]
+    fn who_takes_over_gets_what_is_new_and_the_other_one_what_it_had() {
+        const GONE: u32 = 0x7fff_ffff;
+        let any = ("127.0.0.1:0".parse().expect("an address"), 1);
+        let address =
+            sockets(&Groups::default().of(any, Occupied::Fail).expect("a port"))[0].local_addr().expect("bound");
+        let first = Groups::default().of((address, 2), Occupied::Fail).expect("it is free");
+        let second = Groups::default().taken_over((address, 3), first.lend().expect("lent")).expect("three more");
+        let id = |group: &Group, worker: usize| group.ids(worker)().generate_cid();
+        let owns = |group: &Group| group.sockets.get().map(|sockets| sockets.own.clone());
+        assert_eq!((owns(&first), owns(&second)), (Some(0..2), Some(2..5)));
+        let strange = [9, 9, 9, 9, 9, 9, 9, 9];
+        let new = |group: &Group| {
+            let client = UdpSocket::bind("127.0.0.1:0").expect("a port");
+            client.send_to(&[&[0xc0, 0, 0, 0, 1, 8], &strange[..]].concat(), address).expect("sent");
+            sockets(group).iter().filter(|socket| has(socket)).count()
+        };
+        assert_eq!(new(&first), 1, "nobody has taken over yet");
+        second.steer().expect("steered");
+        assert_eq!(new(&second), 1);
+        for (group, worker) in [(&first, 0), (&first, 1), (&second, 0), (&second, 1), (&second, 2)] {
+            comes(address, &id(group, worker), sockets(group)[worker]);
+        }
+        first.steer().expect("steered");
+        assert_eq!(new(&first), 1, "the other one has not come up");
+        second.steer().expect("steered");
+        // The first one ends, and a third one has its places.
+        let mut lent = second.lend().expect("lent");
+        drop(first);
+        lent.iter_mut().take(2).for_each(|held| held.process = GONE);
+        let third = Groups::default().taken_over((address, 2), lent).expect("they are there");
+        assert_eq!(owns(&third), Some(0..2));
+        third.steer().expect("steered");
+        assert_eq!(new(&third), 1);
+        comes(address, &id(&second, 1), sockets(&second)[1]);
+        comes(address, &id(&third, 1), sockets(&third)[1]);
+    }
+
+    #[test]
+    fn places_of_a_process_that_is_gone_are_taken_where_they_are_as_many() {
+        let vacant = |processes: &[u32], workers| vacant(processes, workers, |process| process >= 10);
+        assert_eq!(vacant(&[10, 10], 2), None);
+        assert_eq!(vacant(&[10, 10, 1, 1], 2), Some(2..4));
+        assert_eq!(vacant(&[1, 1, 10, 10], 2), Some(0..2));
+        assert_eq!(vacant(&[1, 1, 1, 10, 2, 2], 2), Some(4..6));
+        assert_eq!(vacant(&[1, 1, 1], 2), None);
+        assert_eq!(vacant(&[], 2), None);
+        assert!(is_running(std::process::id()) && !is_running(0x7fff_ffff));
     }
 
     #[test]
@@ -213,7 +404,7 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!((one[0], one.len()), (3, ids.cid_len()));
         let mut other = one.to_vec();
-        other[6] ^= 1;
+        other[5] ^= 1;
         assert!(ids.validate(&quinn::ConnectionId::new(&other)).is_err());
         assert!(steering::Ids::new(3, RandomState::new()).validate(&one).is_err());
     }

@@ -1,8 +1,9 @@
-//! Which worker a packet is for: written into connection ids, and read from them in the kernel.
+//! Which socket a packet is for: written into connection ids, and read from them in the kernel.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -11,21 +12,23 @@ use nix::sys::socket::{setsockopt, sockopt};
 use quinn::{ConnectionId, ConnectionIdGenerator};
 use quinn_proto::InvalidCid;
 
-/// The bytes of an id: the worker's number, a number of its own, and a check that it is one of ours.
-const ID_BYTES: usize = 8;
+/// The bytes of an id: the number of the socket that its packets are for, the tag of that, a number of its own, and a check that
+/// it is one of this process.
+const ID_BYTES: usize = 10;
 const CHECK_BYTES: usize = 3;
 
 /// Gives the ids of one worker's connections.
 pub(super) struct Ids {
-    worker: u8,
+    /// The worker's socket, by its place in the group.
+    socket: u8,
     /// The same for all ids of a process, so that nobody else can make one that looks like ours.
     key: RandomState,
     given: u64,
 }
 
 impl Ids {
-    pub(super) fn new(worker: u8, key: RandomState) -> Self {
-        Self { worker, key, given: 0 }
+    pub(super) fn new(socket: u8, key: RandomState) -> Self {
+        Self { socket, key, given: 0 }
     }
 
     fn check(&self, id: &[u8]) -> [u8; CHECK_BYTES] {
@@ -37,9 +40,10 @@ impl Ids {
 impl ConnectionIdGenerator for Ids {
     fn generate_cid(&mut self) -> ConnectionId {
         self.given = self.given.wrapping_add(1);
-        let [a, b, c, d, ..] = self.key.hash_one(("id", self.worker, self.given)).to_le_bytes();
-        let [e, f, g] = self.check(&[self.worker, a, b, c, d]);
-        ConnectionId::new(&[self.worker, a, b, c, d, e, f, g])
+        let (socket, [high, low]) = (self.socket, tag(self.socket));
+        let [a, b, c, d, ..] = self.key.hash_one(("id", socket, self.given)).to_le_bytes();
+        let [e, f, g] = self.check(&[socket, high, low, a, b, c, d]);
+        ConnectionId::new(&[socket, high, low, a, b, c, d, e, f, g])
     }
 
     fn validate(&self, id: &ConnectionId) -> Result<(), InvalidCid> {
@@ -58,36 +62,64 @@ impl ConnectionIdGenerator for Ids {
     }
 }
 
-/// Makes the kernel read the first byte of each packet's destination id, and hand the packet to the socket of that number in
-/// this socket's group: sockets are numbered in the order in which they were bound. Where there is none of that number, the
-/// kernel chooses by the addresses, as without this; a connection's first packets have an id of the client's own, which
-/// stays the same until it knows ours.
-pub(super) fn steer(socket: &impl AsFd) -> io::Result<()> {
-    let mut program = program();
+/// Makes the kernel hand a packet that has an id of ours to the socket that the id names, by its place in the group: sockets are
+/// numbered in the order in which they were bound. Whatever else comes, the first packets of connections above all, is for these
+/// `own` sockets, and stays with one of them: the id that a client begins with is the same until it knows ours.
+pub(super) fn steer(socket: &impl AsFd, own: &Range<usize>) -> io::Result<()> {
+    let mut program = program(own).ok_or(io::ErrorKind::InvalidInput)?;
     let length = u16::try_from(program.len()).map_err(io::Error::other)?;
     let program = sock_fprog { len: length, filter: program.as_mut_ptr() };
     setsockopt(socket, sockopt::AttachReusePortCbpf, &program).map_err(io::Error::from)
 }
 
-const STEPS: usize = 6;
+/// What stands behind a socket's number in an id, so that the kernel takes no other id for one of ours, or one in 65,536.
+fn tag(number: u8) -> [u8; 2] {
+    let [.., high, low] = (u32::from(number) * TAG_FACTOR + TAG_TERM).to_be_bytes();
+    [high, low]
+}
 
-/// In a long header (RFC 9000, section 17.2) the id is the seventh byte, in a short one (section 17.3) the second.
-fn program() -> [sock_filter; STEPS] {
+const TAG_FACTOR: u32 = 0x9e37;
+const TAG_TERM: u32 = 0x79b9;
+
+/// In a long header (RFC 9000, section 17.2) the id begins with the seventh byte, in a short one (section 17.3) with the second.
+fn program(own: &Range<usize>) -> Option<Vec<sock_filter>> {
     const FORM_BIT: u32 = 0x80;
-    const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
-    const RETURN: u32 = libc::BPF_RET | libc::BPF_A;
-    let step = |code: u32, (is_so, is_not): (u8, u8), operand| sock_filter {
-        code: u16::try_from(code).unwrap_or_default(),
-        jt: is_so,
-        jf: is_not,
-        k: operand,
-    };
+    let (first, count) = (u32::try_from(own.start).ok()?, u32::try_from(own.len()).ok()?);
+    let (short, long) = (choice(1, (first, count)), choice(6, (first, count)));
+    let begin = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0),
+        branch(libc::BPF_JSET | libc::BPF_K, FORM_BIT, (u8::try_from(short.len()).ok()?, 0)),
+    ];
+    (count > 0).then(|| begin.into_iter().chain(short).chain(long).collect())
+}
+
+/// The number of the socket for the id that begins at this byte.
+fn choice(id: u32, (first, count): (u32, u32)) -> [sock_filter; 14] {
+    let arithmetic = |operation: u32, operand| step(libc::BPF_ALU | operation | libc::BPF_K, operand);
     [
-        step(LOAD_BYTE, (0, 0), 0),
-        step(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, (2, 0), FORM_BIT),
-        step(LOAD_BYTE, (0, 0), 1),
-        step(RETURN, (0, 0), 0),
-        step(LOAD_BYTE, (0, 0), 6),
-        step(RETURN, (0, 0), 0),
+        // Is it one of ours, with the tag of its number?
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, id),
+        step(libc::BPF_ST, 0),
+        arithmetic(libc::BPF_MUL, TAG_FACTOR),
+        arithmetic(libc::BPF_ADD, TAG_TERM),
+        arithmetic(libc::BPF_AND, 0xffff),
+        step(libc::BPF_MISC | libc::BPF_TAX, 0),
+        step(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, id + 1),
+        branch(libc::BPF_JEQ | libc::BPF_X, 0, (0, 2)),
+        step(libc::BPF_LD | libc::BPF_MEM, 0),
+        step(libc::BPF_RET | libc::BPF_A, 0),
+        // It is not: one of our own sockets, always the same for the same id.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, id),
+        arithmetic(libc::BPF_MOD, count),
+        arithmetic(libc::BPF_ADD, first),
+        step(libc::BPF_RET | libc::BPF_A, 0),
     ]
+}
+
+fn step(code: u32, operand: u32) -> sock_filter {
+    sock_filter { code: u16::try_from(code).unwrap_or_default(), jt: 0, jf: 0, k: operand }
+}
+
+fn branch(condition: u32, operand: u32, (jt, jf): (u8, u8)) -> sock_filter {
+    sock_filter { jt, jf, ..step(libc::BPF_JMP | condition, operand) }
 }
