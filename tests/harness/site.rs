@@ -22,6 +22,15 @@ pub struct Site {
     form: Form,
     origins: Vec<Origin>,
     routes: Vec<Value>,
+    expects: Expects,
+}
+
+/// What is to become of a site's plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    /// All of them run. A test of anything else would hold for a site without them.
+    AllRun,
+    Anything,
 }
 
 impl Site {
@@ -41,7 +50,7 @@ impl Site {
             "listener": { "public": { "bind": "127.0.0.1:0", "tls": tls }, "plain": plain },
         });
         let (files, modules, origins, routes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { config, files, modules, form: Form::Module, origins, routes }
+        Self { config, files, modules, form: Form::Module, origins, routes, expects: Expects::AllRun }
     }
 
     /// One more configured plugin: its name, its module and its settings. It is granted `metrics`, and may take 30 s for a
@@ -65,6 +74,13 @@ impl Site {
     #[must_use]
     pub fn file(mut self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
         self.files.push((name.to_owned(), bytes.into()));
+        self
+    }
+
+    /// Plugins may fail to load, or may be broken by the time that the host is up: the test is about that.
+    #[must_use]
+    pub fn with_problems(mut self) -> Self {
+        self.expects = Expects::Anything;
         self
     }
 
@@ -125,23 +141,34 @@ impl Site {
     /// Starts the host within this process.
     ///
     /// # Panics
-    /// It does not start.
+    /// It does not start, or a plugin does not run and the site has not said that it may.
     pub async fn start(self) -> Running {
+        let expects = self.expected();
         let (folder, origins) = self.write();
         let config = Config::read(&folder.path().join("palisade.toml"));
         let config = config.unwrap_or_else(|error| panic!("the test's config: {error}"));
         let (host, addresses, admin) = InProcess::start(config).await;
-        Running { host: Host::InProcess(host), addresses, admin: Admin(admin), origins, folder }
+        let running = Running { host: Host::InProcess(host), addresses, admin: Admin(admin), origins, folder };
+        expects.check(&running).await;
+        running
     }
 
     /// Starts the host's own program, which can be signalled and measured.
     ///
     /// # Panics
-    /// It does not start.
+    /// It does not start, or a plugin does not run and the site has not said that it may.
     pub async fn start_process(self) -> Running {
+        let expects = self.expected();
         let (folder, origins) = self.write();
         let (process, addresses, admin) = Process::start(&folder).await;
-        Running { host: Host::Process(process), addresses, admin: Admin(admin), origins, folder }
+        let running = Running { host: Host::Process(process), addresses, admin: Admin(admin), origins, folder };
+        expects.check(&running).await;
+        running
+    }
+
+    fn expected(&self) -> Expects {
+        // Without plugins there is nothing to ask.
+        if self.modules.is_empty() { Expects::Anything } else { self.expects }
     }
 
     /// The config as TOML has it, and the origins that it names.
@@ -164,6 +191,19 @@ impl Site {
         let listeners: Vec<Value> = listeners.collect();
         set(&mut config, "listener", json!(listeners));
         (config, self.origins)
+    }
+}
+
+impl Expects {
+    async fn check(self, running: &Running) {
+        if self == Self::Anything {
+            return;
+        }
+        let all = running.admin().get("/plugins").await.json();
+        let failed = all["plugins"].as_array().into_iter().flatten().find(|plugin| plugin["state"] == "failed");
+        if let Some(plugin) = failed {
+            panic!("a plugin of the site does not run, which `with_problems` would allow: {plugin}");
+        }
     }
 }
 

@@ -77,7 +77,7 @@ async fn a_client_with_bad_requests_does_not_stop_a_plugin_that_serves_others() 
 #[tokio::test]
 async fn a_plugin_beyond_the_memory_of_all_together_does_not_load() {
     let site = Site::new().plugin("a", "noop", json!({})).chain(&["a"]).origin(Origin::echo());
-    let site = site.set("engine.memory", "1 MiB").start().await;
+    let site = site.set("engine.memory", "1 MiB").with_problems().start().await;
     let error = site.admin().plugin("a").await.last_error().to_owned();
     assert!(error.contains("bytes of memory on 1 workers, and all plugins together may have 1048576"), "{error}");
     assert_eq!(status(&site, "/").await, 503);

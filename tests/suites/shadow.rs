@@ -60,7 +60,11 @@ async fn what_a_plugin_in_shadow_changes_is_seen_by_nobody() {
 
 #[tokio::test]
 async fn a_plugin_that_did_not_load_refuses_nothing_in_shadow() {
-    let site = shadowed("reply", json!({ "no-such-key": 1 })).set("plugin.new.on_error", "closed").start().await;
+    let site = shadowed("reply", json!({ "no-such-key": 1 }))
+        .set("plugin.new.on_error", "closed")
+        .with_problems()
+        .start()
+        .await;
     assert_untouched(&mut site.connect(Http::H2).await).await;
     assert_eq!(site.admin().plugin("new").await.state(), "failed");
     assert_eq!(count(&site, WOULD, "request-filter", "failed").await, 1);

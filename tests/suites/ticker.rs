@@ -52,7 +52,7 @@ async fn with_an_instance_for_every_exchange_the_one_that_ticks_serves_none() {
 
 #[tokio::test]
 async fn a_ticker_without_an_interval_does_not_load() {
-    let site = site(json!({ "every_millis": 0 }), Form::Module).start().await;
+    let site = site(json!({ "every_millis": 0 }), Form::Module).with_problems().start().await;
     let figures = site.admin().plugin("ticks").await;
     let sentence = "has the phase \"ticker\" and tells no interval: call `tick_every` in `configure`";
     assert!(figures.last_error().ends_with(sentence), "{}", figures.last_error());

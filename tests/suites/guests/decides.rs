@@ -40,8 +40,12 @@ async fn a_balancer_that_does_not_load_leaves_the_pick_to_the_host_unless_it_is_
     for (on_error, status) in [(None, 200), (Some("open"), 200), (Some("closed"), 503)] {
         let site = Site::new().plugin("lb", "balance", json!({ "algorithm": "best" })).chain(&["lb"]);
         let site = site.origin(Origin::echo());
-        let site =
-            on_error.into_iter().fold(site, |site, on_error| site.set("plugin.lb.on_error", on_error)).start().await;
+        let site = on_error
+            .into_iter()
+            .fold(site, |site, on_error| site.set("plugin.lb.on_error", on_error))
+            .with_problems()
+            .start()
+            .await;
         for http in Http::ALL {
             assert_eq!(site.connect(http).await.get("/").await.status, status, "{on_error:?} {http:?}");
         }

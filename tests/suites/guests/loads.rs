@@ -98,7 +98,7 @@ async fn a_file_that_is_no_plugin_is_a_sentence_and_refuses_its_own_requests() {
         site.set(&format!("plugin.{name}"), json!({ "module": name })).route(route)
     });
     let expected: Vec<_> = cases.iter().map(|(name, _, reason)| (*name, *reason)).collect();
-    check(&site.start().await, &expected).await;
+    check(&site.with_problems().start().await, &expected).await;
 }
 
 /// Each of these does not run for this reason, and its route answers 503; the good plugin serves.
@@ -130,7 +130,7 @@ fn is_like(text: &str, pattern: &str) -> bool {
 
 #[tokio::test]
 async fn a_capability_is_given_only_where_it_is_granted() {
-    let site = site_of(&["counts"], Form::Module).set("plugin.counts.grant", json!([])).start().await;
+    let site = site_of(&["counts"], Form::Module).set("plugin.counts.grant", json!([])).with_problems().start().await;
     let reason = "asks for the capability \"metrics\", which the config does not grant: add `grant = [\"metrics\"]` to \
                   [plugin.counts] to allow it";
     check(&site, &[("counts", reason)]).await;
@@ -145,7 +145,7 @@ async fn a_grant_that_is_taken_back_keeps_exactly_that_plugin_from_loading() {
             site.plugin(name, "counts", json!({})).route(route)
         });
         let site = ungranted.iter().fold(site, |site, name| site.set(&format!("plugin.{name}.grant"), json!([])));
-        let site = site.start().await;
+        let site = site.with_problems().start().await;
         for name in plugins {
             let (state, status) = if ungranted == Some(name) { ("failed", 503) } else { ("running", 200) };
             assert_eq!(site.admin().plugin(name).await.state(), state, "{name}");
@@ -163,7 +163,7 @@ async fn a_missing_file_is_closed_or_open_as_its_plugin_says() {
             ghost["on_error"] = json!(on_error);
         }
         let route = json!({ "path": "/ghost", "chain": ["ghost"] });
-        let site = site_of(&[], Form::Module).set("plugin.ghost", ghost).route(route).start().await;
+        let site = site_of(&[], Form::Module).set("plugin.ghost", ghost).route(route).with_problems().start().await;
         for http in [Http::H1, Http::H2] {
             let mut client = site.connect(http).await;
             for _ in 0..100 {
@@ -181,7 +181,8 @@ async fn a_missing_file_is_closed_or_open_as_its_plugin_says() {
 async fn a_slow_configure_is_let_be_within_its_deadline() {
     for (deadline, state) in [("30s", "running"), ("50ms", "failed")] {
         let site = Site::new().origin(Origin::echo()).plugin("slow", "slow-configure", json!({ "millis": 200 }));
-        let site = site.set("plugin.slow.limits.configure_deadline", deadline).chain(&["slow"]).start().await;
+        let site =
+            site.set("plugin.slow.limits.configure_deadline", deadline).chain(&["slow"]).with_problems().start().await;
         assert_eq!(site.admin().plugin("slow").await.state(), state, "{deadline}");
         assert_eq!(site.get("/").await.status, if state == "running" { 200 } else { 503 }, "{deadline}");
     }

@@ -104,7 +104,7 @@ async fn check(site: &Running, header: &str, requests: [(&str, &str, u16); 4]) {
 
 #[tokio::test]
 async fn a_mistake_in_its_settings_keeps_it_from_loading_and_refuses_its_requests() {
-    let site = limited(json!([{ "name": "a", "requests": 0, "per": "1m" }])).start().await;
+    let site = limited(json!([{ "name": "a", "requests": 0, "per": "1m" }])).with_problems().start().await;
     let figures = site.admin().plugin("rate-limit").await;
     let sentence = "refuses its configuration: settings.limits[0].requests: 0 is out of range: expected 1 to 1000000";
     assert!(figures.last_error().ends_with(sentence), "{}", figures.last_error());

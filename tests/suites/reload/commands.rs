@@ -13,6 +13,7 @@ async fn top_shows_what_each_plugin_costs_and_what_is_wrong() {
         .set("plugin.gone.module", "gone")
         .chain(&["a", "tag"])
         .origin(Origin::echo())
+        .with_problems()
         .start()
         .await;
     let mut client = site.connect(Http::Plain).await;

@@ -130,6 +130,7 @@ async fn a_plugin_that_did_not_load_lets_nothing_pass_where_it_is_closed() {
     let site = to(&[echo("a").await])
         .plugin("s", "stream", json!({ "shown": 5 }))
         .set("listener.tcp.chain", json!(["s"]))
+        .with_problems()
         .start()
         .await;
     assert_eq!(sends(site.address("tcp"), &["b"]).await, None);

@@ -57,17 +57,7 @@ async fn a_server_alone_is_down_while_it_is_read_only_or_hangs_or_knows_nobody()
 #[tokio::test]
 async fn a_server_that_takes_nobody_without_tls_is_asked_within_it() {
     let (folder, _) = Site::new().write();
-    let at = |file: &str| folder.path().join(file).display().to_string();
-    let lines = format!(
-        "ssl-cert={}\nssl-key={}\nssl-ca={}\nrequire_secure_transport=ON\n",
-        at("site.pem"),
-        at("site.key"),
-        at("ca.pem"),
-    );
-    let mut server = Server::new(&folder, "one", &lines).await;
-    server.start(&[]);
-    server.is_up().await;
-    server.does("CREATE USER monitor@'%' REQUIRE SSL").await;
+    let server = Server::within_tls(&folder, "monitor").await;
     let health = json!({ "check": "mysql", "galera": false, "interval": "200ms" });
     let plain = site(&[server.address()], health.clone()).start().await;
     assert!(reason_of(&endpoint(&plain, 0).await).contains("it refuses"));

@@ -37,20 +37,10 @@ async fn client(listener: SocketAddr, more: &[&str], question: &str, folder: &Pa
 #[tokio::test]
 async fn a_client_speaks_tls_with_the_server_through_the_listener() {
     let (folder, _) = Site::new().write();
-    let at = |file: &str| folder.path().join(file).display().to_string();
-    let lines = format!(
-        "ssl-cert={}\nssl-key={}\nssl-ca={}\nrequire_secure_transport=ON\n",
-        at("site.pem"),
-        at("site.key"),
-        at("ca.pem"),
-    );
-    let mut server = Server::new(&folder, "one", &lines).await;
-    server.start(&[]);
-    server.is_up().await;
-    server.does("CREATE USER shop@'%' REQUIRE SSL").await;
+    let server = Server::within_tls(&folder, "shop").await;
     let health = json!({ "check": "tcp", "interval": "1s" });
     let site = site(&[server.address()], health).start().await;
-    let authority = format!("--ssl-ca={}", at("ca.pem"));
+    let authority = format!("--ssl-ca={}", folder.path().join("ca.pem").display());
     let question = "SHOW STATUS LIKE 'Ssl_cipher'";
     let ended = client(site.address("tcp"), &["--ssl", &authority], question, folder.path()).await;
     assert!(ended.stdout.trim().contains("TLS_"), "{}{}", ended.stdout, ended.stderr);

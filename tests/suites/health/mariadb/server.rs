@@ -32,6 +32,22 @@ innodb_fast_shutdown=2
 ";
 
 impl Server {
+    /// One that is up, and takes nobody without TLS: neither others nor this user. The folder has the test's certificates.
+    pub(super) async fn within_tls(folder: &Folder, user: &str) -> Self {
+        let at = |file: &str| folder.path().join(file).display().to_string();
+        let lines = format!(
+            "ssl-cert={}\nssl-key={}\nssl-ca={}\nrequire_secure_transport=ON\n",
+            at("site.pem"),
+            at("site.key"),
+            at("ca.pem"),
+        );
+        let mut server = Self::new(folder, "one", &lines).await;
+        server.start(&[]);
+        server.is_up().await;
+        server.does(&format!("CREATE USER {user}@'%' REQUIRE SSL")).await;
+        server
+    }
+
     /// A folder with the tables of the system, and a config with these lines. The folder has the test's certificates.
     pub(super) async fn new(site: &Folder, name: &str, lines: &str) -> Self {
         let folder = site.path().join(name);
