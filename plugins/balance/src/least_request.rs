@@ -3,13 +3,13 @@
 use palisade_sdk::Candidate;
 
 use crate::{
-    available::{Available, share},
+    available::{Available, share, shares},
     generator::Generator,
 };
 
 /// A candidate at random, more likely by its weight.
 pub(crate) fn random(available: &Available<'_>, generator: &mut Generator) -> usize {
-    draw(available, None, generator).map_or(0, |(index, _)| index)
+    draw(available, (&[], shares(available).0), generator).map_or(0, |(index, _)| index)
 }
 
 /// Draws two different candidates at random, more likely by their weight, and picks the one with fewer requests under
@@ -18,8 +18,9 @@ pub(crate) fn random(available: &Available<'_>, generator: &mut Generator) -> us
 /// That keeps the fullest queue within O(log log n) of the average (Mitzenmacher, 2001) without the herd that follows
 /// when every worker picks the one least loaded endpoint at the same time. On idle endpoints it spreads by weight.
 pub(crate) fn least_request(available: &Available<'_>, generator: &mut Generator) -> usize {
-    let Some(first) = draw(available, None, generator) else { return 0 };
-    match draw(available, Some(first.0), generator) {
+    let (all, _) = shares(available);
+    let Some(first) = draw(available, (&[], all), generator) else { return 0 };
+    match draw(available, (&[first.0], all - share(first.1)), generator) {
         Some(second) if is_less_loaded(second.1, first.1) => second.0,
         _ => first.0,
     }
@@ -31,21 +32,21 @@ pub(crate) fn is_less_loaded(one: &Candidate, other: &Candidate) -> bool {
     load(one, other) < load(other, one)
 }
 
-/// One at random by its share, other than this one; none where there is no other.
+/// One at random by its share, other than these, where the others' shares come to so much; none where there is no other.
 pub(crate) fn draw<'a>(
     available: &Available<'a>,
-    except: Option<usize>,
+    (except, total): (&[usize], u64),
     generator: &mut Generator,
 ) -> Option<(usize, &'a Candidate)> {
-    let drawable = || available.iter().filter(|(index, _)| Some(*index) != except);
-    let total = drawable().map(|(_, candidate)| share(candidate)).sum();
     let mut left = generator.below(total);
-    drawable().find(|(_, candidate)| match left.checked_sub(share(candidate)) {
-        Some(rest) => {
-            left = rest;
-            false
+    available.iter().filter(|(index, _)| !except.contains(index)).find(|(_, candidate)| {
+        match left.checked_sub(share(candidate)) {
+            Some(rest) => {
+                left = rest;
+                false
+            }
+            None => true,
         }
-        None => true,
     })
 }
 

@@ -122,10 +122,9 @@ fn position(number: u64, size: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use palisade_sdk::{Health, Outcome};
-    use proptest::prelude::*;
 
     use super::*;
-    use crate::tests::{assert_shares, candidates};
+    use crate::tests::{assert_shares, candidates, consistent};
 
     const SIZE: usize = 65_537;
 
@@ -174,17 +173,19 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_fails_loses_its_own_requests_alone_and_evenly() {
+    fn an_endpoint_that_fails_loses_its_own_and_gets_them_back() {
+        consistent::one_that_fails_loses_its_own_alone_and_gets_them_back(homes);
+    }
+
+    #[test]
+    fn the_requests_of_one_that_fails_spread_evenly() {
         let mut all = candidates(&[1; 20]);
         let before = homes(&all);
         all[7].health = Health::Unhealthy;
         let after = homes(&all);
         let moved: Vec<_> = before.iter().zip(&after).filter(|(before, after)| before != after).collect();
-        assert!(moved.iter().all(|(before, _)| **before == all[7].key));
         let fullest = all.iter().map(|one| moved.iter().filter(|(_, after)| **after == one.key).count()).max().unwrap();
         assert!(fullest < moved.len() / 19 * 2, "{fullest} of {}", moved.len());
-        all[7].health = Health::Healthy;
-        assert_eq!(homes(&all), before);
     }
 
     #[test]
@@ -200,43 +201,23 @@ mod tests {
 
     #[test]
     fn a_newcomer_takes_its_slow_start_share_of_its_own() {
-        let mut all = candidates(&[1; 4]);
-        let before = homes(&all);
-        all[2].slow_start_permille = 300;
-        let after = homes(&all);
-        let kept =
-            before.iter().zip(&after).filter(|(before, after)| before == after && **before == all[2].key).count();
-        let own = before.iter().filter(|key| **key == all[2].key).count();
-        assert!(kept.abs_diff(own * 3 / 10) < own / 50, "{kept} of {own}");
-        assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == all[2].key));
-        let alone = &mut all[2..3];
-        alone[0].slow_start_permille = 0;
-        assert!(homes(alone).iter().all(|key| *key == alone[0].key));
+        consistent::a_newcomer_takes_its_slow_start_share_of_its_own(homes);
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn a_newcomer_alone_takes_all() {
+        let mut alone = candidates(&[1]);
+        alone[0].slow_start_permille = 0;
+        assert!(homes(&alone).iter().all(|key| *key == alone[0].key));
+    }
 
-        #[test]
-        fn the_order_of_the_candidates_does_not_matter(
-            weights in prop::collection::vec(1..9_u32, 2..12),
-            turn in 0..12_usize,
-        ) {
-            let candidates = candidates(&weights);
-            let mut turned = candidates.clone();
-            turned.rotate_left(turn % weights.len());
-            prop_assert_eq!(homes(&candidates), homes(&turned));
-        }
+    #[test]
+    fn the_order_of_the_candidates_does_not_matter() {
+        consistent::the_order_of_the_candidates_does_not_matter(homes);
+    }
 
-        #[test]
-        fn whoever_is_available_is_found(count in 1..30_usize, last in 0..30_usize, number: u64) {
-            let mut candidates = candidates(&vec![1; count]);
-            let last = last % count;
-            for (index, candidate) in candidates.iter_mut().enumerate() {
-                candidate.health = if index == last { Health::Healthy } else { Health::Unhealthy };
-            }
-            let table = table(&candidates, 251);
-            prop_assert_eq!(table.pick(number, &Available::among(&candidates).unwrap()), last);
-        }
+    #[test]
+    fn whoever_is_available_is_found() {
+        consistent::whoever_is_available_is_found(|all, available, number| table(all, 251).pick(number, available));
     }
 }

@@ -1,4 +1,4 @@
-//! Of two at random, the one that is likely to answer first: by latency and load.
+//! Of two at random, or a few more, the one that is likely to answer first: by latency and load.
 //!
 //! After Twitter's Finagle (`PeakEwma`), with weights. The latency is the host's moving average, which follows a rise at once
 //! and falls with the time; it knows more of it than one instance of a plugin could.
@@ -11,17 +11,35 @@ use crate::{
     least_request::draw,
 };
 
-/// Draws two different candidates at random, more likely by their weight, and picks the one where a further request costs
-/// less; the first, where they cost the same.
+/// Draws two different candidates at random, more likely by their weight, and up to two more while the best of those drawn has
+/// requests under way; picks the one where a further request costs least, the first of those where it costs the same.
 ///
-/// Slow endpoints are avoided before their queues have grown, which counting requests alone cannot do.
+/// Slow endpoints are avoided before their queues have grown, which counting requests alone cannot do. Where endpoints do one thing at
+/// a time, two that are drawn are often both busy while others have nothing to do.
 pub(crate) fn peak_ewma(available: &Available<'_>, generator: &mut Generator) -> usize {
-    let Some(first) = draw(available, None, generator) else { return 0 };
-    let Some(second) = draw(available, Some(first.0), generator) else { return first.0 };
     let (sum, count) = shares(available);
-    let mean_share = float(sum) / float(count);
-    if cost(second.1, mean_share) < cost(first.1, mean_share) { second.0 } else { first.0 }
+    let (mean_share, mut left) = (float(sum) / float(count), sum);
+    let mut drawn = [0; DRAWS_MAX];
+    let mut best: Option<(usize, &Candidate, f64)> = None;
+    for number in 0..DRAWS_MAX {
+        if number >= DRAWS && best.is_some_and(|(_, candidate, _)| candidate.in_flight == 0) {
+            break;
+        }
+        let (before, after) = drawn.split_at_mut(number);
+        let Some((index, candidate)) = draw(available, (before, left), generator) else { break };
+        after.iter_mut().take(1).for_each(|place| *place = index);
+        left -= share(candidate);
+        let cost = cost(candidate, mean_share);
+        if best.is_none_or(|(_, _, least)| cost < least) {
+            best = Some((index, candidate, cost));
+        }
+    }
+    best.map_or(0, |(index, ..)| index)
 }
+
+/// How many are drawn, and at most.
+const DRAWS: usize = 2;
+const DRAWS_MAX: usize = 4;
 
 /// Latency times the requests under way with this one, those for an endpoint of mean share.
 ///
@@ -68,6 +86,17 @@ mod tests {
         check([(9, 100), (0, 1_100)], 0);
         check([(9, 100), (0, 900)], 1);
         check([(u32::MAX, u32::MAX), (u32::MAX, 1)], 1);
+    }
+
+    #[test]
+    fn one_that_has_nothing_to_do_is_found_among_those_that_have() {
+        let mut four = candidates(&[1, 1, 1, 1]);
+        four.iter_mut().for_each(|candidate| (candidate.in_flight, candidate.latency_micros) = (1, 700));
+        four[2].in_flight = 0;
+        let mut generator = seeded(1);
+        for _ in 0..1_000 {
+            assert_eq!(peak_ewma(&Available::among(&four).unwrap(), &mut generator), 2);
+        }
     }
 
     #[test]

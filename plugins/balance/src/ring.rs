@@ -136,11 +136,10 @@ impl Limit {
 
 #[cfg(test)]
 mod tests {
-    use palisade_sdk::{Health, Outcome};
-    use proptest::prelude::*;
+    use palisade_sdk::Outcome;
 
     use super::*;
-    use crate::tests::candidates;
+    use crate::tests::{candidates, consistent};
 
     const EACH: NonZeroU32 = NonZeroU32::new(160).unwrap();
     const BOUND: Bound = Bound(1_250);
@@ -170,13 +169,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_fails_loses_its_own_and_gets_them_back() {
-        let mut all = candidates(&[1; 20]);
-        let before = homes(&all);
-        all[7].health = Health::Unhealthy;
-        let after = homes(&all);
-        assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == all[7].key));
-        all[7].health = Health::Healthy;
-        assert_eq!(homes(&all), before);
+        consistent::one_that_fails_loses_its_own_alone_and_gets_them_back(homes);
     }
 
     #[test]
@@ -199,15 +192,7 @@ mod tests {
 
     #[test]
     fn a_newcomer_takes_its_slow_start_share_of_its_own() {
-        let mut all = candidates(&[1; 4]);
-        let before = homes(&all);
-        all[2].slow_start_permille = 300;
-        let after = homes(&all);
-        let kept =
-            before.iter().zip(&after).filter(|(before, after)| before == after && **before == all[2].key).count();
-        let own = before.iter().filter(|key| **key == all[2].key).count();
-        assert!(kept.abs_diff(own * 3 / 10) < own / 50, "{kept} of {own}");
-        assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == all[2].key));
+        consistent::a_newcomer_takes_its_slow_start_share_of_its_own(homes);
     }
 
     #[test]
@@ -222,29 +207,13 @@ mod tests {
         }
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn the_order_of_the_candidates_does_not_matter() {
+        consistent::the_order_of_the_candidates_does_not_matter(homes);
+    }
 
-        #[test]
-        fn the_order_of_the_candidates_does_not_matter(
-            weights in prop::collection::vec(1..9_u32, 2..12),
-            turn in 0..12_usize,
-        ) {
-            let candidates = candidates(&weights);
-            let mut turned = candidates.clone();
-            turned.rotate_left(turn % weights.len());
-            prop_assert_eq!(homes(&candidates), homes(&turned));
-        }
-
-        #[test]
-        fn whoever_is_available_is_found(count in 1..30_usize, last in 0..30_usize, number: u64) {
-            let mut candidates = candidates(&vec![1; count]);
-            let last = last % count;
-            for (index, candidate) in candidates.iter_mut().enumerate() {
-                candidate.health = if index == last { Health::Healthy } else { Health::Unhealthy };
-                candidate.slow_start_permille = 0;
-            }
-            prop_assert_eq!(ring(&candidates).pick(number, &Available::among(&candidates).unwrap(), BOUND), last);
-        }
+    #[test]
+    fn whoever_is_available_is_found() {
+        consistent::whoever_is_available_is_found(|all, available, number| ring(all).pick(number, available, BOUND));
     }
 }

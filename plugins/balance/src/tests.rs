@@ -1,5 +1,6 @@
 //! The plugin as the host sees it: settings and candidates in; picks and counters out. And what the other tests share.
 
+pub(crate) mod consistent;
 mod models;
 
 use serde_json::{Value, json};

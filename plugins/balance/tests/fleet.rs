@@ -26,7 +26,7 @@ fn ask(fleet: &Fleet, algorithm: &str) -> Outcome {
 
 #[test]
 fn peak_ewma_is_near_the_best_possible_choice() {
-    for (servers, load) in [(8, 0.3), (8, 0.6), (8, 0.8), (2, 0.6), (2, 0.8)] {
+    for (servers, load) in [(8, 0.3), (8, 0.6), (8, 0.8), (2, 0.6), (2, 0.8), (1, 0.3), (1, 0.6), (1, 0.8)] {
         for seed in 1..=2 {
             let fleet = Fleet { servers, load, seed, requests: 30_000, ..Fleet::default() };
             let best = fleet.ask(&mut least_completion());

@@ -1,6 +1,7 @@
-//! The host's own choice, where no balancer makes one: of two at random, the one that is likely to answer first.
+//! The host's own choice, where no balancer makes one: of two at random, or a few more, the one that is likely to answer first.
 //!
-//! Two are drawn by weight (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), and compared by
+//! Two are drawn by weight, and up to two more while the best of them has requests under way: where endpoints do one thing at a time, two
+//! are often both busy while others have nothing to do. They (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001) are compared by
 //! what a request costs them: their latency, a peak-sensitive average, times the requests that they would have under way.
 //! Those are counted for an endpoint's share of the weight, so that what is drawn and what is compared have the same aim.
 
@@ -42,13 +43,28 @@ pub(crate) fn pick(candidates: &[Candidate], zone: Name, random: &Random) -> Opt
     let eligible = if fresh.is_empty() { Eligible { tried: true, ..fresh } } else { fresh };
     let eligible = eligible.near(zone, random);
     let (total, count) = eligible.total();
-    let first = eligible.draw(random.below(total), None)?;
-    let Some(second) = eligible.draw(random.below(total.saturating_sub(share(first.1))), Some(first.0)) else {
-        return Some(first.0);
-    };
-    let mean = float(total) / float(count);
-    Some(if cost(second.1, mean) < cost(first.1, mean) { second.0 } else { first.0 })
+    let (mean, mut left) = (float(total) / float(count), total);
+    let mut drawn = [0; DRAWS_MAX];
+    let mut best: Option<(usize, &Candidate, f64)> = None;
+    for number in 0..DRAWS_MAX {
+        if number >= DRAWS && best.is_some_and(|(_, candidate, _)| candidate.in_flight == 0) {
+            break;
+        }
+        let (before, after) = drawn.split_at_mut(number);
+        let Some((index, candidate)) = eligible.draw(random.below(left), before) else { break };
+        after.iter_mut().take(1).for_each(|place| *place = index);
+        left -= share(candidate);
+        let cost = cost(candidate, mean);
+        if best.is_none_or(|(_, _, least)| cost < least) {
+            best = Some((index, candidate, cost));
+        }
+    }
+    best.map(|(index, ..)| index)
 }
+
+/// How many are drawn, and at most.
+const DRAWS: usize = 2;
+const DRAWS_MAX: usize = 4;
 
 /// The host's own choice, for whoever measures it.
 #[derive(Debug)]
@@ -152,10 +168,10 @@ impl<'a> Eligible<'a> {
         self.iter().fold((0, 0), |(total, count), (_, candidate)| (total + share(candidate), count + 1))
     }
 
-    /// The one at this place of all shares in a row, without the one that is left out.
-    fn draw(self, place: u64, except: Option<usize>) -> Option<(usize, &'a Candidate)> {
+    /// The one at this place of all shares in a row, without those that are left out.
+    fn draw(self, place: u64, except: &[usize]) -> Option<(usize, &'a Candidate)> {
         let mut left = place;
-        self.iter().filter(|(index, _)| Some(*index) != except).find(|(_, candidate)| {
+        self.iter().filter(|(index, _)| !except.contains(index)).find(|(_, candidate)| {
             let rest = left.checked_sub(share(candidate));
             left = rest.unwrap_or(left);
             rest.is_none()
@@ -218,6 +234,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn one_that_has_nothing_to_do_is_found_among_those_that_have() {
+        let (busy, idle) = (candidate(1, 1), candidate(0, 1));
+        check(&[busy, busy, busy, idle], &[0, 0, 0, 1]);
+        // Four are drawn of eight: half of the requests find it.
+        check(&[busy, busy, busy, busy, busy, busy, busy, idle], &[1, 1, 1, 1, 1, 1, 1, 7]);
+    }
+
+    #[test]
     fn equals_share_by_weight_and_newcomers_by_their_part_of_it() {
         check(&[candidate(0, 1); 4], &[1, 1, 1, 1]);
         check(&[candidate(0, 4), candidate(0, 1)], &[4, 1]);
@@ -234,8 +258,8 @@ pub(super) mod tests {
 
     #[test]
     fn in_a_fleet_with_a_slow_one_it_is_near_the_best_possible_choice() {
-        for seed in 1..=2 {
-            let fleet = fleet::Fleet { seed, requests: 30_000, ..fleet::Fleet::default() };
+        for (servers, seed) in [(8, 1), (8, 2), (1, 1), (1, 2)] {
+            let fleet = fleet::Fleet { servers, seed, requests: 30_000, ..fleet::Fleet::default() };
             let random = Random(Cell::new(seed));
             let mut candidates = vec![candidate(0, 1); fleet.endpoints];
             let own = fleet.ask(&mut |seen: &[fleet::Seen]| {
