@@ -164,6 +164,20 @@ mod tests {
         Breaker::new(limits, now)
     }
 
+    /// One that has opened, and the time at which it is tried.
+    fn opened(start: Instant) -> (Breaker, Instant) {
+        let mut circuit = breaker(start);
+        (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
+        (circuit, start + 5 * SECOND)
+    }
+
+    /// Both of its first trials begin, and no third one.
+    fn tried(circuit: &mut Breaker, later: Instant) {
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), Some(CircuitState::HalfOpen)));
+        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
+        assert_eq!(circuit.admit(later), (None, None), "as many as are tried");
+    }
+
     fn ends(breaker: &mut Breaker, is_good: bool, now: Instant) -> Option<CircuitState> {
         let (passage, _) = breaker.admit(now);
         breaker.ended(passage.expect("a passage"), is_good, now)
@@ -197,13 +211,8 @@ mod tests {
 
     #[test]
     fn it_closes_again_when_its_trials_have_ended_well() {
-        let start = Instant::now();
-        let mut circuit = breaker(start);
-        (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
-        let later = start + 5 * SECOND;
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), Some(CircuitState::HalfOpen)));
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
-        assert_eq!(circuit.admit(later), (None, None), "as many as are tried");
+        let (mut circuit, later) = opened(Instant::now());
+        tried(&mut circuit, later);
         circuit.given_up(Passage::Trial(1));
         assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
         assert_eq!(circuit.ended(Passage::Trial(1), true, later), None);
@@ -213,22 +222,16 @@ mod tests {
 
     #[test]
     fn it_opens_again_when_a_trial_fails() {
-        let start = Instant::now();
-        let mut circuit = breaker(start);
-        (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
-        assert_eq!(ends(&mut circuit, false, start + 5 * SECOND), Some(CircuitState::Open));
-        assert_eq!(circuit.admit(start + 9 * SECOND), (None, None));
-        assert_eq!(circuit.admit(start + 10 * SECOND), (Some(Passage::Trial(2)), Some(CircuitState::HalfOpen)));
+        let (mut circuit, later) = opened(Instant::now());
+        assert_eq!(ends(&mut circuit, false, later), Some(CircuitState::Open));
+        assert_eq!(circuit.admit(later + 4 * SECOND), (None, None));
+        assert_eq!(circuit.admit(later + 5 * SECOND), (Some(Passage::Trial(2)), Some(CircuitState::HalfOpen)));
     }
 
     #[test]
     fn others_are_tried_in_place_of_those_that_never_end() {
-        let start = Instant::now();
-        let mut circuit = breaker(start);
-        (0..10).for_each(|_| assert_ne!(ends(&mut circuit, false, start), Some(CircuitState::Closed)));
-        let later = start + 5 * SECOND;
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), Some(CircuitState::HalfOpen)));
-        assert_eq!(circuit.admit(later), (Some(Passage::Trial(1)), None));
+        let (mut circuit, later) = opened(Instant::now());
+        tried(&mut circuit, later);
         assert_eq!(circuit.admit(later + 4 * SECOND), (None, None), "both are under way");
         let later = later + 5 * SECOND;
         assert_eq!(circuit.admit(later), (Some(Passage::Trial(2)), None));

@@ -16,8 +16,9 @@ use tokio::net::TcpStream;
 
 use crate::error::RequestError;
 use crate::proxy_protocol::{self, Ends};
-use crate::upstream::pool::{OpenConnection, Purpose, Up};
+use crate::upstream::pool::Purpose;
 use crate::upstream::shared::Shared;
+use crate::upstream::up::{OpenConnection, Up};
 use crate::upstream::{Connection, Pool};
 
 /// The largest head of an endpoint's answer, in bytes and in fields.

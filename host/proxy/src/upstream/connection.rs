@@ -8,8 +8,8 @@ use palisade_contract::UpstreamFault;
 use crate::body::Upload;
 use crate::upstream::Pool;
 use crate::upstream::circuit::Admitted;
-use crate::upstream::pool::Up;
 use crate::upstream::sender::Sender;
+use crate::upstream::up::Up;
 
 /// What one exchange has of a connection. Dropping it cancels whatever was under way, and over HTTP/1.1 closes it.
 #[derive(Debug)]

@@ -1,11 +1,17 @@
 //! Which endpoints an upstream has at a moment, and what they have in common from one plan to the next.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use palisade_contract::Names;
 use tokio::sync::Notify;
 
 use crate::upstream::Endpoint;
+use crate::upstream::rules::Rules;
+use crate::upstream::standing::Checked;
+use crate::upstream::vital::Arrival;
 
 /// What the endpoints of an upstream have in common, from one plan to the next.
 #[derive(Debug, Default)]
@@ -87,5 +93,26 @@ impl Members {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let has_levels = endpoints.iter().any(|endpoint| endpoint.priority() > 0);
         Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), has_levels, endpoints })
+    }
+
+    /// A list of these endpoints: what is known of one stays known, and who was not there before comes late, unless nobody was.
+    pub(super) fn joined(
+        endpoints: &[palisade_config::Endpoint],
+        (before, config): (Option<&Members>, &palisade_config::Upstream),
+        (names, group): (&Arc<Names>, &Arc<Group>),
+    ) -> Arc<Members> {
+        let rules = Rules::of(config);
+        let checked = if config.health.is_some() { Checked::Unknown } else { Checked::Off };
+        let known: HashMap<SocketAddr, &Arc<Endpoint>> =
+            before.iter().flat_map(|before| &before.endpoints).map(|known| (known.address, known)).collect();
+        let endpoint = |config: &palisade_config::Endpoint| match known.get(&config.address) {
+            Some(known) if known.is(config, rules) => Arc::clone(known),
+            Some(known) => Arc::new(known.again(config, rules, names)),
+            None => {
+                let arrival = if before.is_some() { Arrival::Later } else { Arrival::First };
+                Arc::new(Endpoint::new(config, rules, arrival(checked.clone()), (names, group)))
+            }
+        };
+        Members::new(endpoints.iter().map(endpoint).collect())
     }
 }

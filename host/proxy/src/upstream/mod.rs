@@ -17,16 +17,20 @@ mod fetch;
 mod group;
 mod health;
 mod hedge;
+mod key;
 mod latencies;
 mod letter;
 mod levels;
+mod line;
 mod mirror;
 mod panic;
 mod pick;
 mod pinned;
 mod pool;
+mod pools;
 mod rest;
 mod room;
+mod rules;
 mod seen;
 mod send;
 mod sender;
@@ -37,6 +41,8 @@ mod stream;
 mod tls;
 mod tries;
 mod unanswered;
+mod up;
+mod vital;
 mod warmth;
 
 pub(crate) use connection::Connection;
@@ -49,28 +55,23 @@ pub(crate) use mirror::Mirror;
 pub use pick::OwnChoice;
 pub(crate) use pick::Random;
 pub(crate) use pool::Pool;
+pub(crate) use pools::Pools;
 pub use seen::{Order, SeenEndpoint, Unknown};
 pub(crate) use send::{Answer, Asked, Late, Switched, within};
 pub use standing::Standing;
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 
-use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::collections::hash_map::{Entry, HashMap};
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use palisade_config::UpstreamProtocol;
-use palisade_contract::{Candidate, CircuitState, Health, Monitor, Name, Names, UpstreamMonitor};
+use palisade_contract::{Health, Name, Names};
 
-use crate::error::RequestError;
-use budget::{Budget, Unsaid};
-use circuit::{Admitted, Circuit};
+use budget::Budget;
+use circuit::Circuit;
 use discovery::{Found, Source};
-use endpoint::{Arrival, Rules, Statuses};
-use latencies::Latencies;
 use standing::{Against, Checked};
 
 /// Why an upstream cannot be used.
@@ -151,7 +152,7 @@ impl Upstream {
         let sources = discovery::sources(config, &before.map(|before| before.sources().clone()).unwrap_or_default());
         let sources = sources.map_err(|reason| UpstreamError::File { upstream: config.name.clone(), reason })?;
         let all = discovery::all(&config.endpoints, &sources);
-        let members = joined(&all, (known.as_deref(), config), (names, &group));
+        let members = Members::joined(&all, (known.as_deref(), config), (names, &group));
         let upstream = Arc::new(Self {
             name: names.intern(&config.name),
             tls,
@@ -215,7 +216,7 @@ impl Upstream {
             all.extend(gone.map(|endpoint| endpoint.config().clone()));
         }
         let known = (!before.endpoints.is_empty()).then_some(&*before);
-        let members = joined(&all, (known, &self.config), (&self.names, &self.group));
+        let members = Members::joined(&all, (known, &self.config), (&self.names, &self.group));
         if members.endpoints.len() == before.endpoints.len()
             && members.endpoints.iter().zip(&before.endpoints).all(|(one, other)| Arc::ptr_eq(one, other))
         {
@@ -292,168 +293,6 @@ impl Upstream {
     /// Whether a connection to it can become a tunnel: no two speak HTTP/2 with each other then (RFC 9113, section 8.6).
     pub(crate) fn takes_upgrades(&self) -> bool {
         self.config.protocol != UpstreamProtocol::Http2
-    }
-}
-
-fn rules(config: &palisade_config::Upstream) -> Rules {
-    let ejection = config.ejection.as_ref();
-    Rules {
-        failures: ejection.and_then(|ejection| ejection.failures).unwrap_or(0),
-        slow_start: config.slow_start,
-        statuses: ejection.map(|ejection| Statuses::of(&ejection.statuses)).unwrap_or_default(),
-    }
-}
-
-/// A list of these endpoints: what is known of one stays known, and who was not there before comes late, unless nobody was.
-fn joined(
-    endpoints: &[palisade_config::Endpoint],
-    (before, config): (Option<&Members>, &palisade_config::Upstream),
-    (names, group): (&Arc<Names>, &Arc<Group>),
-) -> Arc<Members> {
-    let rules = rules(config);
-    let checked = if config.health.is_some() { Checked::Unknown } else { Checked::Off };
-    let known: HashMap<SocketAddr, &Arc<Endpoint>> =
-        before.iter().flat_map(|before| &before.endpoints).map(|known| (known.address, known)).collect();
-    let endpoint = |config: &palisade_config::Endpoint| match known.get(&config.address) {
-        Some(known) if known.is(config, rules) => Arc::clone(known),
-        Some(known) => Arc::new(known.again(config, rules, names)),
-        None => {
-            let arrival = if before.is_some() { Arrival::Later } else { Arrival::First };
-            Arc::new(Endpoint::new(config, rules, arrival(checked.clone()), (names, group)))
-        }
-    };
-    Members::new(endpoints.iter().map(endpoint).collect())
-}
-
-/// One worker's connections to the endpoints of an upstream.
-#[derive(Debug)]
-pub(crate) struct Pools {
-    pub(crate) upstream: Arc<Upstream>,
-    monitor: Arc<dyn Monitor>,
-    reached: RefCell<Rc<Reached>>,
-    retired: Cell<bool>,
-    /// Kept from one choice to the next, so that none allocates.
-    candidates: RefCell<Vec<Candidate>>,
-    random: Random,
-    /// Where what happens at the upstream as a whole is counted.
-    counted: Arc<dyn UpstreamMonitor>,
-    /// Requests that the budget has not heard of.
-    unsaid: Unsaid,
-    latencies: Latencies,
-}
-
-/// The endpoints of an upstream at a moment, and a worker's connections to each of them.
-#[derive(Debug)]
-pub(crate) struct Reached {
-    members: Arc<Members>,
-    /// In the order of the members.
-    pools: Vec<Rc<Pool>>,
-}
-
-impl Pools {
-    pub(crate) fn new(upstream: &Arc<Upstream>, monitor: &Arc<dyn Monitor>) -> Rc<Self> {
-        let none = Reached { members: Members::new(Vec::new()), pools: Vec::new() };
-        let counted = monitor.upstream(&upstream.config.name);
-        // The one before may have been open, and have had another circuit.
-        counted.circuit_is(upstream.circuit.as_ref().map_or(CircuitState::Closed, |circuit| circuit.state()));
-        Rc::new(Self {
-            upstream: upstream.clone(),
-            monitor: monitor.clone(),
-            reached: RefCell::new(Rc::new(none)),
-            retired: Cell::new(false),
-            candidates: RefCell::default(),
-            random: Random::new(),
-            counted,
-            unsaid: Unsaid::default(),
-            latencies: Latencies::default(),
-        })
-    }
-
-    /// How many endpoints there are at the moment.
-    pub(crate) fn len(&self) -> usize {
-        self.reached().pools.len()
-    }
-
-    /// The endpoints as they are now. Connections to those that stay are kept, and to those that are gone none comes back.
-    fn reached(&self) -> Rc<Reached> {
-        let known = self.reached.borrow().clone();
-        if known.members.id == self.upstream.members_id.load(Ordering::Acquire) {
-            return known;
-        }
-        let members = self.upstream.members();
-        let by_address = |pool: &Rc<Pool>| (pool.endpoint.address, pool.clone());
-        let mut before: HashMap<SocketAddr, Rc<Pool>> = known.pools.iter().map(by_address).collect();
-        let mut of = |endpoint: &Arc<Endpoint>| match before.entry(endpoint.address) {
-            Entry::Occupied(pool) if pool.get().endpoint.is_same(endpoint) => pool.remove(),
-            Entry::Occupied(_) | Entry::Vacant(_) => self.pool(endpoint),
-        };
-        let pools: Vec<_> = members.endpoints.iter().map(&mut of).collect();
-        before.values().for_each(|gone| gone.retire());
-        let reached = Rc::new(Reached { members, pools });
-        self.reached.replace(reached.clone());
-        reached
-    }
-
-    fn pool(&self, endpoint: &Arc<Endpoint>) -> Rc<Pool> {
-        let monitor = self.monitor.endpoint(&self.upstream.config.name, &endpoint.address.to_string());
-        let pool = Pool::new(endpoint, &self.upstream, monitor);
-        if self.retired.get() {
-            pool.retire();
-        }
-        warmth::keep_warm(&pool);
-        pool
-    }
-
-    /// Lets one more request through, for as long as what comes back lives.
-    fn admit(&self) -> Result<Option<Admitted>, RequestError> {
-        let Some(circuit) = &self.upstream.circuit else { return Ok(None) };
-        let (admitted, changed) = circuit.admit().map_err(|why| {
-            self.counted.circuit_refused(why);
-            connect::refusal(why)
-        })?;
-        self.circuit_is(changed);
-        Ok(Some(admitted))
-    }
-
-    /// One that was let through has ended so.
-    fn ended(&self, admitted: &mut Admitted, is_good: bool) {
-        self.circuit_is(admitted.ended(is_good));
-    }
-
-    fn circuit_is(&self, state: Option<CircuitState>) {
-        let Some(state) = state else { return };
-        if self.upstream.circuit.as_ref().is_some_and(|circuit| circuit.is_gone()) {
-            return;
-        }
-        self.counted.circuit_is(state);
-        let upstream = self.upstream.config.name.as_str();
-        match state {
-            CircuitState::Open => tracing::warn!(upstream, "the circuit is open: too many requests have failed"),
-            CircuitState::HalfOpen => tracing::info!(upstream, "the circuit is half open: a few requests are tried"),
-            CircuitState::Closed => tracing::info!(upstream, "the circuit is closed again"),
-        }
-    }
-
-    /// Closes connections that were not used for too long, makes those that are always to be open, and tells the others what
-    /// was asked.
-    pub(crate) fn sweep(&self) {
-        let reached = self.reached();
-        reached.pools.iter().for_each(|pool| pool.sweep());
-        reached.pools.iter().for_each(warmth::keep_warm);
-        self.unsaid.say(&self.upstream.budget);
-    }
-
-    /// The configuration has no such upstream any more: what is idle is closed, and so is what comes back.
-    pub(crate) fn retire(&self) {
-        self.retired.set(true);
-        self.reached().pools.iter().for_each(|pool| pool.retire());
-    }
-}
-
-impl Reached {
-    /// No two lists of this process have the same, and none has the same before and after its endpoints' health has changed.
-    fn version(&self, group: &Group) -> u64 {
-        u64::from(self.members.id) << 32 | u64::from(group.version())
     }
 }
 

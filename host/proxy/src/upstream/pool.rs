@@ -4,20 +4,21 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
 use palisade_config::UpstreamProtocol;
 use palisade_contract::EndpointMonitor;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::body::RequestBody;
 use crate::moment;
+use crate::upstream::line::{Line, Waiting};
 use crate::upstream::pick::Random;
 use crate::upstream::sender::Sender;
 use crate::upstream::shared::Shared;
+use crate::upstream::up::{OpenConnection, Up};
 use crate::upstream::warmth::Warmth;
 use crate::upstream::{Connection, Endpoint, Upstream};
 
@@ -54,30 +55,10 @@ pub(crate) struct Pool {
     line_apart: Rc<Line>,
     /// What keeps connections open that nobody uses.
     pub(super) warmth: Warmth,
-    random: Random,
+    pub(super) random: Random,
     /// Its upstream is gone from the configuration, and it takes no connection back. An idle connection would keep the
     /// pool, and the pool the connection.
     retired: Cell<bool>,
-}
-
-/// Requests that wait for the same.
-#[derive(Debug, Default)]
-struct Line {
-    waiting: Cell<usize>,
-    room: Notify,
-}
-
-impl Line {
-    fn is_empty(&self) -> bool {
-        self.waiting.get() == 0
-    }
-
-    /// There may be room for one of them.
-    fn has_room_again(&self) {
-        if !self.is_empty() {
-            self.room.notify_one();
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -194,7 +175,7 @@ impl Pool {
             return None;
         }
         self.open.set(self.open.get() + 1);
-        Some(OpenConnection(self.clone()))
+        Some(OpenConnection::of(self))
     }
 
     /// Whether a request of this purpose that comes now need not wait for others to end.
@@ -204,6 +185,12 @@ impl Pool {
         }
         let has_stream = || purpose == Purpose::Exchange && self.shared.borrow().iter().any(|one| self.has_room(one));
         self.open.get() < self.upstream.config.connections || !self.idle.borrow().is_empty() || has_stream()
+    }
+
+    /// One of those that were counted is closed.
+    pub(super) fn closed(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.has_room_again();
     }
 
     /// How many there are.
@@ -225,8 +212,7 @@ impl Pool {
     pub(super) fn wait(self: &Rc<Self>, purpose: Purpose) -> Waiting {
         let is_apart = purpose != Purpose::Exchange && self.expects_http2.get();
         let line = if is_apart { &self.line_apart } else { &self.line };
-        line.waiting.set(line.waiting.get() + 1);
-        Waiting { pool: self.clone(), line: line.clone() }
+        Waiting::begin(self, line)
     }
 
     /// There may be room for one of those that wait. Those of each line look for themselves whether it is good for them.
@@ -267,73 +253,6 @@ impl Pool {
         if has_room && !self.retired.get() && !sender.is_closed() && !up.is_old() {
             idle.push(Idle { sender, task, up: Rc::downgrade(up), since: moment::now() });
         }
-    }
-}
-
-/// A connection that is up, which its endpoint's monitor hears of. It lasts as long as anybody uses the connection: the
-/// task that speaks HTTP on it, or a tunnel that came after.
-#[derive(Debug)]
-pub(crate) struct Up {
-    open: OpenConnection,
-    /// From when on it gets no new exchange.
-    until: Option<Instant>,
-}
-
-impl Up {
-    pub(crate) fn new(open: OpenConnection) -> Rc<Self> {
-        open.0.monitor.connected();
-        let until = open.0.upstream.config.connection_age.map(|age| Instant::now() + aged(age, &open.0.random));
-        Rc::new(Self { open, until })
-    }
-
-    /// Whether it is as old as one may become that is used again.
-    pub(crate) fn is_old(&self) -> bool {
-        self.until.is_some_and(|until| until <= moment::now())
-    }
-}
-
-/// Up to a tenth less, so that connections that were made together are not all made anew together.
-fn aged(age: Duration, random: &Random) -> Duration {
-    let parts = u32::try_from(random.below(100)).unwrap_or_default();
-    age - age / 1_000 * parts
-}
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        self.open.0.monitor.disconnected();
-    }
-}
-
-/// A request that waits for room on a connection.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pool: Rc<Pool>,
-    line: Rc<Line>,
-}
-
-impl Waiting {
-    /// Ready when there may be some.
-    pub(crate) async fn room(&self) {
-        self.line.room.notified().await;
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.line.waiting.set(self.line.waiting.get().saturating_sub(1));
-        // What it was told of may be of use to the next one.
-        self.pool.has_room_again();
-    }
-}
-
-/// A connection that counts against its endpoint's limit until it is closed.
-#[derive(Debug)]
-pub(crate) struct OpenConnection(Rc<Pool>);
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        self.0.open.set(self.0.open.get().saturating_sub(1));
-        self.0.has_room_again();
     }
 }
 

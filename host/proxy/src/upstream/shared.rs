@@ -21,8 +21,8 @@ use crate::body::{Error, RequestBody};
 use crate::hygiene;
 use crate::moment;
 use crate::upstream::connect::HEAD_BYTES_MAX;
-use crate::upstream::pool::Up;
 use crate::upstream::unanswered::Unanswered;
+use crate::upstream::up::Up;
 
 /// What of one answer may wait here for its client.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;

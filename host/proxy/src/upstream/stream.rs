@@ -20,7 +20,8 @@ use crate::upstream::Pools;
 use crate::upstream::choose::Unchosen;
 use crate::upstream::circuit::Admitted;
 use crate::upstream::connect::{Failed, counted, tcp};
-use crate::upstream::pool::{Pool, Purpose, Up};
+use crate::upstream::pool::{Pool, Purpose};
+use crate::upstream::up::Up;
 
 /// Endpoints that are tried for one client: none of its bytes was sent to any of them.
 const ATTEMPTS: u32 = 3;

@@ -1,11 +1,12 @@
 //! Lists of endpoints that change.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use palisade_config::Config;
-use palisade_contract::UpstreamFault;
 use palisade_contract::testing::Deaf;
+use palisade_contract::{Monitor, UpstreamFault};
 
 use super::*;
 

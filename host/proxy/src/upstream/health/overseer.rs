@@ -14,8 +14,8 @@ use super::check::check_always;
 use super::outliers::{self, Peers, Record};
 use super::shares;
 use crate::upstream::discovery::look_always;
-use crate::upstream::endpoint::SHARE_WHOLE;
 use crate::upstream::standing::{Checked, Ejected};
+use crate::upstream::vital::SHARE_WHOLE;
 use crate::upstream::{Endpoint, Members, Upstream};
 
 /// Half of the time that figures are of.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::upstream::endpoint::{SHARE_FIRST, SHARE_WHOLE};
+use crate::upstream::vital::{SHARE_FIRST, SHARE_WHOLE};
 
 /// Between two looks at a share that grows, at most.
 const STEP_MAX: Duration = Duration::from_secs(1);
