@@ -95,6 +95,7 @@ class Client(QuicConnectionProtocol):
         self.is_deaf = False
         self.sent = []
         self.tickets = []
+        self.tokens = []
 
     def datagram_received(self, data, addr):
         if not self.is_deaf:
@@ -142,6 +143,10 @@ class Client(QuicConnectionProtocol):
 
     def keep(self, ticket):
         self.tickets.append(ticket)
+        asyncio.ensure_future(self.tell())
+
+    def keep_token(self, token):
+        self.tokens.append(token)
         asyncio.ensure_future(self.tell())
 
     async def tell(self):
@@ -255,10 +260,15 @@ class Commands:
             async with before.changed:
                 await before.changed.wait_for(lambda: before.closed or before.tickets)
             made.session_ticket = before.tickets.pop(0)
+            if command.get("token", True):
+                async with before.changed:
+                    await before.changed.wait_for(lambda: before.closed or before.tokens)
+                made.token = before.tokens.pop(0)
             if command.get("forge"):
                 made.session_ticket.max_early_data_size = 0xFFFFFFFF
         client = None
-        quic = QuicConnection(configuration=made, session_ticket_handler=lambda ticket: client.keep(ticket))
+        quic = QuicConnection(configuration=made, session_ticket_handler=lambda ticket: client.keep(ticket),
+                              token_handler=lambda token: client.keep_token(token))
         loop = asyncio.get_running_loop()
         sock = bound(address, command.get("source"))
         _, client = await loop.create_datagram_endpoint(

@@ -60,6 +60,22 @@ async fn what_only_asks_goes_on_at_once_and_everything_else_when_the_handshake_i
     site.idle().await;
 }
 
+/// Whoever has a session can send its packets as if they came from anywhere.
+#[tokio::test]
+async fn a_client_that_has_not_shown_where_it_is_waits_for_the_end_of_its_handshake() {
+    let site = taking_early_data().start().await;
+    let program = Arc::new(Aioquic::start());
+    let first = program.connect(&site).await;
+    let client = program.resume(&site, &first, json!({ "token": false })).await;
+    let stream = send(&client, "GET", "/", 0).await;
+    client.tell(json!({ "do": "hear" })).await;
+    let answer = client.tell(json!({ "do": "answer", "stream": stream })).await;
+    assert_eq!(answer["status"], 200);
+    assert_eq!(client.tell(json!({ "do": "connected" })).await["early"], true);
+    // It would be told that it was early, if the handshake had not been waited for.
+    assert_eq!(asked(&site), ["GET / []"]);
+}
+
 #[tokio::test]
 async fn what_somebody_sends_once_more_is_not_done_once_more() {
     let site = taking_early_data().set("listener.public.limits.handshake_timeout", "2s").start().await;

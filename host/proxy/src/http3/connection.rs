@@ -77,7 +77,7 @@ pub(crate) async fn run(
         is_closed: false,
         cancelled: 0,
         opened_count: 0,
-        shaken: handshake.as_ref().map(|_| watch::channel(false).0),
+        shaken: handshake.as_ref().map(|handshake| (watch::channel(false).0, handshake.is_proven)),
     };
     served.run(control, handshake, drain).await
 }
@@ -145,7 +145,7 @@ struct Served {
     cancelled: u32,
     opened_count: u32,
     /// Whether the handshake is done, where requests may have come before that.
-    shaken: Option<watch::Sender<bool>>,
+    shaken: Option<(watch::Sender<bool>, bool)>,
 }
 
 impl Served {
@@ -203,7 +203,7 @@ impl Served {
             self.close(Code::ExcessiveLoad, "the handshake was not done in time");
         }
         shaken?;
-        if let Some(tell) = &self.shaken {
+        if let Some((tell, _)) = &self.shaken {
             tell.send_replace(true);
         }
         Ok(())
@@ -245,7 +245,8 @@ impl Served {
         }
         self.next = number.saturating_add(4);
         self.follow()?;
-        let early = self.shaken.as_ref().filter(|_| receive.is_0rtt()).map(|shaken| Early::new(shaken.subscribe()));
+        let early = self.shaken.as_ref().filter(|_| receive.is_0rtt());
+        let early = early.map(|(is_done, is_proven)| Early::new(is_done.subscribe(), *is_proven));
         let client = (self.listening.clone(), self.client.clone());
         let served = request::run(client, self.quic.clone(), (send, receive), self.limits, early);
         self.requests.spawn_local(InTurns::new(served));
@@ -333,7 +334,7 @@ async fn goaway(control: &mut SendStream, number: u64) {
 /// The end of a handshake that is under way, once.
 fn shaken(handshake: &mut Option<Handshake>, context: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
     let Some(under_way) = handshake else { return Poll::Pending };
-    let shaken = ready!(under_way.as_mut().poll(context));
+    let shaken = ready!(under_way.ending.as_mut().poll(context));
     *handshake = None;
     Poll::Ready(shaken)
 }
@@ -341,7 +342,7 @@ fn shaken(handshake: &mut Option<Handshake>, context: &mut Context<'_>) -> Poll<
 /// A connection that has ended by itself: where its handshake was still under way, by that.
 async fn gone(error: &ConnectionError, handshake: Option<Handshake>) -> Result<(), Refusal> {
     if let Some(handshake) = handshake {
-        handshake.await?;
+        handshake.ending.await?;
     }
     judge(error)
 }

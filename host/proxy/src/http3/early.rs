@@ -1,7 +1,8 @@
 //! Requests that came before their client's handshake was done (RFC 8470): anybody who has seen their packets may have sent them
 //! once more.
 //!
-//! What asks for something goes on at once, and says what it is. Everything else waits until the handshake is done, which only
+//! What asks for something goes on at once, and says what it is, if its client has shown that it is where it says (a token of an earlier
+//! connection; RFC 9000, section 8.1.3). Everything else waits until the handshake is done, which only
 //! the client itself can bring to its end: that is sooner than a client that is told to come again could have come.
 
 use std::future::Future;
@@ -15,29 +16,40 @@ use tokio::sync::watch;
 use super::body::Body;
 
 /// A handshake that is not done yet while requests are taken already: its end, in time and well, or why not.
-pub(crate) type Handshake = Pin<Box<dyn Future<Output = Result<(), Refusal>>>>;
+pub(crate) struct Handshake {
+    pub(crate) ending: Pin<Box<dyn Future<Output = Result<(), Refusal>>>>,
+    /// The client has shown already that it is where it says.
+    pub(crate) is_proven: bool,
+}
 
 /// RFC 8470, section 5.1.
 const EARLY_DATA: HeaderName = HeaderName::from_static("early-data");
 
 /// Of a request that came early: whether the handshake is done.
 #[derive(Debug)]
-pub(super) struct Early(watch::Receiver<bool>);
+pub(super) struct Early {
+    is_done: watch::Receiver<bool>,
+    is_proven: bool,
+}
 
 impl Early {
-    pub(super) fn new(is_done: watch::Receiver<bool>) -> Self {
-        Self(is_done)
+    pub(super) fn new(is_done: watch::Receiver<bool>, is_proven: bool) -> Self {
+        Self { is_done, is_proven }
     }
 
-    /// Waits until the handshake is done. Where it is not done in time, the connection ends, and this with it.
-    pub(super) async fn wait(&mut self) {
-        // Nobody would tell any more where the connection has ended.
-        let _ = self.0.wait_for(|is_done| *is_done).await;
+    /// Waits until the handshake is done, and says whether it is. Where it is not done in time, the connection ends, and this with it.
+    pub(super) async fn wait(&mut self) -> bool {
+        self.is_done.wait_for(|is_done| *is_done).await.is_ok()
+    }
+
+    /// Whether the client has shown that it is where it says: nobody else's address is to be believed, or to be blamed.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// Marks what goes on before the handshake is done. The one field takes the place of any number of them (RFC 8470, section 5.1).
     pub(super) fn mark(&self, parts: &mut Parts) {
-        if !*self.0.borrow() {
+        if !*self.is_done.borrow() {
             parts.headers.insert(EARLY_DATA, HeaderValue::from_static("1"));
         }
     }

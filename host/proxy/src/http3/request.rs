@@ -72,7 +72,7 @@ pub(super) async fn run(
         answer.reset(link.fault().unwrap_or(Code::RequestCancelled));
         return end;
     }
-    if let Some(early) = early.as_ref().filter(|_| early::is_harmless(&parts, &body)) {
+    if let Some(early) = early.as_ref().filter(|early| early.is_proven() && early::is_harmless(&parts, &body)) {
         early.mark(&mut parts);
     } else if !confirmed(&mut early, &answer).await {
         answer.reset(Code::RequestCancelled);
@@ -86,7 +86,7 @@ async fn confirmed(early: &mut Option<Early>, answer: &Answer) -> bool {
     let Some(early) = early else { return true };
     tokio::select! {
         biased;
-        () = early.wait() => true,
+        is_done = early.wait() => is_done,
         () = answer.over() => false,
     }
 }

@@ -209,7 +209,8 @@ async fn shake_hands(
     }
     let Some(ending) = ending else { return Ok((quic, None)) };
     let seen = quic.clone();
-    let handshake = Box::pin(async move {
+    let is_proven = unproven.is_none();
+    let ending = Box::pin(async move {
         let _unproven = unproven;
         let is_over = tokio::time::timeout_at(until, ending).await.is_ok();
         if told(&seen).is_done {
@@ -218,7 +219,7 @@ async fn shake_hands(
         tracing::debug!(%client, is_over, "a QUIC handshake failed");
         Err(if is_over { Refusal::Handshake } else { Refusal::HandshakeTimeout })
     });
-    Ok((quic, Some(handshake)))
+    Ok((quic, Some(Handshake { ending, is_proven })))
 }
 
 /// The connection, and what its handshake ends with where it is still under way.

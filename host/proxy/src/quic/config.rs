@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use palisade_config::ListenerLimits;
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{IdleTimeout, ServerConfig, TransportConfig, ValidationTokenConfig, VarInt};
 
 use super::sessions::Sessions;
+use super::tokens::{LIFETIME, Tokens};
 
 /// What one stream, and one connection, may have in memory here, either way.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
@@ -25,6 +26,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const WAITING: usize = 1_024;
 const WAITING_BYTES: u64 = 16 << 10;
 const ALL_WAITING_BYTES: u64 = 4 << 20;
+
+/// Tokens that a client is given, each for one connection to come: what it asks early is answered early only with one.
+const TOKENS: u32 = 2;
 
 /// How long a client may take to show the token of a Retry.
 const RETRY_LIFETIME: Duration = Duration::from_secs(15);
@@ -47,7 +51,14 @@ pub(crate) fn server(
     let crypto = Arc::new(QuicServerConfig::try_from(tls)?);
     // Tokens that are out stay good when a configuration changes: their key is the process's.
     static FIRST: OnceLock<ServerConfig> = OnceLock::new();
-    let mut server = FIRST.get_or_init(|| ServerConfig::with_crypto(crypto.clone())).clone();
+    let first = || {
+        let mut tokens = ValidationTokenConfig::default();
+        tokens.sent(TOKENS).lifetime(LIFETIME).log(Arc::new(Tokens::default()));
+        let mut first = ServerConfig::with_crypto(crypto.clone());
+        first.validation_token_config(tokens);
+        first
+    };
+    let mut server = FIRST.get_or_init(first).clone();
     server.crypto = crypto;
     server
         .transport_config(Arc::new(transport(limits)))

@@ -12,6 +12,7 @@ mod overheard;
 mod restrained;
 mod sessions;
 mod steering;
+mod tokens;
 
 pub(crate) use config::server;
 pub(crate) use endpoint::Endpoints;
