@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use palisade_contract::{Candidate, Exchange, Lease, Name, Outcome, Pick, PickRequest, PluginName};
+use palisade_contract::{Candidate, Exchange, Health, Lease, Name, Outcome, Pick, PickRequest, PluginName};
 use tokio::time::Instant;
 
 use crate::moment;
@@ -40,7 +40,7 @@ impl Pools {
     ) -> Result<Rc<Pool>, Unchosen> {
         let reached = self.reached();
         let mut candidates = self.candidates.take();
-        let spares = self.look(&reached.members, outcomes, &mut candidates);
+        let spares = self.look(&reached.members, (attempt, outcomes), &mut candidates);
         let version = reached.version(&self.upstream.group);
         let request = PickRequest { upstream: self.upstream.name, version, attempt };
         let by_host = Cell::new(false);
@@ -53,6 +53,9 @@ impl Pools {
             Some((lease, exchange)) => lease.pick(exchange, &request, &candidates, host),
             None => Ok(host()),
         };
+        // A balancer may pick what is left out.
+        let is_left_out = |index: usize| candidates.get(index).is_some_and(|one| one.health == Health::Unhealthy);
+        let is_spared = spares && matches!(&picked, Ok(Pick::Endpoint(index)) if is_left_out(*index));
         self.candidates.replace(candidates);
         if has_balancer {
             moment::has_passed();
@@ -60,7 +63,7 @@ impl Pools {
         match picked {
             Ok(Pick::Endpoint(index)) => {
                 let pool = reached.pools.get(index).cloned().ok_or(Unchosen::None)?;
-                if spares && pool.endpoint.doubt().is_spared(Instant::now()) {
+                if is_spared && pool.endpoint.doubt().is_spared(Instant::now()) {
                     return Err(self.nobody_answers());
                 }
                 if has_balancer && by_host.get() {
@@ -76,14 +79,19 @@ impl Pools {
 
     /// The endpoints as they are now, those of later levels kept back while they are not wanted; whether any is left out because it
     /// answers nobody in time.
-    fn look(&self, members: &Members, outcomes: &[(Name, Outcome)], candidates: &mut Vec<Candidate>) -> bool {
+    fn look(
+        &self,
+        members: &Members,
+        (attempt, outcomes): (u32, &[(Name, Outcome)]),
+        candidates: &mut Vec<Candidate>,
+    ) -> bool {
         let outcome_of = |name| outcomes.iter().find(|(tried, _)| *tried == name).map(|(_, outcome)| *outcome);
         let now = millis();
         let candidate =
             |endpoint: &Arc<Endpoint>| endpoint.candidate(outcome_of(endpoint.name).unwrap_or(Outcome::Untried), now);
         candidates.clear();
         candidates.extend(members.endpoints.iter().map(candidate));
-        if !outcomes.is_empty() && self.upstream.group.has_rests() {
+        if attempt > 0 && self.upstream.group.has_rests() {
             rest(members, candidates);
         }
         let spares = match self.upstream.config.panic_percent {
@@ -112,9 +120,15 @@ impl Pools {
     }
 }
 
-/// For a request that goes out once more, those that asked for no more are as those that were tried.
+/// For a request that goes out once more, those that asked for no more are as those that were tried, as long as there is another
+/// one.
 fn rest(members: &Members, candidates: &mut [Candidate]) {
-    let untried = members.endpoints.iter().zip(candidates).filter(|(_, one)| one.outcome == Outcome::Untried);
+    let is_untried = |one: &Candidate| one.outcome == Outcome::Untried && one.health == Health::Healthy;
+    let mut untried = members.endpoints.iter().zip(candidates.iter()).filter(|(_, one)| is_untried(one));
+    if untried.all(|(endpoint, _)| endpoint.rest().is_some()) {
+        return;
+    }
+    let untried = members.endpoints.iter().zip(candidates).filter(|(_, one)| is_untried(one));
     for (_, candidate) in untried.filter(|(endpoint, _)| endpoint.rest().is_some()) {
         candidate.outcome = Outcome::BadStatus;
     }

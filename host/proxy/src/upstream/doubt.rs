@@ -11,12 +11,12 @@ use std::time::Duration;
 use palisade_contract::{Candidate, Health, UpstreamFault};
 use tokio::time::Instant;
 
+use crate::upstream::levels::LEVELS;
 use crate::upstream::{Group, Members};
 
-/// From one trial to the next: four times as long as the last one took, so that few clients wait in vain, and within these.
+/// From one trial to the next: twice as long as from the one before, so that few clients wait in vain, and within these.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-const PAUSE_FACTOR: u32 = 4;
 
 /// What came of one endpoint's requests since it answered last, whether it was ejected meanwhile or not.
 #[derive(Debug, Default)]
@@ -33,8 +33,8 @@ pub(super) struct Doubt {
 
 #[derive(Debug, Clone, Copy)]
 struct Trial {
-    began: Instant,
     next: Instant,
+    pause: Duration,
 }
 
 /// What a failure cost those who asked.
@@ -79,16 +79,15 @@ impl Doubt {
         }
         let is_silent = timeouts >= most;
         let was_silent = self.is_silent.swap(is_silent, Ordering::Relaxed);
-        if is_silent {
-            let began = self.trial().filter(|_| was_silent).map_or(now, |trial| trial.began);
-            let pause = now.saturating_duration_since(began).saturating_mul(PAUSE_FACTOR);
-            *self.trial() = Some(Trial { began, next: now + pause.clamp(PAUSE_MIN, PAUSE_MAX) });
+        if is_silent && !was_silent {
+            *self.trial() = Some(Trial { next: now + PAUSE_MIN, pause: PAUSE_MIN });
         }
     }
 
     /// It has answered, or there is a reason to think that it will; whether it was in doubt.
     pub(super) fn trusts(&self, group: &Group) -> bool {
-        if self.failures.load(Ordering::Relaxed) == 0 {
+        // Of two workers at a time, one may have made it doubted that had counted before the other forgot.
+        if self.failures.load(Ordering::Relaxed) == 0 && !self.is_doubted() && !self.is_silent() {
             return false;
         }
         self.failures.store(0, Ordering::Relaxed);
@@ -104,8 +103,10 @@ impl Doubt {
     /// A request goes to it.
     pub(super) fn asks(&self, now: Instant) {
         if self.is_silent() {
-            // In place of one that does not end, another one is tried.
-            *self.trial() = Some(Trial { began: now, next: now + PAUSE_MAX });
+            // In place of one that does not end, another one is tried: it may be for something else.
+            let mut trial = self.trial();
+            let pause = trial.map_or(PAUSE_MIN, |trial| trial.pause.saturating_mul(2).min(PAUSE_MAX));
+            *trial = Some(Trial { next: now + pause, pause });
         }
     }
 
@@ -136,29 +137,21 @@ fn more(count: &AtomicU32) -> u32 {
 
 /// Where all that are left of a level are in doubt, those that are silent are not there, but for trials; whether it is so.
 pub(super) fn spare(members: &Members, candidates: &mut [Candidate], now: Instant) -> bool {
-    if !members.has_levels {
-        return spare_level(members, candidates, (None, now));
+    let level = |candidate: &Candidate| usize::from(candidate.priority).min(LEVELS - 1);
+    let is_left = |candidate: &Candidate| candidate.health == Health::Healthy;
+    let mut are_doubted = [true; LEVELS];
+    for (endpoint, candidate) in members.endpoints.iter().zip(candidates.iter()) {
+        if let Some(are_doubted) = are_doubted.get_mut(level(candidate)).filter(|_| is_left(candidate)) {
+            *are_doubted &= endpoint.doubt().is_doubted();
+        }
     }
     let mut is_any = false;
-    for level in 0..=palisade_config::Endpoint::BACKUP {
-        is_any |= spare_level(members, candidates, (Some(level), now));
-    }
-    is_any
-}
-
-fn spare_level(members: &Members, candidates: &mut [Candidate], (level, now): (Option<u8>, Instant)) -> bool {
-    let is_left = |candidate: &Candidate| {
-        candidate.health == Health::Healthy && level.is_none_or(|level| candidate.priority == level)
-    };
-    let mut left = members.endpoints.iter().zip(candidates.iter()).filter(|(_, candidate)| is_left(candidate));
-    if !left.all(|(endpoint, _)| endpoint.doubt().is_doubted()) {
-        return false;
-    }
-    let left = members.endpoints.iter().zip(candidates.iter_mut()).filter(|(_, candidate)| is_left(candidate));
-    let mut is_any = false;
-    for (_, candidate) in left.filter(|(endpoint, _)| endpoint.doubt().is_spared(now)) {
-        candidate.health = Health::Unhealthy;
-        is_any = true;
+    for (endpoint, candidate) in members.endpoints.iter().zip(candidates.iter_mut()) {
+        let is_of_doubted = are_doubted.get(level(candidate)).is_some_and(|are_doubted| *are_doubted);
+        if is_of_doubted && is_left(candidate) && endpoint.doubt().is_spared(now) {
+            candidate.health = Health::Unhealthy;
+            is_any = true;
+        }
     }
     is_any
 }
@@ -181,12 +174,17 @@ mod tests {
         let is_spared = |at: u32| doubt.is_spared(start + at * MILLI);
         assert_eq!([0, 99, 100].map(is_spared), [true, true, false]);
         doubt.asks(start + 100 * MILLI);
-        assert_eq!([101, 5_099, 5_100].map(is_spared), [true, true, false], "while the trial has not ended");
-        timed_out(400);
-        assert_eq!([401, 1_599, 1_600].map(is_spared), [true, true, false], "four times as long as it took");
-        doubt.asks(start + 2_000 * MILLI);
-        timed_out(4_000);
-        assert_eq!([8_999, 9_000].map(is_spared), [true, false], "5 s at most");
+        assert_eq!([101, 299, 300].map(is_spared), [true, true, false], "while the trial has not ended, for a while");
+        timed_out(200);
+        assert_eq!([201, 299, 300].map(is_spared), [true, true, false], "whenever it ends");
+        for at in [300, 1_000, 2_000, 4_000, 8_000] {
+            doubt.asks(start + at * MILLI);
+        }
+        assert_eq!(
+            [8_001, 12_999, 13_000].map(is_spared),
+            [true, true, false],
+            "twice as long each time, and 5 s at most"
+        );
         assert!(doubt.trusts(&group));
         assert!(!doubt.is_silent() && !doubt.is_spared(start + 4_000 * MILLI) && !group.has_doubts());
         assert!(!doubt.trusts(&group));
@@ -202,6 +200,11 @@ mod tests {
         assert!(doubt.is_silent());
         doubt.failed(3, (Cost::Little, now), &group);
         assert!(doubt.is_doubted() && !doubt.is_spared(now));
+        assert!(doubt.trusts(&group) && !doubt.is_doubted());
+        // As where one worker counts, another one forgets, and the first goes on.
+        doubt.is_doubted.store(true, Ordering::Relaxed);
+        group.doubts();
+        assert!(doubt.trusts(&group) && !group.has_doubts());
         let never = Doubt::default();
         (0..9).for_each(|_| never.failed(0, (Cost::Time, now), &group));
         assert!(!never.is_doubted());

@@ -46,6 +46,10 @@ impl Endpoint {
 
     /// The same as it is configured now: what is known of it stays.
     pub(crate) fn again(&self, config: &palisade_config::Endpoint, rules: Rules, names: &Arc<Names>) -> Self {
+        if rules.failures == 0 {
+            // Nobody is doubted for failures that are not looked at any more.
+            self.vital.doubt.trusts(&self.vital.group);
+        }
         Self::of(config, rules, names, self.vital.clone())
     }
 
@@ -131,6 +135,10 @@ impl Endpoint {
         let vital = &self.vital;
         if was_failing && known.against.checked == Checked::Passed {
             self.trust();
+            if vital.group.has_rests() {
+                // Whoever it asked for rest, it answers others.
+                vital.rests_until.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
         }
         if now.health == Health::Healthy {
             vital.failures.store(0, Ordering::Relaxed);

@@ -77,7 +77,9 @@ async fn admitted<T>(
         rest(begun.map_err(failed)?).await
     };
     let fetched = tokio::time::timeout(timeout, fetched).await;
-    if let (Some(admitted), Err(_)) = (&mut admitted, &fetched) {
+    // One whose plugin had no patience says nothing of its upstream.
+    let is_late = timeout >= pools.upstream.config.response_timeout;
+    if let (Some(admitted), Err(_), true) = (&mut admitted, &fetched, is_late) {
         // Where its answer had begun, that has been heard.
         pools.judge(admitted, Err(&RequestError::ResponseTimeout));
     }

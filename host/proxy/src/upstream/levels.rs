@@ -66,7 +66,7 @@ impl Level {
 }
 
 /// 0 to 9, and the backups'.
-const LEVELS: usize = 11;
+pub(super) const LEVELS: usize = 11;
 
 #[cfg(test)]
 mod tests {

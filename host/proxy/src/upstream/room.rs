@@ -29,6 +29,10 @@ impl Pools {
         for _ in 0..OTHERS_MAX {
             outcomes.push((full, Outcome::ConnectFailed));
             let Some(other) = choose(&outcomes) else { break };
+            // What is for when others are gone is not for when they are busy.
+            if other.endpoint.priority() > chosen.endpoint.priority() {
+                break;
+            }
             if other.has_room_for(purpose) && !tried.iter().any(|(name, _)| *name == other.endpoint.name) {
                 return other;
             }

@@ -151,6 +151,8 @@ impl Pools {
     pub(super) fn judge(&self, admitted: &mut Admitted, answer: Result<StatusCode, &RequestError>) {
         match answer {
             Ok(status) => self.ended(admitted, !status.is_server_error()),
+            // No endpoint has been asked.
+            Err(RequestError::NoEndpoint) => {}
             Err(error) if error.ending() == Ending::UpstreamFailed => self.ended(admitted, false),
             Err(_) => {}
         }
@@ -419,11 +421,15 @@ impl Pools {
     /// Whether a try at this endpoint that is given up now is followed by another one.
     fn is_followed(&self, letter: &Letter, tries: &Tries, endpoint: Name) -> bool {
         let retries = &self.upstream.config.retries;
-        // Which may be chosen is not what it was when this try began.
-        if !letter.is_sendable() || self.choose(None, tries.count(), tries.outcomes()).is_err() {
+        if !letter.is_sendable() {
             return false;
         }
-        if !retries.same_endpoint && !self.has_other(tries, endpoint) {
+        // Which may be chosen is not what it was when this try began.
+        let mut outcomes = tries.outcomes().to_vec();
+        outcomes.push((endpoint, Outcome::TimedOut));
+        let Ok(next) = self.choose(None, tries.count() + 1, &outcomes) else { return false };
+        let is_tried = next.endpoint.name == endpoint || tries.has(next.endpoint.name);
+        if (is_tried && !retries.same_endpoint) || next.endpoint.rest().is_some_and(|rest| rest > REST_MAX) {
             return false;
         }
         let is_left = self.unsaid.has(&self.upstream.budget, retries.budget);
