@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::http3;
+
 /// What kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
@@ -18,15 +20,30 @@ pub(crate) enum Load {
     Rules,
     /// A full handshake for each request.
     Handshakes,
-    /// As the first, with answers of 100 KiB.
+    /// As the first, with answers of 100 KiB, on 16 connections.
     Bodies,
-    /// As the first, with requests of 100 KiB.
+    /// As the first, with requests of 100 KiB, on 16 connections.
     Uploads,
+    /// As the first, with answers of 10 MiB, on 4 connections.
+    Large,
+    /// HTTP/3, 8 connections with 16 requests at a time, answers of 1 KiB, no rules.
+    Http3,
+    /// As the first, for ourselves with several workers.
+    Workers,
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Http1, Self::Http2, Self::Rules, Self::Handshakes, Self::Bodies, Self::Uploads];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Http1,
+        Self::Http2,
+        Self::Rules,
+        Self::Handshakes,
+        Self::Bodies,
+        Self::Uploads,
+        Self::Large,
+        Self::Http3,
+        Self::Workers,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -36,6 +53,9 @@ impl Load {
             Self::Handshakes => "W4 handshakes",
             Self::Bodies => "W5 100 KiB",
             Self::Uploads => "W6 uploads of 100 KiB",
+            Self::Large => "W7 10 MiB",
+            Self::Http3 => "W8 h3, 8 × 16",
+            Self::Workers => "W9 workers",
         }
     }
 
@@ -43,41 +63,35 @@ impl Load {
     ///
     /// # Errors
     /// The program is missing, or a request failed.
-    pub(crate) fn run(self, proxy: SocketAddr, seconds: u32, scratch: &Path) -> Result<u64> {
-        let (program, words) = match self {
-            Self::Http1 | Self::Rules | Self::Handshakes => ("wrk", format!("-t 1 -c 64 -d {seconds}s")),
-            Self::Bodies | Self::Uploads => ("wrk", format!("-t 1 -c 16 -d {seconds}s")),
-            Self::Http2 => ("h2load", format!("-t 1 -c 8 -m 16 -D {seconds}")),
-        };
-        let mut command = Command::new(program);
-        command.args(words.split(' ')).args(HEADERS.iter().flat_map(|header| ["-H", header]));
+    pub(crate) fn run(self, proxy: SocketAddr, seconds: u32, folder: &Path) -> Result<u64> {
+        let url = format!("https://{proxy}/shop/items/{}?page=2", self.bytes());
         match self {
-            Self::Handshakes => drop(command.args(["-H", "connection: close"])),
+            Self::Http1 | Self::Rules | Self::Workers => wrk(&url, (64, seconds), &[]),
+            Self::Handshakes => wrk(&url, (64, seconds), &["-H", "connection: close"]),
+            Self::Bodies => wrk(&url, (16, seconds), &[]),
+            Self::Large => wrk(&url, (4, seconds), &["--timeout", "10s"]),
             Self::Uploads => {
-                let script = scratch.join("upload.lua");
+                let script = folder.join("upload.lua");
                 fs::write(&script, UPLOAD).with_context(|| format!("cannot write {}", script.display()))?;
-                command.arg("-s").arg(script);
+                wrk(&url, (16, seconds), &["-s", &script.display().to_string()])
             }
-            Self::Http1 | Self::Http2 | Self::Rules | Self::Bodies => {}
+            Self::Http2 => h2load(&url, seconds),
+            Self::Http3 => http3::run(proxy, &folder.join("ca.pem"), seconds),
         }
-        let bytes = if self == Self::Bodies { 100 << 10 } else { 1_024 };
-        let output = command.arg(format!("https://{proxy}/shop/items/{bytes}?page=2")).output();
-        let output = output.with_context(|| format!("cannot run {program}: `cargo xtask bench peers` installs it"))?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let answers = match self {
-            Self::Http2 => h2load(&text),
-            // Not every server says goodbye within TLS, which wrk takes for an error behind a whole answer.
-            Self::Handshakes => wrk(&text.replace("Socket errors: connect 0,", "")),
-            Self::Http1 | Self::Rules | Self::Bodies | Self::Uploads => wrk(&text),
-        };
-        ensure!(output.status.success(), "{program} failed: {text}{}", String::from_utf8_lossy(&output.stderr));
-        answers.with_context(|| format!("not every request was answered: {text}"))
+    }
+
+    fn bytes(self) -> u32 {
+        match self {
+            Self::Bodies => 100 << 10,
+            Self::Large => 10 << 20,
+            _ => 1_024,
+        }
     }
 }
 
 const UPLOAD: &str = "wrk.method = \"POST\"\nwrk.body = string.rep(\"x\", 102400)\n";
 
-const HEADERS: [&str; 6] = [
+pub(crate) const HEADERS: [&str; 6] = [
     "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
     "accept-language: de,en-US;q=0.7,en;q=0.3",
@@ -86,19 +100,37 @@ const HEADERS: [&str; 6] = [
     "cache-control: no-cache",
 ];
 
-/// `84512 requests in 4.00s, …`, and nothing of errors.
-fn wrk(text: &str) -> Option<u64> {
-    if text.contains("Socket errors") || text.contains("Non-2xx") {
-        return None;
-    }
-    let count = text.lines().find_map(|line| line.split_once(" requests in "))?.0;
-    count.trim().parse().ok().filter(|count| *count > 0)
+fn wrk(url: &str, (connections, seconds): (u32, u32), words: &[&str]) -> Result<u64> {
+    let options = format!("-t 1 -c {connections} -d {seconds}s");
+    let text = run(Command::new("wrk").args(options.split(' ')).args(words), url)?;
+    // Not every server says goodbye within TLS, which wrk takes for an error behind a whole answer.
+    let errors = text.lines().find(|line| line.contains("Socket errors"));
+    let is_whole = errors.is_none_or(|line| line.contains("connect 0,") && line.contains("timeout 0"));
+    ensure!(is_whole && !text.contains("Non-2xx"), "not every request was answered: {text}");
+    let count = text.lines().find_map(|line| line.split_once(" requests in "));
+    let count = count.and_then(|(count, _)| count.trim().parse().ok());
+    count.filter(|count| *count > 0).with_context(|| format!("nothing was answered: {text}"))
 }
 
-/// `status codes: 84512 2xx, 0 3xx, 0 4xx, 0 5xx`, and `… 0 failed, 0 errored, 0 timeout`.
-fn h2load(text: &str) -> Option<u64> {
-    if !text.contains(" 0 failed, 0 errored, 0 timeout") || !text.contains(" 0 4xx, 0 5xx") {
-        return None;
-    }
-    text.lines().find_map(|line| line.strip_prefix("status codes: ")?.split_once(" 2xx")?.0.parse().ok())
+fn h2load(url: &str, seconds: u32) -> Result<u64> {
+    let options = format!("-t 1 -c 8 -m 16 -D {seconds}");
+    let text = run(Command::new("h2load").args(options.split(' ')), url)?;
+    let is_whole = text.contains(" 0 failed, 0 errored, 0 timeout") && text.contains(" 0 4xx, 0 5xx");
+    ensure!(is_whole, "not every request was answered: {text}");
+    let count = text.lines().find_map(|line| line.strip_prefix("status codes: ")?.split_once(" 2xx")?.0.parse().ok());
+    count.with_context(|| format!("h2load does not say how many were answered: {text}"))
+}
+
+/// What a load generator prints.
+///
+/// # Errors
+/// It is not there, or fails.
+pub(crate) fn run(command: &mut Command, url: &str) -> Result<String> {
+    command.args(HEADERS.iter().flat_map(|header| ["-H", header])).arg(url);
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output();
+    let output = output.with_context(|| format!("cannot run {program}: `cargo xtask bench peers` installs it"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{program} failed: {text}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(text)
 }

@@ -1,4 +1,4 @@
-//! Palisade beside others at the same work: `cargo xtask bench peers [-- --rounds N --seconds N --load WORDS --peer WORDS]`.
+//! Palisade beside others at the same work: `cargo xtask bench peers [-- OPTIONS]`.
 //!
 //! Proxies stand side by side on one core, each with one worker; load and origins have the others. One at a time is under
 //! load, for some seconds, in an order that each round begins with another one. What is told is the processor time that its
@@ -11,28 +11,36 @@
 
 mod bare;
 mod chart;
-#[path = "../proxy/cores.rs"]
+mod client;
 mod cores;
+mod goals;
+mod http3;
+mod idle;
+mod latency;
 mod load;
 mod options;
 mod origin;
 mod others;
 mod ours;
 mod peer;
+mod report;
 mod rounds;
 mod rules;
 mod spin;
+mod start;
+mod tree;
 
-use std::fs;
+use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
-use benches::{Artifacts, machine};
+use anyhow::Result;
+use benches::Artifacts;
 use clap::Parser as _;
 
 use crate::cores::Cores;
 use crate::load::Load;
 use crate::options::Options;
 use crate::peer::{Peer, Place};
+use crate::report::Report;
 use crate::rounds::Rounds;
 
 /// The host's own allocator.
@@ -49,24 +57,44 @@ fn main() -> Result<()> {
     }
     let options = Options::from_words(words.into_iter())?;
     let artifacts = Artifacts::with_plugins()?;
-    let place = Place::new(&artifacts)?;
-    println!("{}\n", machine::describe());
+    let place = Place::new(&artifacts, options.binary.clone())?;
+    let mut report = Report::new(&options);
+    idle::allow_files(&options)?;
     // Everything that this process starts from here on, threads and programs, stays off the proxies' core.
     let cores = Cores::split()?;
     let origins = [origin::start()?, origin::start()?];
-    let mut charts = Vec::new();
-    println!("{}", Rounds::HEADING);
     for load in Load::ALL.into_iter().filter(|load| options.wants_load(load.name())) {
-        let all = ours::of(load).into_iter().chain(others::of(load));
-        let wanted = all.filter(|peer| options.wants_peer(peer.name()));
-        let started = wanted.map(|kind| Peer::start(kind.as_ref(), &place, origins, &cores));
-        let mut peers = started.collect::<Result<Vec<_>>>()?;
-        let rounds = Rounds::run(load, &mut peers, (&options, &cores))?;
-        print!("{rounds}");
-        charts.push(rounds);
+        let mut peers = peers(load, &options, (&place, origins, &cores))?;
+        report.rounds(Rounds::run(load, &mut peers, (&options, &cores))?);
     }
-    let file = artifacts.scratch().join("peers.svg");
-    fs::write(&file, chart::svg(&charts)).with_context(|| format!("cannot write {}", file.display()))?;
-    eprintln!("the chart is in {}", file.display());
-    Ok(())
+    report.goals();
+    if options.wants_load(latency::NAME) {
+        let peers = peers(Load::Rules, &options, (&place, origins, &cores))?;
+        report.table("Times at a fixed rate", &latency::table(&options, &peers)?);
+    }
+    if options.wants_load(start::NAME) {
+        report.table("From the start to the first answer", &start::table(&options, &place, origins, &cores)?);
+    }
+    if options.wants_load(idle::NAME) {
+        report.table("Idle connections", &idle::table(&options, &place, origins, &cores)?);
+    }
+    report.store(&artifacts)
+}
+
+/// Those that are wanted for a load, at work; those that say that they hold the rules do.
+fn peers(
+    load: Load,
+    options: &Options,
+    (place, origins, cores): (&Place, [SocketAddr; 2], &Cores),
+) -> Result<Vec<Peer>> {
+    let all = ours::of(load).into_iter().chain(others::of(load));
+    let mut peers = Vec::new();
+    for kind in all.filter(|kind| options.wants_peer(&kind.name())) {
+        let peer = Peer::start(kind.as_ref(), place, origins, cores)?;
+        if kind.has_rules() {
+            rules::check(&peer.name, peer.address)?;
+        }
+        peers.push(peer);
+    }
+    Ok(peers)
 }

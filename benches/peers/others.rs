@@ -10,14 +10,46 @@ use std::path::PathBuf;
 use crate::load::Load;
 use crate::peer::Kind;
 
+/// In what words a proxy holds the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// It holds none.
+    None,
+    /// In those of its configuration.
+    Native,
+    /// In Lua.
+    Lua,
+    /// As a Wasm filter.
+    Wasm,
+}
+
 /// Those for this load: with the rules where it is about them.
 pub(crate) fn of(load: Load) -> Vec<Box<dyn Kind>> {
-    let has_rules = load == Load::Rules;
+    match load {
+        Load::Rules => vec![
+            Box::new(nginx::Nginx { rules: Rules::Native }),
+            Box::new(nginx::Nginx { rules: Rules::Lua }),
+            Box::new(haproxy::Haproxy { rules: Rules::Native }),
+            Box::new(haproxy::Haproxy { rules: Rules::Lua }),
+            Box::new(envoy::Envoy { rules: Rules::Native }),
+            Box::new(envoy::Envoy { rules: Rules::Lua }),
+            Box::new(envoy::Envoy { rules: Rules::Wasm }),
+            Box::new(caddy::Caddy { rules: Rules::Native }),
+        ],
+        // Those that are installed here with HTTP/3.
+        Load::Http3 => vec![Box::new(caddy::Caddy { rules: Rules::None })],
+        Load::Workers => Vec::new(),
+        _ => plain(),
+    }
+}
+
+/// Each without rules.
+pub(crate) fn plain() -> Vec<Box<dyn Kind>> {
     vec![
-        Box::new(nginx::Nginx { has_rules }),
-        Box::new(haproxy::Haproxy { has_rules }),
-        Box::new(envoy::Envoy { has_rules }),
-        Box::new(caddy::Caddy { has_rules }),
+        Box::new(nginx::Nginx { rules: Rules::None }),
+        Box::new(haproxy::Haproxy { rules: Rules::None }),
+        Box::new(envoy::Envoy { rules: Rules::None }),
+        Box::new(caddy::Caddy { rules: Rules::None }),
     ]
 }
 

@@ -1,24 +1,25 @@
 //! A proxy at work, as a tree of processes on its core.
 
+use std::fmt;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use benches::Artifacts;
 
-use crate::cores::Cores;
+use crate::cores::{Cores, Share};
 use crate::ours;
+use crate::tree;
 
 /// Where proxies find what they are started with.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// The folder of everything that is written.
     pub(crate) folder: PathBuf,
-    /// Our plugins.
-    pub(crate) plugins: PathBuf,
+    binary: Option<PathBuf>,
 }
 
 impl Place {
@@ -26,16 +27,35 @@ impl Place {
     ///
     /// # Errors
     /// None can be made.
-    pub(crate) fn new(artifacts: &Artifacts) -> Result<Self> {
-        let place = Self { folder: artifacts.scratch().join("peers"), plugins: artifacts.plugins() };
-        fs::create_dir_all(&place.folder).with_context(|| format!("cannot make {}", place.folder.display()))?;
-        let own = std::env::current_exe().context("this program has no place")?;
-        let mut certificate = Command::new(own);
-        certificate.args([ours::COMMAND, "certificate", "--name", "127.0.0.1", "--out"]).arg(&place.folder);
+    pub(crate) fn new(artifacts: &Artifacts, binary: Option<PathBuf>) -> Result<Self> {
+        let place = Self { folder: artifacts.scratch().join("peers"), binary };
+        // A host loads every plugin of its folder: these three, or none.
+        for folder in ["plugins", "none"].map(|name| place.folder.join(name)) {
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        for plugin in ["firewall", "balance", "qps"] {
+            let file = artifacts.plugin(plugin);
+            let copy = place.folder.join("plugins").join(plugin).with_extension("wasm");
+            fs::copy(&file, copy).with_context(|| format!("cannot copy {}", file.display()))?;
+        }
+        let (program, first) = place.palisade()?;
+        let mut certificate = Command::new(program);
+        certificate.args(first).args(["certificate", "--name", "127.0.0.1", "--out"]).arg(&place.folder);
         ensure!(certificate.stdout(Stdio::null()).status()?.success(), "the host makes no certificate");
         let both = fs::read_to_string(place.chain())? + &fs::read_to_string(place.key())?;
         fs::write(place.folder.join("both.pem"), both)?;
         Ok(place)
+    }
+
+    /// The command `palisade`: a program, and the word that comes first, if one does.
+    ///
+    /// # Errors
+    /// This program has no place.
+    pub(crate) fn palisade(&self) -> Result<(PathBuf, Option<&'static str>)> {
+        Ok(match &self.binary {
+            Some(binary) => (binary.clone(), None),
+            None => (std::env::current_exe().context("this program has no place")?, Some(ours::COMMAND)),
+        })
     }
 
     pub(crate) fn chain(&self) -> PathBuf {
@@ -45,25 +65,41 @@ impl Place {
     pub(crate) fn key(&self) -> PathBuf {
         self.folder.join("127.0.0.1.key")
     }
+
+    /// Whom clients believe.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
 }
 
 /// A kind of proxy, for one kind of load.
-pub(crate) trait Kind {
-    fn name(&self) -> &'static str;
+pub(crate) trait Kind: fmt::Debug {
+    fn name(&self) -> String;
 
     /// Writes what it is configured with, and says how it is started: it has to listen on this port of 127.0.0.1.
     ///
     /// # Errors
     /// It is not there, or nothing can be written.
     fn prepare(&self, place: &Place, port: u16, origins: [SocketAddr; 2]) -> Result<(PathBuf, Vec<String>)>;
+
+    /// Where it runs.
+    fn share(&self) -> Share {
+        Share::One
+    }
+
+    /// Whether it holds the rules.
+    fn has_rules(&self) -> bool {
+        false
+    }
 }
 
 /// One proxy at work; ends with this.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) address: SocketAddr,
-    pub(crate) scratch: PathBuf,
+    pub(crate) folder: PathBuf,
+    log: PathBuf,
     process: Child,
 }
 
@@ -73,28 +109,44 @@ impl Peer {
     /// # Errors
     /// It does not start.
     pub(crate) fn start(kind: &dyn Kind, place: &Place, origins: [SocketAddr; 2], cores: &Cores) -> Result<Self> {
-        // Free a moment ago: nobody else is at work here.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let (program, words) = kind.prepare(place, address.port(), origins)?;
-        let log = place.folder.join(format!("{}.log", kind.name().replace([',', ' '], "-")));
-        let mut command = cores.host_command(&program);
-        command.args(words).current_dir(&place.folder).stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(fs::File::create(&log)?).env("GOMAXPROCS", "1").env("HOME", &place.folder);
-        let process = command.spawn().context("cannot run taskset: it is in util-linux")?;
-        let mut peer = Self { name: kind.name(), address, scratch: place.folder.clone(), process };
-        peer.listens(&log)?;
+        let mut peer = Self::spawn(kind, place, origins, cores)?;
+        peer.listens()?;
         Ok(peer)
     }
 
-    fn listens(&mut self, log: &Path) -> Result<()> {
-        for _ in 0..200 {
+    /// Starts one and does not wait.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn spawn(kind: &dyn Kind, place: &Place, origins: [SocketAddr; 2], cores: &Cores) -> Result<Self> {
+        // Free a moment ago: nobody else is at work here.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let (program, words) = kind.prepare(place, address.port(), origins)?;
+        let name = kind.name();
+        let log = place.folder.join(format!("{}.log", name.replace([',', ' '], "-")));
+        let mut command = cores.command(kind.share(), &program);
+        command.args(words).current_dir(&place.folder).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(fs::File::create(&log)?).env("GOMAXPROCS", "1").env("HOME", &place.folder);
+        let process = command.spawn().context("cannot run taskset: it is in util-linux")?;
+        Ok(Self { name, address, folder: place.folder.clone(), log, process })
+    }
+
+    fn listens(&mut self) -> Result<()> {
+        for _ in 0..400 {
             if TcpStream::connect(self.address).is_ok() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
-            ensure!(self.process.try_wait()?.is_none(), "{} ended at once; see {}", self.name, log.display());
+            self.lives()?;
         }
-        anyhow::bail!("{} does not listen after 10 s; see {}", self.name, log.display())
+        anyhow::bail!("{} does not listen after 20 s; see {}", self.name, self.log.display())
+    }
+
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn lives(&mut self) -> Result<()> {
+        ensure!(self.process.try_wait()?.is_none(), "{} has ended; see {}", self.name, self.log.display());
+        Ok(())
     }
 
     /// Processor time that it and its children have taken so far, in the kernel and outside.
@@ -102,20 +154,15 @@ impl Peer {
     /// # Errors
     /// It is gone.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let mut known = vec![self.process.id()];
-        let all = processes();
-        // Parents come before their children, or are found in the next turn.
-        loop {
-            let more = all.iter().filter(|one| known.contains(&one.parent) && !known.contains(&one.id));
-            let more: Vec<u32> = more.map(|one| one.id).collect();
-            if more.is_empty() {
-                break;
-            }
-            known.extend(more);
-        }
-        let own: Vec<&Stat> = all.iter().filter(|one| known.contains(&one.id)).collect();
-        ensure!(!own.is_empty(), "{} is gone", self.name);
-        Ok(Duration::from_millis(own.iter().map(|one| one.ticks).sum::<u64>() * MILLISECONDS_IN_TICK))
+        tree::cpu(self.process.id()).with_context(|| format!("{} is gone", self.name))
+    }
+
+    /// Bytes of memory that it and its children have, shared pages by parts.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        tree::memory(self.process.id()).with_context(|| format!("{} is gone", self.name))
     }
 }
 
@@ -132,28 +179,4 @@ impl Drop for Peer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Linux tells processor times in hundredths of a second.
-const MILLISECONDS_IN_TICK: u64 = 10;
-
-struct Stat {
-    id: u32,
-    parent: u32,
-    ticks: u64,
-}
-
-fn processes() -> Vec<Stat> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| stat(&entry.path())).collect()
-}
-
-fn stat(process: &Path) -> Option<Stat> {
-    let id = process.file_name()?.to_str()?.parse().ok()?;
-    let stat = fs::read_to_string(process.join("stat")).ok()?;
-    // The name may have spaces and parentheses; behind it are state, parent, …, and the 14th and 15th fields of all are ticks of user and
-    // of system time.
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
-    Some(Stat { id, parent: u32::try_from(number(1)?).ok()?, ticks: number(11)? + number(12)? })
 }

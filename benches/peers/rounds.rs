@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use benches::Spread;
 
 use crate::cores::Cores;
@@ -21,7 +21,7 @@ const BUSY: f64 = 0.9;
 #[derive(Debug)]
 pub(crate) struct Rounds {
     load: Load,
-    peers: Vec<(&'static str, Measured)>,
+    peers: Vec<(String, Measured)>,
 }
 
 /// One proxy's figures, in the order of the rounds.
@@ -44,9 +44,10 @@ impl Rounds {
     /// # Errors
     /// A request fails, or a proxy ends.
     pub(crate) fn run(load: Load, peers: &mut [Peer], (options, cores): (&Options, &Cores)) -> Result<Self> {
-        let mut measured: Vec<_> = peers.iter().map(|peer| (peer.name, Measured::default())).collect();
+        let mut measured: Vec<_> = peers.iter().map(|peer| (peer.name.clone(), Measured::default())).collect();
         for peer in peers.iter() {
-            load.run(peer.address, 1, &peer.scratch)?; // Connections to the origins are made, code is in the caches.
+            let warm_up = load.run(peer.address, 1, &peer.folder); // Connections to the origins are made, code is in the caches.
+            warm_up.with_context(|| format!("{}: {}", load.name(), peer.name))?;
         }
         for round in 0..options.rounds {
             for turn in 0..peers.len() {
@@ -56,7 +57,7 @@ impl Rounds {
                 };
                 eprint!("\r{}: round {} of {}, {name:30}", load.name(), round + 1, options.rounds);
                 measured.core.push(spin::milliseconds(cores)?);
-                measured.add(load, peer, options.seconds)?;
+                measured.add(load, peer, options.seconds).with_context(|| format!("{}: {name}", load.name()))?;
             }
         }
         eprintln!();
@@ -67,15 +68,29 @@ impl Rounds {
         self.load
     }
 
-    /// Each proxy's ratio to the measure.
-    pub(crate) fn ratios(&self) -> Vec<(&'static str, Spread)> {
-        let measure = self.peers.iter().find(|(name, _)| *name == MEASURE).or(self.peers.first());
-        let Some((_, measure)) = measure else { return Vec::new() };
-        let ratio = |own: &Measured| {
-            let pairs = own.micros_per_request.iter().zip(&measure.micros_per_request);
-            Spread::of(pairs.map(|(own, measure)| own / measure))
+    /// Each proxy's ratio to the measure: nginx, or the first one where that is not there.
+    pub(crate) fn ratios(&self) -> Vec<(&str, Spread)> {
+        let measure = self.peers.iter().map(|(name, _)| name.as_str()).find(|name| *name == MEASURE);
+        let Some(measure) = measure.or(self.peers.first().map(|(name, _)| name.as_str())) else { return Vec::new() };
+        self.peers.iter().filter_map(|(name, _)| Some((name.as_str(), self.ratio(name, measure)?))).collect()
+    }
+
+    /// One proxy's time for a request over another's in the same round; none where one is not measured.
+    pub(crate) fn ratio(&self, one: &str, other: &str) -> Option<Spread> {
+        let of = |wanted: &str| {
+            let found = self.peers.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, measured)| measured.micros_per_request.iter())
         };
-        self.peers.iter().map(|(name, own)| (*name, ratio(own))).collect()
+        Some(Spread::of(of(one)?.zip(of(other)?).map(|(one, other)| one / other)))
+    }
+
+    /// One proxy's time for a request less another's in the same round, in microseconds.
+    pub(crate) fn difference(&self, one: &str, other: &str) -> Option<Spread> {
+        let of = |wanted: &str| {
+            let found = self.peers.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, measured)| measured.micros_per_request.iter())
+        };
+        Some(Spread::of(of(one)?.zip(of(other)?).map(|(one, other)| one - other)))
     }
 }
 
@@ -83,7 +98,7 @@ impl Measured {
     #[expect(clippy::cast_precision_loss, reason = "there are fewer requests than 2^52")]
     fn add(&mut self, load: Load, peer: &Peer, seconds: u32) -> Result<()> {
         let before = peer.cpu()?;
-        let answers = load.run(peer.address, seconds, &peer.scratch)?;
+        let answers = load.run(peer.address, seconds, &peer.folder)?;
         let spent = (peer.cpu()? - before).as_secs_f64();
         self.micros_per_request.push(spent * 1e6 / answers as f64);
         self.requests_per_second.push(answers as f64 / f64::from(seconds));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::cores::Cores;
+use crate::cores::{Cores, Share};
 
 /// The word by which this program knows that it is to be the loop.
 pub(crate) const COMMAND: &str = "spin";
@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<()> {
 /// It cannot be run.
 pub(crate) fn milliseconds(cores: &Cores) -> Result<f64> {
     let own = std::env::current_exe().context("this program has no place")?;
-    let output = cores.host_command(&own).arg(COMMAND).stderr(Stdio::inherit()).output()?;
+    let output = cores.command(Share::One, &own).arg(COMMAND).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let nanoseconds: f64 = text.trim().parse().with_context(|| format!("the loop said {text:?}"))?;
     Ok(nanoseconds / 1e6)

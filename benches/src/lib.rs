@@ -1,6 +1,6 @@
 //! What the benchmarks have in common: the things that they measure, the machine, and how figures are summed up.
 //!
-//! `calls` measures plugins inside its own process; `proxy` measures whole hosts, each a process of its own.
+//! `calls` measures plugins inside its own process; `peers` measures whole proxies, each a process of its own.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,6 @@
 //! Programs that are not Rust's: looked for first, installed where that is ours to do, asked for otherwise.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -52,6 +53,18 @@ pub(crate) fn ensure(tools: &[Tool]) -> Result<()> {
     println!("installing {}", packages(&missing));
     command::run(apt().args(["update", "-q"]))?;
     command::run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(packages(&missing).split(' ')))
+}
+
+/// Makes sure that a file of a package that has no program is there.
+///
+/// # Errors
+/// As [`ensure`].
+pub(crate) fn ensure_file(file: &Path, package: &'static str) -> Result<()> {
+    if file.exists() {
+        return Ok(());
+    }
+    // No program is called so: the package is installed, or asked for.
+    ensure(&[Tool { program: package, package }])
 }
 
 fn sentence(missing: &[Tool]) -> String {

@@ -6,25 +6,26 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::of_python;
+use super::{Rules, of_python};
 use crate::peer::{Kind, Place};
 use crate::rules;
 
+#[derive(Debug)]
 pub(super) struct Caddy {
-    pub(super) has_rules: bool,
+    pub(super) rules: Rules,
 }
 
 impl Kind for Caddy {
-    fn name(&self) -> &'static str {
-        "Caddy"
+    fn name(&self) -> String {
+        "Caddy".to_owned()
     }
 
     fn prepare(&self, place: &Place, port: u16, origins: [SocketAddr; 2]) -> Result<(PathBuf, Vec<String>)> {
         let [a, b] = origins;
-        let rules = if self.has_rules { rules() } else { String::new() };
+        let rules = if self.rules == Rules::None { String::new() } else { rules() };
         let (chain, key) = (place.chain().display().to_string(), place.key().display().to_string());
         let text = format!(
-            "{{\nadmin off\nauto_https off\nservers {{\nprotocols h1 h2\n}}\n}}\nhttps://127.0.0.1:{port} {{\nbind 127.0.0.1\n\
+            "{{\nadmin off\nauto_https off\nservers {{\nprotocols h1 h2 h3\n}}\n}}\nhttps://:{port} {{\nbind 127.0.0.1\n\
              tls {chain} {key}\n{rules}reverse_proxy {a} {b} {{\nlb_policy round_robin\ntransport http {{\n\
              keepalive_idle_conns_per_host 128\n}}\n}}\n}}\n"
         );
@@ -32,6 +33,10 @@ impl Kind for Caddy {
         fs::write(&file, text)?;
         let words = ["run", "--adapter", "caddyfile", "--config"].map(str::to_owned);
         Ok((of_python("caddy"), words.into_iter().chain([file.display().to_string()]).collect()))
+    }
+
+    fn has_rules(&self) -> bool {
+        self.rules != Rules::None
     }
 }
 

@@ -1,4 +1,4 @@
-//! Envoy, with one worker; the rules are its RBAC filter's, one policy each.
+//! Envoy, with one worker; the rules are its RBAC filter's, one policy each, or Lua's, or those of a Wasm filter (`envoy-rules`).
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,23 +7,30 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::of_python;
+use super::{Rules, of_python};
 use crate::peer::{Kind, Place};
 use crate::rules;
 
+#[derive(Debug)]
 pub(super) struct Envoy {
-    pub(super) has_rules: bool,
+    pub(super) rules: Rules,
 }
 
 impl Kind for Envoy {
-    fn name(&self) -> &'static str {
-        if self.has_rules { "Envoy, RBAC" } else { "Envoy" }
+    fn name(&self) -> String {
+        let name = match self.rules {
+            Rules::None => "Envoy",
+            Rules::Native => "Envoy, RBAC",
+            Rules::Lua => "Envoy, Lua",
+            Rules::Wasm => "Envoy, Wasm",
+        };
+        name.to_owned()
     }
 
     fn prepare(&self, place: &Place, port: u16, origins: [SocketAddr; 2]) -> Result<(PathBuf, Vec<String>)> {
         let config = json!({
             "static_resources": {
-                "listeners": [listener(place, port, self.has_rules)],
+                "listeners": [listener(place, port, self.filter())],
                 "clusters": [{
                     "name": "web",
                     "type": "STATIC",
@@ -35,12 +42,63 @@ impl Kind for Envoy {
                 }],
             },
         });
-        let file = place.folder.join("envoy.json");
+        let file = place.folder.join(format!("envoy-{:?}.json", self.rules));
         fs::write(&file, config.to_string())?;
         let words = ["--concurrency", "1", "--log-level", "error", "--disable-hot-restart", "-c"].map(str::to_owned);
         let words = words.into_iter().chain([file.display().to_string()]);
         Ok((of_python("envoy"), words.collect()))
     }
+
+    fn has_rules(&self) -> bool {
+        self.rules != Rules::None
+    }
+}
+
+impl Envoy {
+    /// What holds the rules.
+    fn filter(&self) -> Option<Value> {
+        let filter = |name: &str, kind: &str, config: Value| {
+            Some(json!({
+                "name": format!("envoy.filters.http.{name}"),
+                "typed_config": typed(&format!("envoy.extensions.filters.http.{name}.v3.{kind}"), config),
+            }))
+        };
+        match self.rules {
+            Rules::None => None,
+            Rules::Native => filter("rbac", "RBAC", json!({ "rules": rules() })),
+            Rules::Lua => {
+                filter("lua", "Lua", json!({ "default_source_code": { "inline_string": rules::lua() + ON_REQUEST } }))
+            }
+            Rules::Wasm => filter("wasm", "Wasm", wasm()),
+        }
+    }
+}
+
+const ON_REQUEST: &str = r#"
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local address = handle:streamInfo():downstreamDirectRemoteAddress():match("^[^:]*")
+  local path = headers:get(":path"):match("^[^?]*")
+  if denied(address, path, headers:get(":method"), headers:get(":authority"), headers:get("user-agent") or "") then
+    handle:respond({ [":status"] = "403" }, "")
+  end
+end
+"#;
+
+fn wasm() -> Value {
+    let mut settings: Vec<String> = rules::networks().iter().map(|network| format!("network {network}")).collect();
+    settings.extend(rules::PREFIXES.map(|prefix| format!("prefix {prefix}")));
+    settings.extend(rules::METHODS.map(|method| format!("method {method}")));
+    settings.push(format!("domain {}", rules::DOMAIN));
+    settings.push(format!("scripts {}", rules::SCRIPTS));
+    settings.push(format!("agents (?i-u){}", rules::AGENTS));
+    // `cargo xtask bench peers` puts it there.
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/benches/envoy_rules.wasm");
+    json!({ "config": {
+        "name": "rules",
+        "configuration": typed("google.protobuf.StringValue", json!({ "value": settings.join("\n") })),
+        "vm_config": { "runtime": "envoy.wasm.runtime.v8", "code": { "local": { "filename": file.display().to_string() } } },
+    } })
 }
 
 fn address(of: SocketAddr) -> Value {
@@ -54,13 +112,10 @@ fn typed(kind: &str, mut config: Value) -> Value {
     config
 }
 
-fn listener(place: &Place, port: u16, has_rules: bool) -> Value {
+fn listener(place: &Place, port: u16, filter: Option<Value>) -> Value {
     let router = typed("envoy.extensions.filters.http.router.v3.Router", json!({}));
-    let mut filters = vec![json!({ "name": "envoy.filters.http.router", "typed_config": router })];
-    if has_rules {
-        let config = typed("envoy.extensions.filters.http.rbac.v3.RBAC", json!({ "rules": rules() }));
-        filters.insert(0, json!({ "name": "envoy.filters.http.rbac", "typed_config": config }));
-    }
+    let router = json!({ "name": "envoy.filters.http.router", "typed_config": router });
+    let filters: Vec<Value> = filter.into_iter().chain([router]).collect();
     let manager = json!({
         "stat_prefix": "public",
         "codec_type": "AUTO",
