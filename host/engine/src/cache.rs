@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::cache_size;
+use crate::{cache_size, compiler};
 
 /// A folder of compiled code, or none.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Cache {
 
 fn file_name(engine: &Engine, content: &str) -> String {
     let mut hasher = Sha256Hasher(Sha256::new());
-    engine.precompile_compatibility_hash().hash(&mut hasher);
+    compiler::fingerprint(engine).hash(&mut hasher);
     let engine: String = hasher.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("{content}-{engine}.cwasm")
 }

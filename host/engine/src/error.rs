@@ -125,6 +125,28 @@ pub enum Reason {
     /// It has a ticker, and nobody knows when it is to tick.
     #[error("has the phase \"ticker\" and tells no interval: call `tick_every` in `configure`")]
     NoInterval,
+    /// It carries no machine code, and this build has nothing to make any.
+    #[error("is not compiled, and this build of the host has no compiler: run `palisade plugin compile` on it")]
+    NoCode,
+    /// The machine code that it carries is not this engine's.
+    #[error(
+        "was compiled by another version of palisade or for another processor: run `palisade plugin compile` of this version on it ({0})"
+    )]
+    OtherCode(String),
+    /// Machine code runs unchecked, and others could have written this.
+    #[error(
+        "is machine code that others could have written: {} has the owner {owner} and the mode {mode:o}; it must be root's or this \
+         user's and writable by its owner alone, or the file signed by one of `trusted_keys`",
+        path.display()
+    )]
+    CodeOfOthers {
+        /// The file, or its folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Its permissions.
+        mode: u32,
+    },
     /// The compiler does not take it.
     #[error("does not compile: {0}")]
     Compile(String),

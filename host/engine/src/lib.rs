@@ -58,7 +58,7 @@
 //! wrong later costs the exchange at hand, or what its `on_error` says of it, and the instance; never the host and never another
 //! plugin. [`Plugin::stats`] counts it.
 
-#![deny(unsafe_code)] // One file, cache.rs, has the one exception and its reason.
+#![deny(unsafe_code)] // Machine code is loaded in cache.rs and, in a build without a compiler, in no_compiler.rs, each with its reason.
 
 mod abi;
 mod account;
@@ -70,6 +70,14 @@ mod budget;
 mod cache;
 mod cache_size;
 mod callouts;
+mod carried;
+#[cfg(feature = "compiler")]
+mod compiler;
+#[cfg(not(feature = "compiler"))]
+#[path = "no_compiler.rs"]
+mod compiler;
+#[cfg(feature = "compiler")]
+mod configured;
 mod error;
 mod events;
 mod failure;
@@ -97,6 +105,8 @@ mod version;
 mod waiting;
 
 pub use account::Account;
+#[cfg(feature = "compiler")]
+pub use compiler::{Processors, compile};
 pub use error::{LoadError, Reason};
 pub use library::{File, Folder, Library};
 pub use manifest::{ABI, About, Form, Manifest};

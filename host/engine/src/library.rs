@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use palisade_config::TrustedKeys;
 
+use crate::compiler::ENDINGS;
 use crate::parallel::in_parallel;
 use crate::version::{Finding, Use, Version, contained};
 use crate::{Account, Engine, LoadError, Manifest, Plugin, Reason};
@@ -212,10 +213,11 @@ struct Look<'a> {
 impl Look<'_> {
     fn error(&self, config: &palisade_config::Plugin, reason: &Arc<Reason>) -> LoadError {
         let version = self.findings.get(&config.module).and_then(Finding::version);
+        let [first, second] = ENDINGS.map(|ending| self.folder.path.join(format!("{}.{ending}", config.module)));
         LoadError {
             plugin: config.name.clone(),
             module: config.module.clone(),
-            file: self.folder.path.join(format!("{}.wasm", config.module)),
+            file: if second.exists() && !first.exists() { second } else { first },
             phases: version.map(|version| version.module.manifest().phases),
             reason: reason.clone(),
         }
@@ -245,17 +247,21 @@ fn file(module: String, path: PathBuf, findings: &BTreeMap<String, Finding>) -> 
     Some(File { signed_by: finding.signed_by.clone(), manifest, module, path })
 }
 
-/// The stems and paths of the folder's `.wasm` files, by name. Hidden files are somebody's half-written ones.
+/// The stems and paths of the folder's `.wasm` and `.cwasm` files, by name; of two with one name, the one that this build wants. Hidden files
+/// are somebody's half-written ones.
 fn files(folder: &Path) -> std::io::Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
-        let is_plugin = path.extension().is_some_and(|extension| extension == "wasm") && path.is_file();
+        let is_plugin =
+            path.extension().is_some_and(|own| ENDINGS.iter().any(|ending| own == *ending)) && path.is_file();
         if is_plugin && !stem.is_empty() && !stem.starts_with('.') {
             files.push((stem, path));
         }
     }
-    files.sort();
+    let rank = |path: &Path| ENDINGS.iter().position(|ending| path.extension().is_some_and(|own| own == *ending));
+    files.sort_by_cached_key(|(stem, path)| (stem.clone(), rank(path)));
+    files.dedup_by(|later, first| later.0 == first.0);
     Ok(files)
 }

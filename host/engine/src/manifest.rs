@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::Reason;
+use crate::{Reason, carried};
 
 /// The contract's package, without its version.
 pub(crate) const PACKAGE: &str = "palisade:plugin";
@@ -51,6 +51,8 @@ pub struct Manifest {
     pub sha256: String,
     /// The file's size.
     pub bytes: usize,
+    /// Bytes of machine code that it carries, if it was compiled.
+    pub code_bytes: Option<usize>,
 }
 
 /// What the SDK wrote into the plugin about it. All of it may be missing, and none of it is trusted.
@@ -113,6 +115,7 @@ impl Manifest {
             form: names.form,
             sha256: hexadecimal(&Sha256::digest(bytes)),
             bytes: bytes.len(),
+            code_bytes: carried::code(bytes)?.map(<[u8]>::len),
         })
     }
 }

@@ -1,15 +1,14 @@
 //! A plugin file, checked and compiled.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use palisade_contract::Phase;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
-use crate::manifest::{ABI, ASYNC_REQUEST_FILTER, Form, Manifest, PACKAGE};
+use crate::manifest::{ABI, ASYNC_REQUEST_FILTER, Manifest, PACKAGE};
 use crate::runtime::Engine;
 use crate::state::State;
-use crate::{Reason, host};
+use crate::{Reason, compiler, host};
 
 /// A plugin file, checked and compiled. Cheap to clone, shared by every plugin that is made of it.
 #[derive(Clone)]
@@ -92,14 +91,15 @@ impl Module {
     /// Checks a plugin file and compiles it, or takes its code from the cache. Takes milliseconds to seconds of one
     /// thread's time: never on a worker.
     ///
+    /// In a build without the feature `compiler`, the machine code that the file carries is what runs, unchecked: these have to be the bytes of
+    /// somebody whose programs you would run.
+    ///
     /// # Errors
     /// What is wrong with the file.
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Self, Reason> {
         let manifest = Manifest::read(bytes)?;
-        let component = engine.cache.component(&engine.wasmtime, &manifest.sha256, || {
-            let component = componentize(bytes, manifest.form)?;
-            Component::new(&engine.wasmtime, &component).map_err(|error| Reason::Compile(format!("{error:#}")))
-        })?;
+        let compile = || compiler::code(&engine.wasmtime, bytes, manifest.form);
+        let component = engine.cache.component(&engine.wasmtime, &manifest.sha256, compile)?;
         let code = Code::new(engine, &component, &manifest)?;
         Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
     }
@@ -122,26 +122,6 @@ impl Module {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.file
-    }
-
-    /// The component that the file is, or becomes.
-    ///
-    /// # Errors
-    /// A core module does not say what component it is.
-    pub(crate) fn component(&self) -> Result<Cow<'_, [u8]>, Reason> {
-        componentize(&self.file, self.manifest.form)
-    }
-}
-
-/// The component that a core module describes (component-model, "component-type" custom sections).
-fn componentize(bytes: &[u8], form: Form) -> Result<Cow<'_, [u8]>, Reason> {
-    match form {
-        Form::Component => Ok(Cow::Borrowed(bytes)),
-        Form::CoreModule => wit_component::ComponentEncoder::default()
-            .module(bytes)
-            .and_then(|encoder| encoder.validate(false).encode())
-            .map(Cow::Owned)
-            .map_err(|error| Reason::NotComponent(format!("{error:#}"))),
     }
 }
 

@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 
 use crate::budget::Budget;
 use crate::cache::Cache;
+use crate::compiler;
 use crate::host;
 use crate::pool;
 use crate::state::{Services, State};
@@ -126,20 +127,19 @@ impl Engine {
     }
 }
 
-fn config(stack_bytes: usize) -> wasmtime::Config {
+pub(crate) fn config(stack_bytes: usize) -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
         .wasm_component_model(true)
         // Twice to three times the price of every call, for what no interface of ours uses.
         .concurrency_support(false)
-        // Files are compiled beside each other already; more threads for each would take the workers' cores from requests.
-        .parallel_compilation(false)
         .epoch_interruption(true)
         .max_wasm_stack(stack_bytes)
         .memory_reservation(MEMORY_RESERVATION_BYTES)
         .memory_guard_size(MEMORY_GUARD_BYTES)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
         .native_unwind_info(false);
+    compiler::configure(&mut config);
     config
 }
 

@@ -9,7 +9,7 @@ use palisade_config::TrustedKeys;
 use sha2::{Digest, Sha256};
 
 use crate::manifest::hexadecimal;
-use crate::{Engine, Manifest, Module, PluginFile, Reason};
+use crate::{Engine, Manifest, Module, PluginFile, Reason, compiler};
 
 /// A file that is loaded. Held for as long as a plugin of it may be wanted, whatever becomes of the file.
 #[derive(Debug)]
@@ -79,7 +79,11 @@ impl Finding {
 
     /// Reads a file. What it held before, if it holds that still, is not loaded again.
     pub(crate) fn of(engine: &Engine, path: &Path, keys: &TrustedKeys, (used, before): (Use, Option<&Self>)) -> Self {
-        let file = match contained(|| PluginFile::read(path, keys, engine.services.clock.wall())) {
+        let read = || {
+            let file = PluginFile::read(path, keys, engine.services.clock.wall())?;
+            compiler::believes(path, file.signed_by.as_deref()).map(|()| file)
+        };
+        let file = match contained(read) {
             Ok(file) => file,
             Err(reason) => return Self::failed(reason),
         };

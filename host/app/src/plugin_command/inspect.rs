@@ -41,6 +41,7 @@ fn describe(manifest: &Manifest) -> String {
         ("phases", list(manifest.phases.iter().map(|phase| phase.as_str()).collect())),
         ("asks for", list(manifest.asks.iter().map(|asked| asked.name()).collect())),
         ("form", format!("{form}, {} bytes", manifest.bytes)),
+        ("code", manifest.code_bytes.map_or_else(|| "none".to_owned(), |bytes| format!("compiled, {bytes} bytes"))),
         ("sha256", manifest.sha256.clone()),
     ];
     lines.into_iter().map(|(name, text)| format!("{name:<13} {text}\n")).collect()

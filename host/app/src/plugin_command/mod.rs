@@ -1,5 +1,7 @@
 //! `palisade plugin …`: what can be done with plugin files without a host.
 
+#[cfg(feature = "compiler")]
+mod compile;
 mod inspect;
 mod key;
 mod new;
@@ -21,6 +23,9 @@ pub enum PluginCommand {
         /// The plugin's `.wasm` file.
         file: PathBuf,
     },
+    /// Compiles a plugin into a `.cwasm` file, which a host that was built without a compiler runs.
+    #[cfg(feature = "compiler")]
+    Compile(compile::CompileOptions),
     /// Begins a plugin: writes a crate that builds, passes its tests and loads.
     New(NewOptions),
     /// Takes one request through a plugin, with no server, and prints what the plugin did. Fails where the plugin fails.
@@ -57,6 +62,8 @@ impl PluginCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Inspect { file } => inspect::print(&file)?,
+            #[cfg(feature = "compiler")]
+            Self::Compile(options) => println!("{}", options.run()?),
             Self::New(options) => println!("{}", options.run()?),
             Self::Run(options) => return options.run(),
             Self::Keygen { out } => println!("{}", key::generate(&out)?),

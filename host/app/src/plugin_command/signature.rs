@@ -51,6 +51,6 @@ pub(super) fn describe(file: &Path) -> String {
 }
 
 /// No key that is given here ends.
-fn read(file: &Path, keys: &TrustedKeys) -> anyhow::Result<PluginFile> {
+pub(super) fn read(file: &Path, keys: &TrustedKeys) -> anyhow::Result<PluginFile> {
     PluginFile::read(file, keys, SystemTime::UNIX_EPOCH).with_context(|| file.display().to_string())
 }

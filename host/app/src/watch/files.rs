@@ -68,7 +68,7 @@ impl Files {
 pub(crate) fn module_of(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(".sig").unwrap_or(name);
-    let module = name.strip_suffix(".wasm")?;
+    let module = name.strip_suffix(".cwasm").or_else(|| name.strip_suffix(".wasm"))?;
     (!module.is_empty() && !module.starts_with('.')).then(|| module.to_owned())
 }
 
@@ -82,6 +82,8 @@ mod tests {
             ("plugins/tag.wasm", Some("tag")),
             ("tag.wasm.sig", Some("tag")),
             ("a.b.wasm", Some("a.b")),
+            ("tag.cwasm", Some("tag")),
+            ("tag.cwasm.sig", Some("tag")),
             (".tag.wasm", None),
             (".wasm", None),
             ("tag.sig", None),
