@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use crate::body::{RequestBody, Upload};
 use crate::error::RequestError;
 use crate::hygiene;
+use crate::upstream::ask::Sending;
 use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::letter::{Keep, Letter};
 use crate::upstream::pool::Purpose;
-use crate::upstream::send::Sending;
 use crate::upstream::tries::Tries;
 use crate::upstream::{Connection, Pools};
 

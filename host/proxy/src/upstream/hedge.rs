@@ -9,8 +9,10 @@ use http::HeaderMap;
 use palisade_contract::Hedged;
 use tokio::time::Instant;
 
+use crate::upstream::ask::Sending;
+use crate::upstream::asked::{Answer, Asked};
 use crate::upstream::letter::Letter;
-use crate::upstream::send::{Answer, Asked, Missed, Sending};
+use crate::upstream::missed::Missed;
 use crate::upstream::tries::{Miss, Tries};
 use crate::upstream::{Pool, Pools};
 

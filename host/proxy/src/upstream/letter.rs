@@ -9,7 +9,7 @@ use palisade_contract::Exchange;
 
 use crate::body::RequestBody;
 use crate::upstream::Connection;
-use crate::upstream::send::Asked;
+use crate::upstream::asked::Asked;
 use crate::upstream::spare::Spare;
 
 /// One request, before it is sent and between its tries.

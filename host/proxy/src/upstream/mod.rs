@@ -3,6 +3,8 @@
 //! What all workers share of an endpoint is a few counters. Connections belong to one worker, which takes and returns
 //! them without a lock.
 
+mod ask;
+mod asked;
 mod breaker;
 mod budget;
 mod choose;
@@ -18,11 +20,13 @@ mod group;
 mod health;
 mod hedge;
 mod key;
+mod late;
 mod latencies;
 mod letter;
 mod levels;
 mod line;
 mod mirror;
+mod missed;
 mod panic;
 mod pick;
 mod pinned;
@@ -45,11 +49,13 @@ mod up;
 mod vital;
 mod warmth;
 
+pub(crate) use asked::{Answer, Asked, Switched};
 pub(crate) use connection::Connection;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use fetch::Upstreams;
 pub(crate) use group::{Group, Members};
 pub(crate) use health::{Oversight, first_words};
+pub(crate) use late::{Late, within};
 pub(crate) use letter::Letter;
 pub(crate) use mirror::Mirror;
 pub use pick::OwnChoice;
@@ -57,7 +63,6 @@ pub(crate) use pick::Random;
 pub(crate) use pool::Pool;
 pub(crate) use pools::Pools;
 pub use seen::{Order, SeenEndpoint, Unknown};
-pub(crate) use send::{Answer, Asked, Late, Switched, within};
 pub use standing::Standing;
 pub use tls::{UpstreamTlsError, UpstreamTlsReason};
 

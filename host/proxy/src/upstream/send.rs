@@ -1,113 +1,27 @@
 //! A request goes to an endpoint: chosen, connected to, asked, within the upstream's limits.
 
-use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::time::Duration;
 
+use http::StatusCode;
 use http::header::HeaderValue;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use palisade_contract::{
-    Candidate, Clock, Ending, Exchange, Health, Name, Outcome, ResponseHead, SystemClock, UpstreamFault,
-};
+use palisade_contract::{Candidate, Clock, Ending, Health, Name, Outcome, SystemClock};
 use tokio::time::Instant;
 
-use crate::body::{RequestBody, Upload};
+use crate::body::Upload;
 use crate::error::RequestError;
-use crate::hints::Hints;
-use crate::hygiene;
 use crate::moment;
-use crate::record::{Notes, Record};
+use crate::record::Notes;
+use crate::upstream::ask::Sending;
+use crate::upstream::asked::{Answer, Asked};
 use crate::upstream::choose::Unchosen;
 use crate::upstream::circuit::Admitted;
 use crate::upstream::connect::{Wanted, connect};
 use crate::upstream::letter::{Keep, Letter};
+use crate::upstream::missed::Missed;
 use crate::upstream::pool::Purpose;
 use crate::upstream::rest::{REST_MAX, rest};
 use crate::upstream::tries::{Miss, Tries, may_repeat, pause};
-use crate::upstream::unanswered::Unanswered;
 use crate::upstream::{Connection, Pool, Pools};
-
-/// A request that is to be sent.
-pub(crate) struct Asked<'a> {
-    pub(crate) exchange: &'a mut Box<Exchange>,
-    pub(crate) record: &'a mut Record,
-    pub(crate) takes_trailers: bool,
-    /// The protocol that it asks to switch to.
-    pub(crate) upgrade: Option<HeaderValue>,
-    /// Where early hints go, if anywhere.
-    pub(crate) hints: Option<Hints>,
-    /// From its end until the head of the answer.
-    pub(crate) response_timeout: Duration,
-    /// When the answer has to be there, with its last byte.
-    pub(crate) deadline: Option<Instant>,
-}
-
-/// What came back.
-pub(crate) struct Answer {
-    pub(crate) head: ResponseHead,
-    pub(crate) incoming: Incoming,
-    pub(crate) connection: Connection,
-    /// It is a 101, as was asked for.
-    pub(crate) switched: Option<Switched>,
-}
-
-/// The protocol that an endpoint switched to, and where it is spoken.
-pub(crate) struct Switched {
-    pub(crate) protocol: HeaderValue,
-    pub(crate) stream: OnUpgrade,
-}
-
-/// A try that came to nothing, or to nothing good.
-pub(super) struct Missed {
-    miss: Miss,
-    error: RequestError,
-    /// What the endpoint said, where it said something.
-    answer: Option<Box<Answer>>,
-}
-
-impl Missed {
-    fn connect(error: RequestError) -> Self {
-        let miss = match error {
-            RequestError::ConnectTimeout => Miss::ConnectTimeout,
-            RequestError::Circuit(_) => Miss::Final,
-            _ => Miss::Connect,
-        };
-        Self { miss, error, answer: None }
-    }
-
-    fn unanswered(miss: Miss, error: RequestError) -> Self {
-        Self { miss, error, answer: None }
-    }
-
-    /// Nothing more is tried.
-    fn last(error: RequestError) -> Self {
-        Self { miss: Miss::Final, error, answer: None }
-    }
-
-    /// What the client is told, where this was the last try.
-    fn told(self) -> Result<Answer, RequestError> {
-        self.answer.map_or(Err(self.error), |answer| Ok(*answer))
-    }
-}
-
-impl From<Missed> for RequestError {
-    fn from(missed: Missed) -> Self {
-        missed.error
-    }
-}
-
-/// How a request is sent on one connection.
-pub(super) struct Sending<'a> {
-    pub(super) letter: &'a mut Letter,
-    pub(super) upload: &'a Upload,
-    pub(super) wanted: Wanted,
-    pub(super) keep: Keep,
-    pub(super) response_timeout: Duration,
-    /// Those that have missed before.
-    pub(super) tries: &'a Tries,
-}
 
 impl Pools {
     /// Sends the request to an endpoint and awaits the answer's head. Dropping the future cancels what is under way.
@@ -338,7 +252,7 @@ impl Pools {
         let connection = place.ok_or_else(|| Missed::last(RequestError::NoEndpoint))?;
         let (status, took) = (response.status(), moment::now().saturating_duration_since(asked_at));
         notes.add("answer", Some(took), || format!("{status} from the endpoint"));
-        let answer = answer(response, connection, upgrade).map_err(Missed::last)?;
+        let answer = Answer::of(response, connection, upgrade).map_err(Missed::last)?;
         answer.connection.pool().endpoint.responded(took, status);
         if self.upstream.config.hedge.is_some() {
             self.latencies.add(took);
@@ -349,7 +263,7 @@ impl Pools {
         if let Some(time) = rest(&answer.head.headers, SystemClock.wall()) {
             answer.connection.pool().endpoint.rests(time);
         }
-        Err(Missed { miss: Miss::Status(status), error: RequestError::NoEndpoint, answer: Some(Box::new(answer)) })
+        Err(Missed::answered(answer))
     }
 
     /// A connection to this endpoint that has room for the request.
@@ -366,166 +280,5 @@ impl Pools {
             Err(error) => format!("{} {error}", pool.endpoint.address),
         });
         connected
-    }
-
-    /// Sends on this connection. Where it had been used before and is found closed, the request goes out once more on another
-    /// one to the same endpoint: if nothing of it was sent, or if sending it twice does no harm. So does one that the endpoint
-    /// says it has not looked at. What it was answered on is in its place then.
-    pub(super) async fn ask(
-        &self,
-        place: &mut Option<Connection>,
-        Sending { letter, upload, wanted, keep, response_timeout, tries }: &mut Sending<'_>,
-    ) -> Result<Response<Incoming>, Missed> {
-        let mut is_first = true;
-        loop {
-            let nothing = || Missed::unanswered(Miss::Final, RequestError::NoEndpoint);
-            let connection = place.as_mut().ok_or_else(nothing)?;
-            let mut request = Some(letter.take(connection, *keep).ok_or_else(nothing)?);
-            connection.pool().monitor.asked();
-            let is_used = is_first && connection.is_used();
-            let times = (self.short(letter, *keep), *response_timeout);
-            let asked = (*upload, &**letter, *tries);
-            let unanswered = match self.head(connection, &mut request, asked, times).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(unanswered)) => unanswered,
-                Err(late) => return Err(too_late(connection, &late)),
-            };
-            let is_unsent = unanswered.is_unsent();
-            if let Some(request) = request.filter(|_| is_unsent) {
-                letter.came_back(request);
-            }
-            let goes_again = if is_unsent {
-                is_used
-            } else {
-                is_first && letter.has_spare() && unanswered.is_of_connection(is_used, letter.is_idempotent())
-            };
-            if !goes_again {
-                let miss = if is_unsent { Miss::Connect } else { unanswered.miss() };
-                return Err(unanswered_by(connection, &unanswered, upload, miss));
-            }
-            is_first = false;
-            let pool = connection.pool().clone();
-            // It counts no more among those that there may be.
-            *place = None;
-            *place = Some(connect(&pool, *wanted, self.counted.as_ref()).await.map_err(Missed::connect)?);
-        }
-    }
-
-    /// After which a try is given up that can be repeated.
-    fn short(&self, letter: &Letter, keep: Keep) -> Option<Duration> {
-        let retries = &self.upstream.config.retries;
-        let can_be = retries.on.timeout && keep == Keep::ForRetry && letter.is_idempotent() && letter.is_sendable();
-        retries.per_try_timeout.filter(|_| can_be)
-    }
-
-    /// Whether a try at this endpoint that is given up now is followed by another one.
-    fn is_followed(&self, letter: &Letter, tries: &Tries, endpoint: Name) -> bool {
-        let retries = &self.upstream.config.retries;
-        if !letter.is_sendable() {
-            return false;
-        }
-        // Which may be chosen is not what it was when this try began.
-        let mut outcomes = tries.outcomes().to_vec();
-        outcomes.push((endpoint, Outcome::TimedOut));
-        let Ok(next) = self.choose(None, tries.count() + 1, &outcomes) else { return false };
-        let is_tried = next.endpoint.name == endpoint || tries.has(next.endpoint.name);
-        if (is_tried && !retries.same_endpoint) || next.endpoint.rest().is_some_and(|rest| rest > REST_MAX) {
-            return false;
-        }
-        let is_left = self.unsaid.has(&self.upstream.budget, retries.budget);
-        if !is_left {
-            self.counted.budget_exhausted();
-        }
-        is_left
-    }
-
-    /// Awaits an answer's head: for the shorter time, where another try can follow, and else for the longer.
-    async fn head(
-        &self,
-        connection: &mut Connection,
-        request: &mut Option<Request<RequestBody>>,
-        (upload, letter, tries): (&Upload, &Letter, &Tries),
-        (short, long): (Option<Duration>, Duration),
-    ) -> Result<Result<Response<Incoming>, Unanswered>, Late> {
-        let endpoint = connection.pool().endpoint.name;
-        let Some(sender) = connection.sender() else { return std::future::pending().await };
-        let mut answer: Pin<&mut _> = pin!(sender.send(request));
-        let Some(short) = short.filter(|short| *short < long) else { return within(long, upload, answer).await };
-        match within(short, upload, answer.as_mut()).await {
-            Err(Late::Endpoint) if !self.is_followed(letter, tries, endpoint) => {
-                within(long.saturating_sub(short), upload, answer).await
-            }
-            sooner => sooner,
-        }
-    }
-}
-
-/// What came back on this connection, in our form.
-fn answer(
-    response: Response<Incoming>,
-    connection: Connection,
-    upgrade: Option<&HeaderValue>,
-) -> Result<Answer, RequestError> {
-    let (mut parts, incoming) = response.into_parts();
-    let stream = parts.extensions.remove::<OnUpgrade>();
-    let head = hygiene::response(parts, upgrade).inspect_err(|_| connection.failed(UpstreamFault::Protocol))?;
-    let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    let switched = upgrade.cloned().zip(stream).filter(|_| switches);
-    let switched = switched.map(|(protocol, stream)| Switched { protocol, stream });
-    Ok(Answer { head, incoming, connection, switched })
-}
-
-fn too_late(connection: &Connection, late: &Late) -> Missed {
-    match late {
-        Late::Endpoint => {
-            connection.distrust();
-            connection.failed(UpstreamFault::ResponseTimeout);
-            Missed::unanswered(Miss::Timeout, RequestError::ResponseTimeout)
-        }
-        Late::Client => Missed::unanswered(Miss::Final, RequestError::BodyTimeout),
-    }
-}
-
-fn unanswered_by(connection: &Connection, unanswered: &Unanswered, upload: &Upload, miss: Miss) -> Missed {
-    let (fault, error) = unanswered.decided(upload);
-    match fault {
-        Some(fault) => {
-            connection.failed(fault);
-            Missed::unanswered(miss, error)
-        }
-        // It is not the endpoint's doing.
-        None => Missed::unanswered(Miss::Final, error),
-    }
-}
-
-/// Who kept an exchange waiting for too long.
-pub(crate) enum Late {
-    /// The client stopped in the middle of its body.
-    Client,
-    /// The endpoint did not answer.
-    Endpoint,
-}
-
-/// Awaits the answer for this long after the end of the request. While the body waits for the client, it is the client's
-/// time that runs, not the endpoint's.
-pub(crate) async fn within<R>(limit: Duration, upload: &Upload, answer: impl Future<Output = R>) -> Result<R, Late> {
-    let mut answer = pin!(answer);
-    let began = moment::now();
-    let mut timer = pin!(tokio::time::sleep(limit.min(upload.patience())));
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut answer => return Ok(answer),
-            () = &mut timer => {
-                let (limit, late) =
-                    if upload.awaits_client() { (upload.patience(), Late::Client) } else { (limit, Late::Endpoint) };
-                let (now, end) = (Instant::now(), upload.moved().max(began) + limit);
-                if now >= end {
-                    return Err(late);
-                }
-                // What happens meanwhile may start the other limit.
-                timer.as_mut().reset(end.min(now + limit.min(upload.patience())));
-            }
-        }
     }
 }
