@@ -37,6 +37,13 @@ pub(crate) fn peers(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     workspace.cargo(&bench.collect::<Vec<_>>())
 }
 
+/// Nanoseconds for calls into plugins: the rows of `cargo bench --bench calls`, which builds the plugins first.
+pub(crate) fn micro(workspace: &Workspace, words: &[String]) -> Result<()> {
+    tools::ensure(&[tools::C_COMPILER])?;
+    let bench = ["bench", "--bench", "calls", "--"].into_iter().chain(words.iter().map(String::as_str));
+    workspace.cargo(&bench.collect::<Vec<_>>())
+}
+
 /// A package that is no member of the workspace: it stands on another project's SDK.
 fn envoy_rules(workspace: &Workspace) -> Result<()> {
     plugins::ensure_targets()?;

@@ -34,6 +34,8 @@ usage: cargo xtask <command>
                installs what the tests need, builds plugins and guests, then runs cargo test --workspace ARGS
   bench peers [-- ARGS]
                installs nginx, HAProxy, Envoy, Caddy and the load generators, and measures Palisade beside them
+  bench micro [-- WORDS]
+               measures what calls into plugins cost, those whose names have these words
   bench instructions [--check | --bless]
                counts the instructions of a request under callgrind, beside those stored in benches/instructions.toml;
                --check fails where one is 3 % above, --bless stores what was counted
@@ -66,6 +68,7 @@ enum Request {
     Demo(demo::Options),
     Test(Vec<String>),
     BenchPeers(Vec<String>),
+    BenchMicro(Vec<String>),
     BenchInstructions(Then),
     Plugins,
     Ci,
@@ -86,9 +89,9 @@ impl Request {
                 Ok(Self::Test(rest.iter().map(ToString::to_string).collect()))
             }
             "bench" => match rest.split_first() {
-                Some((&"peers", rest)) => {
-                    let rest = rest.strip_prefix(&["--"]).unwrap_or(rest);
-                    Ok(Self::BenchPeers(rest.iter().map(ToString::to_string).collect()))
+                Some((name @ (&"peers" | &"micro"), rest)) => {
+                    let rest = rest.strip_prefix(&["--"]).unwrap_or(rest).iter().map(ToString::to_string).collect();
+                    Ok(if *name == "peers" { Self::BenchPeers(rest) } else { Self::BenchMicro(rest) })
                 }
                 Some((&"instructions", rest)) => match rest {
                     [] => Ok(Self::BenchInstructions(Then::Show)),
@@ -97,9 +100,9 @@ impl Request {
                     _ => Err(format!("bench instructions takes --check or --bless, not {:?}", rest.join(" "))),
                 },
                 Some((other, _)) => {
-                    Err(format!("there is no benchmark {other:?} here: expected peers or instructions"))
+                    Err(format!("there is no benchmark {other:?} here: expected peers, micro or instructions"))
                 }
-                None => Err("bench needs a name: expected peers or instructions".to_owned()),
+                None => Err("bench needs a name: expected peers, micro or instructions".to_owned()),
             },
             "plugins" => alone(Self::Plugins),
             "ci" => alone(Self::Ci),
@@ -117,6 +120,7 @@ impl Request {
             Self::Test(arguments) => test::run(&Workspace::find()?, &arguments),
             Self::BenchInstructions(then) => bench::instructions::run(&Workspace::find()?, then),
             Self::BenchPeers(arguments) => bench::peers(&Workspace::find()?, &arguments),
+            Self::BenchMicro(words) => bench::micro(&Workspace::find()?, &words),
             Self::Plugins => plugins::run(&Workspace::find()?),
             Self::Ci => ci::run(&Workspace::find()?),
         }
@@ -140,6 +144,7 @@ mod tests {
         check(&["test"], Ok(Request::Test(vec![])));
         check(&["test", "--", "-p", "palisade"], Ok(Request::Test(vec!["-p".into(), "palisade".into()])));
         check(&["bench", "peers", "--", "--rounds", "2"], Ok(Request::BenchPeers(vec!["--rounds".into(), "2".into()])));
+        check(&["bench", "micro", "--", "firewall"], Ok(Request::BenchMicro(vec!["firewall".into()])));
         check(&["bench", "instructions"], Ok(Request::BenchInstructions(Then::Show)));
         check(&["bench", "instructions", "--check"], Ok(Request::BenchInstructions(Then::Check)));
         check(&["bench", "instructions", "--bless"], Ok(Request::BenchInstructions(Then::Bless)));
@@ -147,8 +152,8 @@ mod tests {
             &["bench", "instructions", "--bless", "h1"],
             Err("bench instructions takes --check or --bless, not \"--bless h1\""),
         );
-        check(&["bench"], Err("bench needs a name: expected peers or instructions"));
-        check(&["bench", "pears"], Err("there is no benchmark \"pears\" here: expected peers or instructions"));
+        check(&["bench"], Err("bench needs a name: expected peers, micro or instructions"));
+        check(&["bench", "pears"], Err("there is no benchmark \"pears\" here: expected peers, micro or instructions"));
         check(&["plugins"], Ok(Request::Plugins));
         check(&["ci", "--fast"], Err("ci takes no \"--fast\""));
         check(&["dmeo"], Err("there is no command \"dmeo\""));
