@@ -11,7 +11,7 @@ use wasmtime::{Config, Engine};
 
 pub(crate) use crate::configured::configured;
 use crate::manifest::{Form, Manifest};
-use crate::{Reason, carried, runtime};
+use crate::{Reason, carry, runtime};
 
 /// How plugins' files end; of two with one name, the first one's is taken.
 pub(crate) const ENDINGS: [&str; 2] = ["wasm", "cwasm"];
@@ -77,7 +77,7 @@ pub enum Processors {
 /// # Errors
 /// The file is no plugin, or does not compile.
 pub fn compile(file: &[u8], processors: Processors) -> Result<Vec<u8>, Reason> {
-    let plain = carried::without_code(file)?;
+    let plain = carry::without_code(file)?;
     let manifest = Manifest::read(&plain)?;
     let failed = |error: wasmtime::Error| Reason::Compile(format!("{error:#}"));
     let mut config = runtime::config(runtime::Options::default().stack_bytes);
@@ -87,5 +87,5 @@ pub fn compile(file: &[u8], processors: Processors) -> Result<Vec<u8>, Reason> {
     }
     let engine = Engine::new(&config).map_err(failed)?;
     let code = engine.precompile_component(&componentize(&plain, manifest.form)?).map_err(failed)?;
-    Ok(carried::with_code(&plain, &code))
+    Ok(carry::with_code(&plain, &code))
 }

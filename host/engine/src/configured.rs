@@ -65,6 +65,17 @@ pub(crate) fn configured(
     }
 }
 
+impl Setup {
+    /// What an instance has declared.
+    fn of(state: &State) -> Self {
+        Self {
+            hot_headers: state.hot_headers.iter().map(ToString::to_string).collect(),
+            meters: state.meters.calls(),
+            tick_interval: state.tick_interval,
+        }
+    }
+}
+
 /// The library was written for trusted input: what it refuses, or even panics over, has no image.
 fn attempt<T>(work: impl FnOnce() -> wasmtime::Result<T>) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()?.inspect_err(|error| tracing::debug!("no image: {error:#}")).ok()

@@ -28,21 +28,13 @@ pub(crate) struct Image {
 /// What the plugin declared to the host while it was configured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    hot_headers: Vec<String>,
-    meters: MeterCalls,
+    pub(crate) hot_headers: Vec<String>,
+    pub(crate) meters: MeterCalls,
     #[serde(default)]
-    tick_interval: Option<Duration>,
+    pub(crate) tick_interval: Option<Duration>,
 }
 
 impl Setup {
-    pub(crate) fn of(state: &State) -> Self {
-        Self {
-            hot_headers: state.hot_headers.iter().map(ToString::to_string).collect(),
-            meters: state.meters.calls(),
-            tick_interval: state.tick_interval,
-        }
-    }
-
     /// Declares all of it again.
     ///
     /// # Errors

@@ -59,6 +59,7 @@
 //! plugin. [`Plugin::stats`] counts it.
 
 #![deny(unsafe_code)] // Machine code is loaded in cache.rs and, in a build without a compiler, in no_compiler.rs, each with its reason.
+#![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "what images are made of is noted down for nobody"))]
 
 mod abi;
 mod account;
@@ -71,6 +72,8 @@ mod cache;
 mod cache_size;
 mod callouts;
 mod carried;
+#[cfg(feature = "compiler")]
+mod carry;
 #[cfg(feature = "compiler")]
 mod compiler;
 #[cfg(not(feature = "compiler"))]

@@ -1,4 +1,5 @@
-//! `palisade plugin run` and `palisade plugin new`, as the authors of plugins use them.
+//! `palisade plugin run`, `compile` and `new`, as the authors of plugins use them.
 
+mod compile;
 mod new;
 mod run;
