@@ -7,6 +7,7 @@ later commands name by the number of that command, as `on`.
 import asyncio
 import hashlib
 import json
+import os
 import socket
 import ssl
 import sys
@@ -16,7 +17,8 @@ from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
+from aioquic.quic.connection import NEW_CONNECTION_ID_FRAME_CAPACITY, QuicConnection, QuicConnectionId
+from aioquic.quic.packet import QuicFrameType
 
 # Longer bodies are told by their length and digest alone.
 SHOWN_BYTES_MAX = 1 << 16
@@ -38,6 +40,22 @@ class Http(H3Connection):
     def _check_content_length(self, stream):
         if stream.stream_id not in self.heads:
             super()._check_content_length(stream)
+
+
+class Quic(QuicConnection):
+    """As aioquic has it, but that each id of its own may retire all before it (RFC 9000, section 19.15)."""
+
+    retires = False
+
+    def _write_new_connection_id_frame(self, builder, connection_id):
+        frame = builder.start_frame(QuicFrameType.NEW_CONNECTION_ID, capacity=NEW_CONNECTION_ID_FRAME_CAPACITY,
+                                    handler=self._on_new_connection_id_delivery, handler_args=(connection_id,))
+        frame.push_uint_var(connection_id.sequence_number)
+        frame.push_uint_var(connection_id.sequence_number if self.retires else 0)
+        frame.push_uint8(len(connection_id.cid))
+        frame.push_bytes(connection_id.cid)
+        frame.push_bytes(connection_id.stateless_reset_token)
+        connection_id.was_sent = True
 
 
 class Exchange:
@@ -267,7 +285,7 @@ class Commands:
             if command.get("forge"):
                 made.session_ticket.max_early_data_size = 0xFFFFFFFF
         client = None
-        quic = QuicConnection(configuration=made, session_ticket_handler=lambda ticket: client.keep(ticket),
+        quic = Quic(configuration=made, session_ticket_handler=lambda ticket: client.keep(ticket),
                               token_handler=lambda token: client.keep_token(token))
         loop = asyncio.get_running_loop()
         sock = bound(address, command.get("source"))
@@ -396,6 +414,23 @@ class Commands:
     async def deaf(self, command):
         """From now on nothing is read, and nothing is taken."""
         self.client(command).is_deaf = True
+        return {}
+
+    async def ids(self, command):
+        """Gives so many ids of its own, a few at a time, which may retire those before them."""
+        client = self.client(command)
+        quic = client._quic
+        quic.retires = command.get("retire", False)
+        # Whatever it hears, it goes on.
+        quic._loss._cc.congestion_window = 1 << 30
+        for number in range(command["count"]):
+            quic._host_cids.append(QuicConnectionId(cid=os.urandom(8), sequence_number=quic._host_cid_seq,
+                                                    stateless_reset_token=os.urandom(16), was_sent=False))
+            quic._host_cid_seq += 1
+            if number % 4 == 0:
+                client.transmit()
+                await asyncio.sleep(0)
+        client.transmit()
         return {}
 
     async def ping(self, command):

@@ -134,3 +134,27 @@ async fn a_client_that_takes_nothing_more_is_cut_in_time() {
     assert_eq!(metrics.count("palisade_connections_refused_total", &[("reason", "body_timeout")]), 1);
     eventually("the origin's connection is closed", async || site.origin(0).connections() == 0).await;
 }
+
+/// RFC 9000, sections 5.1.1, 5.1.2 and 19.15: ids cost the host something until they are retired, and retiring them does until it is
+/// acknowledged.
+#[tokio::test]
+async fn a_flood_of_connection_ids_ends_the_connection() {
+    let (site, good) = started(site()).await;
+    let program = Arc::new(Aioquic::start());
+    for (count, retire, deaf) in [(20, false, false), (4_000, true, true)] {
+        let client = program.connect(&site).await;
+        assert_eq!(client.get("/").await.status, 200);
+        if deaf {
+            // Nothing is acknowledged.
+            client.tell(json!({ "do": "deaf" })).await;
+        }
+        let before = refused(&site).await;
+        client.tell(json!({ "do": "ids", "count": count, "retire": retire })).await;
+        eventually("it is closed", async || refused(&site).await == before + 1).await;
+        assert_eq!(good.get("/").await.status, 200);
+    }
+}
+
+async fn refused(site: &harness::Running) -> u64 {
+    site.admin().metrics().await.count("palisade_connections_refused_total", &[("reason", "protocol")])
+}
