@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use palisade_config::Listener;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::inherited::{self, Inherited};
 use crate::quic::{Group, Groups, Occupied};
@@ -14,6 +14,10 @@ use crate::server::StartError;
 
 /// Connections that the kernel keeps for a socket until they are accepted.
 pub(crate) const BACKLOG: u16 = 4_096;
+
+/// What the kernel holds for a client beside what is on its way to it, about so much: who does not read would otherwise be given
+/// half a megabyte and more, and a thousand of them would keep the host from anything else while it is fetched.
+const UNSENT_BYTES_MAX: u32 = 64 << 10;
 
 /// Ports that are tried for an address that has to be free for TCP and UDP alike.
 const PORTS_TRIED: u32 = 8;
@@ -158,6 +162,7 @@ fn bind_for_all(
     let mut address = wanted;
     for sockets in sockets {
         let socket = bound(address, Sharing::Workers)?;
+        restrain(SockRef::from(&socket));
         socket.listen(i32::from(BACKLOG))?;
         let socket = TcpListener::from(socket);
         address = socket.local_addr()?;
@@ -171,9 +176,16 @@ fn take_for_all(id: SocketId, given: Vec<TcpListener>, sockets: &mut [Sockets]) 
     let mut address = None;
     for (socket, sockets) in inherited::for_workers(given, sockets.len())?.into_iter().zip(sockets) {
         address = Some(socket.local_addr()?);
+        restrain(SockRef::from(&socket));
         sockets.push((id, socket));
     }
     Ok(address)
+}
+
+/// Keeps what waits in the kernel for clients that do not read within bounds, for all connections that come to this socket.
+fn restrain(socket: SockRef<'_>) {
+    // Without it, memory is what suffers.
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
 }
 
 /// Who else may be bound to an address.
@@ -252,6 +264,28 @@ mod tests {
             narrow.next(&listeners(&[("a", &format!("0.0.0.0:{port}"))]), 1, &mut Inherited::default()).expect("ours");
         assert_ne!(wide.list[0].id, narrow.list[0].id);
         assert!(wide.next(&listeners(&[("a", &format!("127.0.0.2:{port}"))]), 1, &mut Inherited::default()).is_ok());
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_not_given_much() {
+        let (ours, sockets) =
+            Addresses::default().next(&listeners(&[("a", ANY)]), 1, &mut Inherited::default()).expect("a port");
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        client.set_recv_buffer_size(16 << 10).expect("set");
+        client.connect(&ours.list[0].bound.into()).expect("connected");
+        let listener = &sockets[0][0].1;
+        listener.set_nonblocking(false).expect("set");
+        let (mut stream, _) = listener.accept().expect("accepted");
+        stream.set_nonblocking(true).expect("set");
+        let (piece, mut given) = ([0; 16 << 10], 0);
+        for _ in 0..20 {
+            while let Ok(written) = std::io::Write::write(&mut stream, &piece) {
+                given += written;
+            }
+            // What is on its way arrives.
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!((32 << 10..400 << 10).contains(&given), "{given} bytes");
     }
 
     const ANY: &str = "127.0.0.1:0";

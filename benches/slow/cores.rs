@@ -1,0 +1,49 @@
+//! One core for the hosts, the others for everything that keeps them busy.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The cores that this process was given, shared out.
+#[derive(Debug)]
+pub(crate) struct Cores {
+    host: String,
+}
+
+impl Cores {
+    /// Leaves the first core to the hosts, and moves this process to the others.
+    ///
+    /// # Errors
+    /// There is one core only, or no `taskset`.
+    pub(crate) fn split() -> Result<Self> {
+        let status = fs::read_to_string("/proc/self/status").context("this process cannot read its own status")?;
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default().trim();
+        let Some((host, rest)) = shared_out(list) else {
+            bail!("one core is for the host and another for its load, and this process may use {list:?} only");
+        };
+        let own = std::process::id().to_string();
+        let moved = Command::new("taskset").args(["-a", "-p", "-c", &rest, &own]).stdout(Stdio::null()).status();
+        ensure!(moved.context("cannot run taskset: it is in util-linux")?.success(), "taskset failed");
+        Ok(Self { host })
+    }
+
+    /// A command that will run on the hosts' core.
+    pub(crate) fn host_command(&self, program: &std::path::Path) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &self.host]).arg(program);
+        command
+    }
+}
+
+/// The first of a list such as `0-3,8`, and the others.
+fn shared_out(list: &str) -> Option<(String, String)> {
+    let mut cores = Vec::new();
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        cores.extend(first.parse::<u32>().ok()?..=last.parse().ok()?);
+    }
+    let (first, rest) = cores.split_first()?;
+    let rest: Vec<String> = rest.iter().map(u32::to_string).collect();
+    (!rest.is_empty()).then(|| (first.to_string(), rest.join(",")))
+}

@@ -1,0 +1,102 @@
+//! What good clients notice of slow ones: `cargo bench --bench slow [-- --rounds N --seconds N --binary FILE]`.
+//!
+//! A host with one worker stands on one core, everything else on the others. Good clients (h2load) send so many requests a second,
+//! far less than the host could answer, first with nobody beside them and then beside a thousand slow connections
+//! (slowhttptest): slow heads, slow bodies, answers that are hardly read. Told is how long 99 in 100 of the good ones' requests took
+//! at most, and how much more that is than without slow ones in the same round. A second quiet row shows what the machine makes of
+//! nothing.
+//!
+//! A host is this very program again, as the command `palisade`. With `--binary` it is another one.
+
+#![forbid(unsafe_code)]
+
+mod cores;
+mod host;
+mod load;
+mod options;
+mod origin;
+
+use anyhow::{Context, Result};
+use benches::{Spread, machine};
+use clap::Parser as _;
+
+use crate::cores::Cores;
+use crate::host::Host;
+use crate::load::{Good, Slow};
+use crate::options::Options;
+
+/// The host's own allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<()> {
+    if std::env::args().nth(1).is_some_and(|word| word == host::COMMAND) {
+        return palisade::cli::Command::parse_from(std::env::args().skip(1)).run().map(drop);
+    }
+    let options = Options::from_words(std::env::args().skip(1))?;
+    println!("{}\n", machine::describe());
+    // Everything that this process starts from here on, threads and programs, stays off the host's core.
+    let cores = Cores::split()?;
+    let host = Host::start(&options, origin::start()?, &cores)?;
+    let mut rows = Vec::from(ROWS.map(|(name, slow)| Row { name, slow, measured: Vec::new() }));
+    for round in 0..options.rounds {
+        for row in &mut rows {
+            row.measured
+                .push(beside(row.slow, &host, &options).with_context(|| format!("{}, round {round}", row.name))?);
+        }
+    }
+    println!("{HEADING}");
+    let quiet: Vec<Good> = rows.first().map(|row| row.measured.clone()).unwrap_or_default();
+    rows.iter().for_each(|row| println!("{}", row.told(&quiet)));
+    Ok(())
+}
+
+const ROWS: [(&str, Option<Slow>); 5] = [
+    ("nobody", None),
+    ("nobody, again", None),
+    ("slow heads", Some(Slow::Heads)),
+    ("slow bodies", Some(Slow::Bodies)),
+    ("slow readers", Some(Slow::Readers)),
+];
+
+const HEADING: &str = "| beside | p50 ms | p99 ms | quartiles | × quiet p99, same round | quartiles | requests | errors |\n\
+                       |---|---:|---:|---:|---:|---:|---:|---:|";
+
+/// Good clients beside one kind of slow ones, round by round.
+struct Row {
+    name: &'static str,
+    slow: Option<Slow>,
+    measured: Vec<Good>,
+}
+
+impl Row {
+    fn told(&self, quiet: &[Good]) -> String {
+        let spread = |value: fn(&Good) -> f64| Spread::of(self.measured.iter().map(value));
+        let (p50, p99) = (spread(|good| good.p50_ms), spread(|good| good.p99_ms));
+        let ratio = Spread::of(self.measured.iter().zip(quiet).map(|(good, quiet)| good.p99_ms / quiet.p99_ms));
+        let sum = |value: fn(&Good) -> u64| self.measured.iter().map(value).sum::<u64>();
+        format!(
+            "| {} | {:.2} | {:.2} | {:.2}–{:.2} | {:.2} | {:.2}–{:.2} | {} | {} |",
+            self.name,
+            p50.median,
+            p99.median,
+            p99.low,
+            p99.high,
+            ratio.median,
+            ratio.low,
+            ratio.high,
+            sum(|good| good.requests),
+            sum(|good| good.errors),
+        )
+    }
+}
+
+/// What good clients see while slow ones come and stay.
+fn beside(slow: Option<Slow>, host: &Host, options: &Options) -> Result<Good> {
+    let slow = slow.map(|slow| slow.begin(host.address, options.seconds)).transpose()?;
+    let good = Good::measure(host, options.seconds)?;
+    if let Some(slow) = slow {
+        slow.end()?;
+    }
+    Ok(good)
+}
