@@ -113,7 +113,7 @@ impl Load {
     /// How many requests more than few are counted.
     fn more(self) -> u32 {
         match self {
-            Self::Http1 | Self::Http2 => 500,
+            Self::Http1 | Self::Http2 => 1_000,
             Self::Handshake => 20,
         }
     }
