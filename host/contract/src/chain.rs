@@ -5,17 +5,18 @@
 //! exchange. A plugin that waits holds up its exchange and no other. A plugin in shadow is asked in its place, and not
 //! followed.
 
-use std::cell::Cell;
+mod lease;
+
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::shadow::{self, Opinion, Opinions, ShadowMonitor, Subject};
-use crate::stage::Stage;
+pub use lease::Lease;
+
+use crate::shadow::{Opinion, Opinions, ShadowMonitor, Subject};
 use crate::{
-    Admission, Begun, Candidate, Connection, Ended, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Passage,
-    Phase, Pick, PickRequest, Reply, Side, Stopped, StreamPassage, StreamWish, Trace, Wish, stream, trace,
+    Admission, Connection, Exchange, ExchangeId, Failure, Filter, Flow, OnError, Phase, Reply, Side, Trace, trace,
 };
 
 /// The name of a plugin that decided something.
@@ -167,7 +168,7 @@ impl Chain {
     #[must_use]
     pub fn lease(self: &Rc<Self>, exchange: ExchangeId) -> Lease {
         self.leases.fetch_add(1, Ordering::Relaxed);
-        Lease { chain: self.clone(), exchange, reached: Cell::new(0), trace: None }
+        Lease::new(self.clone(), exchange)
     }
 
     /// Makes every observer hand over what it has kept. To be called within 10 ms of what it was told.
@@ -195,184 +196,6 @@ impl Chain {
     #[must_use]
     pub fn is_observed(&self) -> bool {
         !self.observers.is_empty()
-    }
-}
-
-/// One exchange's way through a chain.
-#[derive(Debug)]
-pub struct Lease {
-    chain: Rc<Chain>,
-    exchange: ExchangeId,
-    /// The position after the last filter that the request came to: responses pass only those before it.
-    reached: Cell<usize>,
-    /// Where every call is written down, for an exchange that is to be explained.
-    trace: Option<Box<Trace>>,
-}
-
-impl Lease {
-    /// The same, with every call written down here.
-    #[must_use]
-    pub fn traced(self, trace: &Trace) -> Self {
-        let mut lease = self;
-        lease.trace = Some(Box::new(trace.clone()));
-        lease
-    }
-
-    /// The chain it is of.
-    #[must_use]
-    pub fn chain(&self) -> &Rc<Chain> {
-        &self.chain
-    }
-
-    /// Passes the request through every request filter, until one decides otherwise. Waits only where a filter does;
-    /// dropping the future gives up whatever it waits for, at the latest with the lease.
-    pub async fn request(&self, exchange: &mut Box<Exchange>) -> Decision {
-        let links = self.chain.request.iter().inspect(|link| self.reached.set(link.position + 1));
-        let decision = pass((Side::Request, self.trace.as_deref()), links, exchange).await;
-        if matches!(decision, Decision::Proceed) {
-            self.reached.set(usize::MAX);
-        }
-        decision
-    }
-
-    /// Passes the response through the response filters that the request had reached, last one first. Waits as
-    /// [`Lease::request`] does.
-    pub async fn response(&self, exchange: &mut Box<Exchange>) -> Decision {
-        let reached = self.reached.get();
-        let links = self.chain.response.iter().filter(|link| link.position < reached);
-        pass((Side::Response, self.trace.as_deref()), links, exchange).await
-    }
-
-    /// Whether bodies of this side have a filter that the exchange came to.
-    #[must_use]
-    pub fn filters_bodies(&self, side: Side) -> bool {
-        self.body_links(side).next().is_some()
-    }
-
-    /// Asks every body filter how it wants this body, of so many bytes where that was announced: those of a request in the
-    /// order of the chain, those of a response in the reverse order and only where the request had come to them. Gives the
-    /// body's way through those that want it, or none where it passes as it is. Not for what has no body.
-    ///
-    /// # Errors
-    /// A plugin decided otherwise, or the body is longer than what one buffers.
-    pub fn body(
-        &self,
-        side: Side,
-        exchange: &mut Box<Exchange>,
-        announced: Option<u64>,
-    ) -> Result<Option<Passage>, Stopped> {
-        let mut stages = Vec::new();
-        let mut length = announced;
-        for link in self.body_links(side) {
-            let watch = self.trace.as_ref().map(|trace| trace.watch(side, exchange));
-            let wish = link.filter.clone().body(side, exchange, length);
-            let trace = self.trace.as_ref().zip(watch).map(|(trace, watch)| {
-                let step = watch.ended((side.phase(), &link.name), trace::wish(&wish, link.on_error()), exchange);
-                trace.body(step)
-            });
-            let (handling, filter) = match wish {
-                Ok(Wish::Take(handling, filter)) => (handling, filter),
-                Ok(Wish::Skip) => continue,
-                Ok(Wish::Reply(reply)) => return Err(Stopped::Reply(Box::new(reply), link.name.clone())),
-                Ok(Wish::Close) => return Err(Stopped::Close(link.name.clone())),
-                Err(_) if link.on_error() == OnError::Open => continue,
-                Err(_) => return Err(Stopped::Failed(link.name.clone())),
-            };
-            let plugin = (&link.name, link.on_error() == OnError::Open);
-            if let Some(mut stage) = Stage::new(plugin, (handling, filter), length)? {
-                stage.trace(trace);
-                length = stage.length(length);
-                stages.push(stage);
-            }
-        }
-        Ok(Passage::new(stages))
-    }
-
-    /// Asks every stream filter what it wants to be shown of a connection that carries anything. Gives the bytes' way through
-    /// those that want to be shown any, or none where they pass as they are.
-    ///
-    /// # Errors
-    /// A plugin closes the connection, or failed.
-    pub fn stream(&self, exchange: &mut Box<Exchange>) -> Result<Option<StreamPassage>, Stopped> {
-        self.reached.set(usize::MAX);
-        let mut stages = Vec::new();
-        for link in &self.chain.streams {
-            let fails_open = link.on_error() == OnError::Open;
-            match link.filter.clone().stream(exchange) {
-                Ok(StreamWish::Watch(interest, filter)) => {
-                    stages.push(stream::Stage::new((&link.name, fails_open), interest, filter));
-                }
-                Ok(StreamWish::Skip) => {}
-                Ok(StreamWish::Close) => return Err(Stopped::Close(link.name.clone())),
-                Err(_) if fails_open => {}
-                Err(_) => return Err(Stopped::Failed(link.name.clone())),
-            }
-        }
-        Ok(StreamPassage::new(stages))
-    }
-
-    fn body_links(&self, side: Side) -> impl Iterator<Item = &Link> {
-        let reached = self.reached.get();
-        self.chain.body_links(side).iter().filter(move |link| link.position < reached)
-    }
-
-    /// What the chain's balancer picks; where there is none, or where it failed, what the host picks by its own means.
-    ///
-    /// # Errors
-    /// The plugin's name, where it failed and its policy is written as `closed`.
-    pub fn pick(
-        &self,
-        exchange: &mut Box<Exchange>,
-        request: &PickRequest,
-        candidates: &[Candidate],
-        host: impl FnOnce() -> Pick,
-    ) -> Result<Pick, PluginName> {
-        let began = self.trace.as_ref().map(|_| trace::now());
-        // What an earlier endpoint's answer would have carried is not for this one's.
-        exchange.picked_headers = None;
-        let asked = self.chain.balancer.as_ref().map(|link| (link, link.filter.pick(exchange, request, candidates)));
-        let failure = asked.as_ref().and_then(|(_, pick)| pick.as_ref().err().cloned());
-        if failure.is_some() {
-            exchange.picked_headers = None;
-        }
-        let picked = match asked {
-            None => Ok(host()),
-            Some((_, Ok(pick))) => Ok(pick),
-            // A choice can be made without the plugin, so only a policy that was written out refuses.
-            Some((link, Err(_))) if link.filter.on_error() == Some(OnError::Closed) => Err(link.name.clone()),
-            Some((_, Err(_))) => Ok(host()),
-        };
-        if let (Some(trace), Some(began)) = (&self.trace, began) {
-            let plugin = self.chain.balancer.as_ref().map(|link| &*link.name);
-            trace.pick((plugin, began), candidates, (failure.as_ref(), &picked));
-        }
-        for link in &self.chain.shadow_balancers {
-            let Some(monitor) = &link.shadow else { continue };
-            let own = link.filter.pick(&mut exchange.clone(), request, candidates);
-            let on_error = link.filter.on_error().unwrap_or(OnError::Open);
-            shadow::compare_picks(monitor, Subject::of(Phase::Balance, exchange), (&own, on_error), &picked);
-        }
-        picked
-    }
-
-    /// Tells every observer.
-    pub fn begun(&self, begun: &Begun) {
-        self.chain.observers.iter().for_each(|link| link.filter.begun(begun));
-    }
-
-    /// Tells every observer.
-    pub fn ended(&self, ended: &Ended) {
-        self.chain.observers.iter().for_each(|link| link.filter.ended(ended));
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let reached = self.reached.get();
-        for link in self.chain.keepers.iter().filter(|link| link.position < reached) {
-            link.filter.left(self.exchange);
-        }
-        self.chain.leases.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -489,135 +312,4 @@ impl Link {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{Does, Fake, at_once, connection, exchange};
-
-    #[test]
-    fn requests_pass_in_order_and_responses_in_reverse() {
-        check(&[Fake::new("a"), Fake::new("b"), Fake::new("c")], "proceed", "request a b c; response c b a");
-    }
-
-    #[test]
-    fn an_early_reply_passes_only_the_filters_it_had_reached() {
-        check(
-            &[Fake::new("a"), Fake::new("b").request(Does::Reply), Fake::new("c")],
-            "reply by b",
-            "request a b; response b a",
-        );
-    }
-
-    #[test]
-    fn a_failed_filter_refuses_unless_it_is_open() {
-        let fails = || Fake::new("b").request(Does::Fail);
-        check(&[Fake::new("a"), fails(), Fake::new("c")], "failed b", "request a b; response b a");
-        check(
-            &[Fake::new("a"), fails().on_error(OnError::Closed), Fake::new("c")],
-            "failed b",
-            "request a b; response b a",
-        );
-        check(
-            &[Fake::new("a"), fails().on_error(OnError::Open), Fake::new("c")],
-            "proceed",
-            "request a b c; response c b a",
-        );
-    }
-
-    #[test]
-    fn a_filter_can_close() {
-        check(
-            &[Fake::new("a").request(Does::Close), Fake::new("b").request(Does::Reply)],
-            "close by a",
-            "request a; response a",
-        );
-    }
-
-    fn check(fakes: &[Fake], decision: &str, calls: &str) {
-        let log = crate::testing::CallLog::default();
-        let filters: Vec<Rc<dyn Filter>> =
-            fakes.iter().map(|fake| Rc::new(fake.clone().logging(&log)) as Rc<dyn Filter>).collect();
-        let chain = Chain::new(&filters);
-        let mut exchange = exchange("/");
-        let lease = chain.lease(exchange.id);
-        let decided = match at_once(lease.request(&mut exchange)) {
-            Decision::Proceed => "proceed".to_owned(),
-            Decision::Reply(_, by) => format!("reply by {by}"),
-            Decision::Close(by) => format!("close by {by}"),
-            Decision::Failed(by) => format!("failed {by}"),
-        };
-        assert_eq!(decided, decision);
-        let _ = at_once(lease.response(&mut exchange));
-        assert_eq!(log.text(), calls);
-    }
-
-    #[test]
-    fn a_filter_that_waits_is_asked_again_and_hears_of_the_end() {
-        let log = crate::testing::CallLog::default();
-        let fake = |name, does| Rc::new(Fake::new(name).request(does).logging(&log)) as Rc<dyn Filter>;
-        let chain = Chain::new(&[fake("a", Does::Proceed), fake("b", Does::Wait), fake("c", Does::Proceed)]);
-        let mut exchange = exchange("/");
-        let lease = chain.lease(exchange.id);
-        {
-            let mut request = std::pin::pin!(lease.request(&mut exchange));
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-            assert!(request.as_mut().poll(&mut context).is_pending());
-            assert!(matches!(request.poll(&mut context), std::task::Poll::Ready(Decision::Proceed)));
-        }
-        drop(lease);
-        assert_eq!(log.text(), "request a b; resume b b; request c; left b");
-    }
-
-    #[test]
-    fn a_filter_hears_of_the_end_of_what_is_given_up_and_not_of_what_never_came_to_it() {
-        let log = crate::testing::CallLog::default();
-        let fake = |name, does| Rc::new(Fake::new(name).request(does).logging(&log)) as Rc<dyn Filter>;
-        let chain = Chain::new(&[fake("a", Does::Wait), fake("b", Does::Wait)]);
-        let mut exchange = exchange("/");
-        let lease = chain.lease(exchange.id);
-        {
-            let request = std::pin::pin!(lease.request(&mut exchange));
-            assert!(request.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
-        }
-        drop(lease);
-        assert_eq!(log.text(), "request a; resume a; left a");
-    }
-
-    #[test]
-    fn a_failed_balancer_leaves_the_choice_to_the_host_unless_closed_is_written() {
-        for (on_error, refuses) in [(None, false), (Some(OnError::Open), false), (Some(OnError::Closed), true)] {
-            let mut fake = Fake::new("b").pick(Does::Fail);
-            fake.on_error = on_error;
-            let chain = Chain::new(&[Rc::new(fake) as Rc<dyn Filter>]);
-            let request = PickRequest { upstream: crate::Name::NONE, version: 0, attempt: 0 };
-            let picked = chain.lease(ExchangeId(1)).pick(&mut exchange("/"), &request, &[], || Pick::Endpoint(7));
-            let expected = if refuses { Err("b".into()) } else { Ok(Pick::Endpoint(7)) };
-            assert_eq!(picked, expected, "{on_error:?}");
-        }
-    }
-
-    #[test]
-    fn a_connection_is_refused_by_any_filter_that_says_so_or_fails_closed() {
-        for (does, on_error, admitted) in [
-            (Does::Proceed, None, true),
-            (Does::Close, None, false),
-            (Does::Close, Some(OnError::Open), false),
-            (Does::Fail, None, false),
-            (Does::Fail, Some(OnError::Open), true),
-        ] {
-            let mut fake = Fake::new("a").connection(does);
-            fake.on_error = on_error;
-            let chain = Chain::new(&[Rc::new(fake) as Rc<dyn Filter>]);
-            assert_eq!(chain.admits(&connection()), admitted, "{does:?} {on_error:?}");
-        }
-    }
-
-    #[test]
-    fn leases_are_counted_until_they_are_dropped() {
-        let leases = Arc::new(AtomicUsize::new(0));
-        let chain = Chain::counted(&[], leases.clone());
-        let (one, two) = (chain.lease(ExchangeId(1)), chain.lease(ExchangeId(2)));
-        assert_eq!(leases.load(Ordering::Relaxed), 2);
-        drop((one, two));
-        assert_eq!(leases.load(Ordering::Relaxed), 0);
-    }
-}
+mod tests;
