@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use benches::Cores;
 
 use crate::client::Client;
-use crate::cores::Cores;
 use crate::options::Options;
 use crate::others;
 use crate::ours::Palisade;

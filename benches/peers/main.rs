@@ -12,14 +12,12 @@
 mod bare;
 mod chart;
 mod client;
-mod cores;
 mod goals;
 mod http3;
 mod idle;
 mod latency;
 mod load;
 mod options;
-mod origin;
 mod others;
 mod ours;
 mod peer;
@@ -33,10 +31,9 @@ mod tree;
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use benches::Artifacts;
+use benches::{Artifacts, Cores};
 use clap::Parser as _;
 
-use crate::cores::Cores;
 use crate::load::Load;
 use crate::options::Options;
 use crate::peer::{Peer, Place};
@@ -62,7 +59,7 @@ fn main() -> Result<()> {
     idle::allow_files(&options)?;
     // Everything that this process starts from here on, threads and programs, stays off the proxies' core.
     let cores = Cores::split()?;
-    let origins = [origin::start()?, origin::start()?];
+    let origins = [benches::origin::start()?, benches::origin::start()?];
     for load in Load::ALL.into_iter().filter(|load| options.wants_load(load.name())) {
         let mut peers = peers(load, &options, (&place, origins, &cores))?;
         report.rounds(Rounds::run(load, &mut peers, (&options, &cores))?);

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use benches::Share;
 
-use crate::cores::Share;
 use crate::load::Load;
 use crate::peer::{Kind, Place};
 use crate::{bare, rules};

@@ -8,9 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use benches::Artifacts;
+use benches::{Artifacts, Cores, Share};
 
-use crate::cores::{Cores, Share};
 use crate::ours;
 use crate::tree;
 

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use benches::Spread;
+use benches::{Cores, Spread};
 
-use crate::cores::Cores;
 use crate::load::Load;
 use crate::options::Options;
 use crate::peer::Peer;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::cores::{Cores, Share};
+use benches::{Cores, Share};
 
 /// The word by which this program knows that it is to be the loop.
 pub(crate) const COMMAND: &str = "spin";

@@ -5,10 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use benches::Spread;
+use benches::{Cores, Spread};
 
 use crate::client::Client;
-use crate::cores::Cores;
 use crate::options::Options;
 use crate::others;
 use crate::ours::Palisade;

@@ -8,8 +8,8 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::cores::Cores;
 use crate::options::Options;
+use benches::{Cores, Share};
 
 /// The word by which this program knows that it is to be the command `palisade`.
 pub(crate) const COMMAND: &str = "palisade";
@@ -41,7 +41,7 @@ impl Host {
         ensure!(certificate.stdout(Stdio::null()).status()?.success(), "the host makes no certificate");
         let file = folder.join("palisade.toml");
         fs::write(&file, include_str!("palisade.toml").replace("ORIGIN", &origin.to_string()))?;
-        let mut command = cores.host_command(&program);
+        let mut command = cores.command(Share::One, &program);
         command.args(word).arg("run").arg("--no-last-good").arg(&file);
         let mut process = command.stderr(Stdio::piped()).spawn().context("cannot run taskset: it is in util-linux")?;
         let log = process.stderr.take().context("the host has no log")?;

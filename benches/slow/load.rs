@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::host::Host;
-use crate::origin::BIG_PATH;
 
 /// Slow connections, and how many of them come in a second.
 const CONNECTIONS: u32 = 1_000;
 const RATE: u32 = 200;
+
+/// What slow readers ask for: 5 MB.
+const BIG_PATH: &str = "/5000000";
 
 /// How long the slow ones stay after the good ones have gone.
 const AFTER_SECONDS: u32 = 2;

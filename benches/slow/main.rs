@@ -10,17 +10,14 @@
 
 #![forbid(unsafe_code)]
 
-mod cores;
 mod host;
 mod load;
 mod options;
-mod origin;
 
 use anyhow::{Context, Result};
-use benches::{Spread, machine};
+use benches::{Cores, Spread, machine, origin};
 use clap::Parser as _;
 
-use crate::cores::Cores;
 use crate::host::Host;
 use crate::load::{Good, Slow};
 use crate::options::Options;

@@ -1,14 +1,17 @@
 //! What the benchmarks have in common: the things that they measure, the machine, and how figures are summed up.
 //!
-//! `calls` measures plugins inside its own process; `peers` measures whole proxies, each a process of its own.
+//! `calls` measures plugins inside its own process; `peers` and `slow` measure whole proxies, each a process of its own.
 
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod cores;
 pub mod line;
 pub mod machine;
+pub mod origin;
 pub mod spread;
 
 pub use artifacts::Artifacts;
+pub use cores::{Cores, Share};
 pub use line::Line;
 pub use spread::Spread;

@@ -47,7 +47,7 @@ pub use folder::Folder;
 pub use metrics::Metrics;
 pub use origin::{Answer, Origin, Seen};
 pub use pebble::{Behaviour, Pebble};
-pub use process::{Ended, Process, run_command, signal};
+pub use process::{Ended, Process, run_command, signal, start_command};
 pub use quic::{Aioquic, Quic, reply};
 pub use raw::Raw;
 pub use reply::Reply;

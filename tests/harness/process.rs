@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::{Folder, LIMIT, artifacts, eventually};
 
@@ -121,6 +122,16 @@ fn announced(log: &str) -> (Vec<(String, SocketAddr)>, Option<SocketAddr>) {
     let listeners = said("listening");
     let listeners = listeners.filter_map(|line| Some((line["listener"].as_str()?.to_owned(), address(line)?)));
     (listeners.collect(), said("the admin listener is up").find_map(address))
+}
+
+/// Starts a program with these words, and goes on: what comes of it, as of [`run_command`].
+#[must_use]
+pub fn start_command(program: &'static str, words: String, folder: &Path) -> JoinHandle<Ended> {
+    let folder = folder.to_owned();
+    tokio::spawn(async move {
+        let words: Vec<&str> = words.split(' ').collect();
+        run_command(program, &words, &folder).await
+    })
 }
 
 /// Runs a program to its end. `palisade` is the host's own.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use command_fds::{CommandFdExt, FdMapping};
-use harness::{Aioquic, Body, Dial, Http, Origin, Running, Site, eventually, run_command, signal};
+use harness::{Aioquic, Body, Dial, Http, Origin, Running, Site, eventually, run_command, signal, start_command};
 use http::Request;
 use serde_json::{Value, json};
 
@@ -24,16 +24,9 @@ async fn hosts_that_are_exchanged_under_load_fail_no_request() {
     let mut site = site.set("upstream.web.endpoints", json!([endpoint])).start_process().await;
     let done = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = Http::ALL.map(|http| tokio::spawn(ask(site.dial(http), done.clone()))).into();
-    let load = |program: &'static str, arguments: String| {
-        let folder = site.folder().path().to_owned();
-        tokio::spawn(async move {
-            let arguments: Vec<&str> = arguments.split(' ').collect();
-            run_command(program, &arguments, &folder).await
-        })
-    };
     let url = format!("https://{}/", site.address("public"));
-    let wrk = load("wrk", format!("-t 1 -c 32 -d 12s --timeout 10s {url}"));
-    let h2load = load("h2load", format!("-D 12 -c 8 -m 8 {url}"));
+    let wrk = start_command("wrk", format!("-t 1 -c 32 -d 12s --timeout 10s {url}"), site.folder().path());
+    let h2load = start_command("h2load", format!("-D 12 -c 8 -m 8 {url}"), site.folder().path());
     let (mut process, mut successors) = (site.process().id(), Vec::new());
     for time in 0..TIMES {
         tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;

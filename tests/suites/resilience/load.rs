@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
 use std::time::Duration;
 
-use harness::{Running, Site, eventually, origin_program, run_command, signal};
+use harness::{Running, Site, eventually, origin_program, signal, start_command};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
@@ -60,16 +60,9 @@ async fn no_request_of_load_tools_fails_while_processes_are_killed_and_stopped()
     let (failing, breaking) = (Endpoint::new().await, Endpoint::new().await);
     let addresses = [killed.address, stopped.address, failing.address, breaking.address];
     let site = Site::new().set("workers", 2).set("upstream.web", upstream(&addresses)).start_process().await;
-    let load = |program: &'static str, arguments: String| {
-        let folder = site.folder().path().to_owned();
-        tokio::spawn(async move {
-            let arguments: Vec<&str> = arguments.split(' ').collect();
-            run_command(program, &arguments, &folder).await
-        })
-    };
     let url = format!("https://{}/", site.address("public"));
-    let wrk = load("wrk", format!("-t 1 -c 16 -d 12s --timeout 10s {url}"));
-    let h2load = load("h2load", format!("-D 12 -c 4 -m 4 {url}"));
+    let wrk = start_command("wrk", format!("-t 1 -c 16 -d 12s --timeout 10s {url}"), site.folder().path());
+    let h2load = start_command("h2load", format!("-D 12 -c 4 -m 4 {url}"), site.folder().path());
     tokio::time::sleep(PAUSE).await;
     killed.kill().await;
     tokio::time::sleep(PAUSE).await;

@@ -1,37 +1,53 @@
-//! One core for the hosts, the others for everything that keeps them busy.
+//! One core for the proxies, the others for everything that keeps them busy.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
 /// The cores that this process was given, shared out.
 #[derive(Debug)]
-pub(crate) struct Cores {
-    host: String,
+pub struct Cores {
+    proxies: String,
+    all: String,
+}
+
+/// Where a proxy may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// On the proxies' core alone.
+    One,
+    /// On every core: for what has several workers.
+    All,
 }
 
 impl Cores {
-    /// Leaves the first core to the hosts, and moves this process to the others.
+    /// Leaves the first core to the proxies, and moves this process to the others.
     ///
     /// # Errors
     /// There is one core only, or no `taskset`.
-    pub(crate) fn split() -> Result<Self> {
+    pub fn split() -> Result<Self> {
         let status = fs::read_to_string("/proc/self/status").context("this process cannot read its own status")?;
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap_or_default().trim();
-        let Some((host, rest)) = shared_out(list) else {
-            bail!("one core is for the host and another for its load, and this process may use {list:?} only");
+        let Some((proxies, rest)) = shared_out(list) else {
+            bail!("one core is for the proxy and another for its load, and this process may use {list:?} only");
         };
         let own = std::process::id().to_string();
         let moved = Command::new("taskset").args(["-a", "-p", "-c", &rest, &own]).stdout(Stdio::null()).status();
         ensure!(moved.context("cannot run taskset: it is in util-linux")?.success(), "taskset failed");
-        Ok(Self { host })
+        Ok(Self { proxies, all: list.to_owned() })
     }
 
-    /// A command that will run on the hosts' core.
-    pub(crate) fn host_command(&self, program: &std::path::Path) -> Command {
+    /// A command that will run on this share of them.
+    #[must_use]
+    pub fn command(&self, share: Share, program: &Path) -> Command {
+        let cores = match share {
+            Share::One => &self.proxies,
+            Share::All => &self.all,
+        };
         let mut command = Command::new("taskset");
-        command.args(["-c", &self.host]).arg(program);
+        command.args(["-c", cores]).arg(program);
         command
     }
 }
