@@ -15,7 +15,7 @@ use crate::upstream::levels::LEVELS;
 use crate::upstream::{Group, Members};
 
 /// From one trial to the next: twice as long as from the one before, so that few clients wait in vain, and within these.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// What came of one endpoint's requests since it answered last, whether it was ejected meanwhile or not.
@@ -172,16 +172,20 @@ mod tests {
         timed_out(0);
         assert!(doubt.is_silent() && group.has_doubts());
         let is_spared = |at: u32| doubt.is_spared(start + at * MILLI);
-        assert_eq!([0, 99, 100].map(is_spared), [true, true, false]);
-        doubt.asks(start + 100 * MILLI);
-        assert_eq!([101, 299, 300].map(is_spared), [true, true, false], "while the trial has not ended, for a while");
-        timed_out(200);
-        assert_eq!([201, 299, 300].map(is_spared), [true, true, false], "whenever it ends");
-        for at in [300, 1_000, 2_000, 4_000, 8_000] {
+        assert_eq!([0, 499, 500].map(is_spared), [true, true, false]);
+        doubt.asks(start + 500 * MILLI);
+        assert_eq!(
+            [501, 1_499, 1_500].map(is_spared),
+            [true, true, false],
+            "while the trial has not ended, for a while"
+        );
+        timed_out(700);
+        assert_eq!([701, 1_499, 1_500].map(is_spared), [true, true, false], "whenever it ends");
+        for at in [1_500, 3_500, 7_500, 12_500] {
             doubt.asks(start + at * MILLI);
         }
         assert_eq!(
-            [8_001, 12_999, 13_000].map(is_spared),
+            [12_501, 17_499, 17_500].map(is_spared),
             [true, true, false],
             "twice as long each time, and 5 s at most"
         );
