@@ -19,6 +19,9 @@ use crate::{client, stream};
 /// After the kernel could not hand over a connection: most often there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Connections that are accepted before everybody else has a turn.
+const ACCEPTED_IN_TURN: usize = 16;
+
 /// Accepts for a listener until `end` is true or has nobody who could make it so, then waits for what is under way for as
 /// long as the worker's drain limit says, and cuts what is left.
 pub(crate) async fn accept(
@@ -46,12 +49,19 @@ struct Connections {
 impl Connections {
     async fn accept(&mut self, socket: &TcpListener) {
         let mut end = self.end.clone();
+        let mut accepted_in_turn = 0;
         loop {
             tokio::select! {
                 biased;
                 _ = end.wait_for(|end| *end) => return,
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, client)) => self.serve(stream, client),
+                    Ok((stream, client)) => {
+                        self.serve(stream, client);
+                        accepted_in_turn = (accepted_in_turn + 1) % ACCEPTED_IN_TURN;
+                        if accepted_in_turn == 0 {
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     Err(error) => {
                         let listener = self.listening.site().config.name.clone();
                         tracing::warn!(%listener, %error, "a connection could not be accepted");

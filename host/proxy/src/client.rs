@@ -166,7 +166,7 @@ async fn secure(
     stream: TcpStream,
     tls: Arc<ServerConfig>,
 ) -> Result<Option<(Stream, Tls)>, Refusal> {
-    let handshake = shake_hands(tls, stream, site.fingerprinting);
+    let handshake = shake_hands((tls, site.fingerprinting), stream, &site.worker.handshakes);
     let (stream, known) = match tokio::time::timeout(site.config.limits.handshake_timeout, handshake).await {
         Ok(Ok(done)) => done,
         Ok(Err(error)) => {

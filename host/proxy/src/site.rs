@@ -20,7 +20,7 @@ use crate::places::{Full, OfAddress, Place, Places};
 use crate::refusals::Refusals;
 use crate::routes::Routes;
 use crate::split::{Chosen, Split};
-use crate::tls::{Challenges, Fingerprinting};
+use crate::tls::{Challenges, Fingerprinting, Handshakes};
 use crate::upstream::{Mirror, Pools};
 use crate::worker::Own;
 
@@ -215,6 +215,7 @@ pub(crate) struct Worker {
     handed_over: Arc<AtomicBool>,
     /// When refused connections were last logged.
     pub(crate) refusals: Refusals,
+    pub(crate) handshakes: Handshakes,
     /// Those of the plan, and those of earlier plans that exchanges still hold.
     filters: RefCell<Vec<Rc<dyn Filter>>>,
     index: usize,
@@ -233,6 +234,7 @@ impl Worker {
             explanations,
             handed_over,
             refusals: Refusals::default(),
+            handshakes: Handshakes::default(),
             filters: RefCell::default(),
             index,
             next: Cell::new(number << 48),

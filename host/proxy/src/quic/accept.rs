@@ -103,7 +103,11 @@ impl Connections {
                 _ = end.wait_for(|end| *end) => return,
                 Some(_) = self.tasks.join_next() => {}
                 incoming = socket.endpoint.accept() => match incoming {
-                    Some(incoming) => self.take(incoming, socket),
+                    Some(incoming) => {
+                        self.take(incoming, socket);
+                        // That was most of a handshake: others have their turn before the next one.
+                        tokio::task::yield_now().await;
+                    }
                     // Its socket is gone.
                     None => return,
                 },

@@ -147,7 +147,7 @@ async fn known(site: &Site, stream: TcpStream) -> Result<Option<Known>, Refused>
 }
 
 async fn secure(site: &Site, stream: TcpStream, tls: Arc<ServerConfig>) -> std::io::Result<Option<Known>> {
-    let (stream, known) = shake_hands(tls, stream, site.fingerprinting).await?;
+    let (stream, known) = shake_hands((tls, site.fingerprinting), stream, &site.worker.handshakes).await?;
     if known.alpn.as_deref() == Some(ACME_TLS) {
         // It has seen what it was to see: nothing follows (RFC 8737, section 3).
         close_well(stream).await;

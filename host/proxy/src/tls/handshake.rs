@@ -9,8 +9,9 @@ use rustls::{ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{StartHandshake, TlsAcceptor};
 
 use crate::tls::about;
 use crate::tls::hello::{Peeked, message_of, peek};
@@ -23,23 +24,47 @@ pub(crate) enum Fingerprinting {
     Ja4,
 }
 
+/// Who may do the costly part of a handshake now: one client of a worker in each turn of its loop, in the order in which they came. So a crowd that
+/// comes at once keeps nobody waiting whose connection is there, for longer than one handshake takes.
+#[derive(Debug)]
+pub(crate) struct Handshakes(Semaphore);
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self(Semaphore::const_new(1))
+    }
+}
+
+impl Handshakes {
+    /// Does something costly when its turn has come.
+    pub(crate) async fn in_turn<R>(&self, costly: impl FnOnce() -> R) -> R {
+        // It is never closed.
+        let turn = self.0.acquire().await;
+        let done = costly();
+        // Everybody else who is ready, and what the kernel has, comes before the next one.
+        tokio::task::yield_now().await;
+        drop(turn);
+        done
+    }
+}
+
 /// # Errors
 /// The handshake failed. The client was told, as far as that goes.
 pub(crate) async fn shake_hands(
-    tls: Arc<ServerConfig>,
+    (tls, fingerprinting): (Arc<ServerConfig>, Fingerprinting),
     stream: TcpStream,
-    fingerprinting: Fingerprinting,
+    handshakes: &Handshakes,
 ) -> io::Result<(TlsStream<TcpStream>, Tls)> {
-    let (stream, ja4) = match fingerprinting {
-        Fingerprinting::Off => (TlsAcceptor::from(tls).accept(stream).await?, None),
-        Fingerprinting::Ja4 => {
-            let mut stream = stream;
-            let (accepted, records) = client_hello(&mut stream).await?;
-            let ja4 = ja4_of(&records);
-            drop(records);
-            (StartHandshake::from_parts(accepted, stream).into_stream(tls).await?, ja4)
-        }
+    let mut stream = stream;
+    let (accepted, records) = client_hello(&mut stream).await?;
+    let ja4 = match fingerprinting {
+        Fingerprinting::Off => None,
+        Fingerprinting::Ja4 => ja4_of(&records),
     };
+    drop(records);
+    // Choosing a key and signing is done here; what follows is little beside it.
+    let handshake = handshakes.in_turn(|| StartHandshake::from_parts(accepted, stream).into_stream(tls)).await;
+    let stream = handshake.await?;
     let known = known(stream.get_ref().1, ja4);
     Ok((stream, known))
 }
@@ -117,5 +142,47 @@ pub(crate) fn client(certificate: &[u8]) -> ClientCertificate {
     ClientCertificate {
         subject: about::subject(certificate).unwrap_or_default(),
         sha256: Sha256::digest(certificate).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn between_two_handshakes_everybody_else_has_a_turn() {
+        let (handshakes, seen) = (Rc::new(Handshakes::default()), Rc::new(RefCell::new(String::new())));
+        let local = LocalSet::new();
+        for _ in 0..5 {
+            let (handshakes, seen) = (handshakes.clone(), seen.clone());
+            local.spawn_local(async move { handshakes.in_turn(|| seen.borrow_mut().push('h')).await });
+        }
+        let other = seen.clone();
+        local.spawn_local(async move {
+            for _ in 0..5 {
+                other.borrow_mut().push('o');
+                tokio::task::yield_now().await;
+            }
+        });
+        local.await;
+        let seen = seen.borrow();
+        assert_eq!((seen.matches('h').count(), seen.contains("hh")), (5, false), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn one_that_leaves_in_its_turn_keeps_nobody_waiting() {
+        let handshakes = Handshakes::default();
+        let has_ended = tokio::select! {
+            biased;
+            () = handshakes.in_turn(|| ()) => true,
+            () = std::future::ready(()) => false,
+        };
+        assert!(!has_ended, "it leaves its turn to nobody");
+        handshakes.in_turn(|| ()).await;
     }
 }

@@ -21,7 +21,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub(crate) use challenges::ACME_TLS;
 pub use challenges::{Answering, Challenges};
 pub use error::{CertificateError, StapleError};
-pub(crate) use handshake::{Fingerprinting, client, client_hello, ja4_of, ja4_over_quic, shake_hands};
+pub(crate) use handshake::{Fingerprinting, Handshakes, client, client_hello, ja4_of, ja4_over_quic, shake_hands};
 pub(crate) use identity::{identity, pieces};
 pub use issued::Issued;
 pub(crate) use server::{Common, Next, ServerTls};
