@@ -100,7 +100,12 @@ impl Slow {
         let words = format!("{mode} -c {CONNECTIONS} -r {RATE} -i 1 -l {stays} -p 5 -v 0 -u https://{host}{path}");
         // It stands on the core of the good ones, and is not to be what keeps them waiting: they come before it.
         let mut command = Command::new("nice");
-        command.args(["-n", "19", "slowhttptest"]).args(words.split(' ')).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-n", "19", "slowhttptest"])
+            .args(words.split(' '))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().context("cannot run slowhttptest: `cargo xtask test` installs it")?;
         Ok(UnderWay(child))
     }

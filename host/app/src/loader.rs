@@ -85,7 +85,7 @@ impl Loader {
         let cache = config.cache_dir.clone().unwrap_or_else(|| default_cache(plugins_dir));
         let workers = config.workers.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let palisade_config::Engine { stack_bytes, memory_bytes } = config.engine;
-        let options = Options { stack_bytes, memory_bytes, workers, cache: Some(cache) };
+        let options = Options { stack_bytes, memory_bytes, workers, cache: Some(cache), ..Options::default() };
         Ok(engine.insert(Engine::new(&options, self.services.clone())?).clone())
     }
 }

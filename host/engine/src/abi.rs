@@ -8,12 +8,16 @@ use palisade_contract as contract;
 use palisade_contract::{Exchange, RequestHead};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
+use crate::direct;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
 #[component(record)]
 pub(crate) struct IpAddress {
     high: u64,
     low: u64,
 }
+
+direct::fixed!(IpAddress { high: u64, low: u64 });
 
 impl From<IpAddr> for IpAddress {
     fn from(address: IpAddr) -> Self {
@@ -27,17 +31,16 @@ impl From<IpAddr> for IpAddress {
 }
 
 macro_rules! enumeration {
-    (lifted $name:ident $cases:tt) => {
-        enumeration!(#[expect(dead_code, reason = "guests make these values, not we")] $name $cases);
-    };
-    ($(#[$attribute:meta])* $name:ident { $($case:ident = $text:literal),+ $(,)? }) => {
-        $(#[$attribute])*
+    ($name:ident { $($case:ident = $text:literal),+ $(,)? }) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
         #[component(enum)]
         #[repr(u8)]
         pub(crate) enum $name {
             $(#[component(name = $text)] $case),+
         }
+
+        $crate::direct::cases!($name { $($case),+ });
+        $crate::host::same!($name);
     };
 }
 
@@ -52,8 +55,8 @@ enumeration!(WireMethod {
 });
 enumeration!(Scheme { Http = "http", Https = "https" });
 enumeration!(Protocol { Http1 = "http1", Http2 = "http2", Http3 = "http3", Tcp = "tcp" });
-enumeration!(lifted Verdict { Proceed = "proceed", Reply = "reply", Close = "close", Failed = "failed" });
-enumeration!(lifted Admission { Accept = "accept", Refuse = "refuse", Failed = "failed" });
+enumeration!(Verdict { Proceed = "proceed", Reply = "reply", Close = "close", Failed = "failed" });
+enumeration!(Admission { Accept = "accept", Refuse = "refuse", Failed = "failed" });
 enumeration!(HeadError {
     InvalidName = "invalid-name", InvalidValue = "invalid-value", Reserved = "reserved", TooLarge = "too-large",
     ReadOnly = "read-only",
@@ -62,9 +65,9 @@ enumeration!(Ending {
     Complete = "complete", ClientGone = "client-gone", UpstreamFailed = "upstream-failed", Truncated = "truncated",
     Closed = "closed",
 });
-enumeration!(lifted LogLevel { Trace = "trace", Debug = "debug", Info = "info", Warn = "warn", Error = "error" });
-enumeration!(lifted MetricKind { Counter = "counter", Gauge = "gauge", Histogram = "histogram" });
-enumeration!(lifted MetricUnit { None = "none", Seconds = "seconds", Bytes = "bytes" });
+enumeration!(LogLevel { Trace = "trace", Debug = "debug", Info = "info", Warn = "warn", Error = "error" });
+enumeration!(MetricKind { Counter = "counter", Gauge = "gauge", Histogram = "histogram" });
+enumeration!(MetricUnit { None = "none", Seconds = "seconds", Bytes = "bytes" });
 enumeration!(SharedError { TooLarge = "too-large", OtherKind = "other-kind", Unavailable = "unavailable" });
 
 impl From<&Method> for WireMethod {
@@ -139,6 +142,15 @@ pub(crate) struct Connection {
     listener: u32,
 }
 
+direct::fixed!(Connection {
+    id: u64,
+    client: IpAddress,
+    client_port: u16,
+    local: IpAddress,
+    local_port: u16,
+    listener: u32
+});
+
 impl From<&contract::Connection> for Connection {
     fn from(connection: &contract::Connection) -> Self {
         Self {
@@ -172,6 +184,8 @@ pub(crate) struct WireRequest<'a> {
     #[component(name = "target-bytes")]
     target_bytes: u32,
 }
+
+direct::lowered!(WireRequest<'_> { exchange: u64, method: WireMethod, scheme: Scheme, protocol: Protocol, client: IpAddress, client_port: u16, listener: u32, route: u32, text: &[u8], authority_bytes: u32, path_bytes: u32, target_bytes: u32 });
 
 impl<'a> WireRequest<'a> {
     /// Packs the text into `scratch`: authority, target, then each hot header behind its length.
@@ -241,6 +255,18 @@ pub(crate) struct WireResponse {
     endpoint: u32,
 }
 
+direct::fixed!(WireResponse {
+    exchange: u64,
+    status: u16,
+    method: WireMethod,
+    protocol: Protocol,
+    client: IpAddress,
+    listener: u32,
+    route: u32,
+    upstream: u32,
+    endpoint: u32
+});
+
 impl From<&Exchange> for WireResponse {
     fn from(exchange: &Exchange) -> Self {
         Self {
@@ -268,6 +294,15 @@ pub(crate) struct PickRequest {
     #[component(name = "candidate-words")]
     candidate_words: u32,
 }
+
+direct::fixed!(PickRequest {
+    exchange: u64,
+    client: IpAddress,
+    upstream: u32,
+    version: u64,
+    attempt: u32,
+    candidate_words: u32
+});
 
 impl PickRequest {
     pub(crate) fn new(exchange: &Exchange, request: &contract::PickRequest) -> Self {
@@ -321,6 +356,8 @@ pub(crate) enum Choice {
     Failed,
 }
 
+direct::variant!(Choice: u32 { 0 => Endpoint(u32), 1 => None, 2 => Failed });
+
 #[derive(Debug, Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct Begun {
@@ -328,6 +365,8 @@ pub(crate) struct Begun {
     listener: u32,
     route: u32,
 }
+
+direct::fixed!(Begun { exchange: u64, listener: u32, route: u32 });
 
 impl From<&contract::Begun> for Begun {
     fn from(begun: &contract::Begun) -> Self {
@@ -357,6 +396,23 @@ pub(crate) struct Ended {
     #[component(name = "first-byte-micros")]
     first_byte_micros: u64,
 }
+
+direct::fixed!(Ended {
+    exchange: u64,
+    listener: u32,
+    route: u32,
+    upstream: u32,
+    endpoint: u32,
+    client: IpAddress,
+    method: WireMethod,
+    protocol: Protocol,
+    status: u16,
+    ending: Ending,
+    request_bytes: u64,
+    response_bytes: u64,
+    duration_micros: u64,
+    first_byte_micros: u64
+});
 
 impl From<&contract::Ended> for Ended {
     fn from(ended: &contract::Ended) -> Self {

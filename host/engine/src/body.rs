@@ -11,7 +11,8 @@ use palisade_contract::{BodyFilter, Edits, Exchange, ExchangeId, Failure, Handli
 
 use crate::abi::body::{self as wire, PieceVerdict};
 use crate::filter::Slot;
-use crate::instance::{Instance, OnLeft, OnPiece};
+use crate::functions::{OnLeft, OnPiece};
+use crate::instance::Instance;
 use crate::state::PieceAtHand;
 
 /// Asks the plugin how it wants a body of so many announced bytes.
@@ -50,12 +51,12 @@ fn on_body(instance: &mut Instance, side: Side, announced: Option<u64>) -> Resul
     match side {
         Side::Request => {
             let body = wire::RequestBody::new(exchange, announced);
-            let Some(functions) = instance.request_body else { return Ok(None) };
+            let Some(functions) = instance.functions.request_body else { return Ok(None) };
             instance.call(side.phase(), functions.on_body, (body,)).map(|(wish,)| Some(wish))
         }
         Side::Response => {
             let body = wire::ResponseBody::new(exchange, announced);
-            let Some(functions) = instance.response_body else { return Ok(None) };
+            let Some(functions) = instance.functions.response_body else { return Ok(None) };
             instance.call(side.phase(), functions.on_body, (body,)).map(|(wish,)| Some(wish))
         }
     }
@@ -98,8 +99,8 @@ struct Body {
 impl Body {
     fn functions(&self, instance: &Instance) -> Option<(OnPiece, OnLeft)> {
         match self.side {
-            Side::Request => instance.request_body.map(|functions| (functions.on_piece, functions.on_left)),
-            Side::Response => instance.response_body.map(|functions| (functions.on_piece, functions.on_left)),
+            Side::Request => instance.functions.request_body.map(|functions| (functions.on_piece, functions.on_left)),
+            Side::Response => instance.functions.response_body.map(|functions| (functions.on_piece, functions.on_left)),
         }
     }
 

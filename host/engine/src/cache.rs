@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use palisade_contract::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
+use crate::compiled::{Compiled, Executor};
 use crate::{cache_size, compiler};
 
 /// A folder of compiled code, or none.
@@ -53,30 +53,30 @@ impl Cache {
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
-    /// The component of these contents: from the folder, or from `compile` and kept.
+    /// The code of these contents: from the folder, or from `compile` and kept.
     ///
     /// # Errors
     /// Those of `compile`. A cache that cannot be read or written only costs time.
-    pub(crate) fn component<E>(
+    pub(crate) fn code<E>(
         &self,
         engine: &Engine,
-        content: &str,
-        compile: impl FnOnce() -> Result<Component, E>,
-    ) -> Result<Component, E> {
-        let file = self.folder.as_ref().map(|folder| folder.join(file_name(engine, content)));
-        if let Some((file, component)) = file.as_ref().and_then(|file| Some((file, load(engine, file)?))) {
+        (content, executor): (&str, Executor),
+        compile: impl FnOnce() -> Result<Compiled, E>,
+    ) -> Result<Compiled, E> {
+        let file = self.folder.as_ref().map(|folder| folder.join(file_name(engine, content, executor)));
+        if let Some((file, code)) = file.as_ref().and_then(|file| Some((file, load(engine, file, executor)?))) {
             cache_size::note_use(file, SystemClock.wall());
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(component);
+            return Ok(code);
         }
-        let component = compile()?;
+        let code = compile()?;
         self.misses.fetch_add(1, Ordering::Relaxed);
         if let Some(file) = file
-            && let Err(error) = keep(&component, &file)
+            && let Err(error) = keep(&code, &file)
         {
             tracing::warn!(file = %file.display(), %error, "compiled code was not kept; the next start compiles it again");
         }
-        Ok(component)
+        Ok(code)
     }
 }
 
@@ -104,11 +104,15 @@ impl Cache {
     }
 }
 
-fn file_name(engine: &Engine, content: &str) -> String {
+fn file_name(engine: &Engine, content: &str, executor: Executor) -> String {
     let mut hasher = Sha256Hasher(Sha256::new());
     compiler::fingerprint(engine).hash(&mut hasher);
     let engine: String = hasher.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{content}-{engine}.cwasm")
+    let kind = match executor {
+        Executor::Component => "",
+        Executor::Direct => "direct-",
+    };
+    format!("{content}-{kind}{engine}.cwasm")
 }
 
 /// The user that this process acts as, which owns what it creates.
@@ -116,11 +120,11 @@ fn process_owner() -> io::Result<u32> {
     fs::metadata("/proc/self").map(|about| about.uid())
 }
 
-fn load(engine: &Engine, file: &Path) -> Option<Component> {
+fn load(engine: &Engine, file: &Path, executor: Executor) -> Option<Compiled> {
     if !is_ours(file) {
         return None;
     }
-    deserialize(engine, file)
+    deserialize(engine, file, executor)
         .inspect_err(|error| tracing::warn!(file = %file.display(), %error, "kept code does not load; compiling again"))
         .ok()
 }
@@ -132,14 +136,14 @@ fn is_ours(file: &Path) -> bool {
 }
 
 #[expect(unsafe_code, reason = "wasmtime loads machine code unchecked")]
-fn deserialize(engine: &Engine, file: &Path) -> wasmtime::Result<Component> {
+fn deserialize(engine: &Engine, file: &Path, executor: Executor) -> wasmtime::Result<Compiled> {
     // SAFETY: the file is a plain file of ours that nobody else can write, in a folder of ours that nobody else can write
-    // to, under a name that only `keep` gives, by an atomic rename of what `Component::serialize` returned.
-    unsafe { Component::deserialize_file(engine, file) }
+    // to, under a name that only `keep` gives, by an atomic rename of what `Compiled::serialize` returned.
+    unsafe { Compiled::deserialize_file(engine, file, executor) }
 }
 
-fn keep(component: &Component, file: &Path) -> io::Result<()> {
-    write_whole(file, &component.serialize().map_err(io::Error::other)?)
+fn keep(code: &Compiled, file: &Path) -> io::Result<()> {
+    write_whole(file, &code.serialize().map_err(io::Error::other)?)
 }
 
 /// Writes beside and renames, so that a reader never sees half a file.

@@ -7,8 +7,9 @@ use std::hash::Hash;
 use std::path::Path;
 
 use wasmtime::component::Component;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, Module};
 
+use crate::compiled::{Compiled, Executor};
 pub(crate) use crate::configured::configured;
 use crate::manifest::{Form, Manifest};
 use crate::{Reason, carry, runtime};
@@ -32,20 +33,36 @@ pub(crate) fn believes(_: &Path, _: Option<&str>) -> Result<(), Reason> {
     Ok(())
 }
 
+/// Which executor runs a plugin.
+pub(crate) fn executor(engine: &crate::Engine, _: &[u8], manifest: &Manifest) -> Result<Executor, Reason> {
+    Ok(if engine.options.components_alone || manifest.component_for.is_some() {
+        Executor::Component
+    } else {
+        Executor::Direct
+    })
+}
+
 /// The code of a plugin's file.
 ///
 /// # Errors
 /// It is no component and says not which one it is to be, or it does not compile.
-pub(crate) fn code(engine: &Engine, file: &[u8], form: Form) -> Result<Component, Reason> {
-    image(engine, &componentize(file, form)?)
+pub(crate) fn code(engine: &Engine, file: &[u8], (form, executor): (Form, Executor)) -> Result<Compiled, Reason> {
+    match executor {
+        Executor::Component => image(engine, &componentize(file, form)?, executor),
+        Executor::Direct => image(engine, file, executor),
+    }
 }
 
-/// The code of a component that the host itself has made.
+/// The code of a component, or a core module, that the host itself has made.
 ///
 /// # Errors
 /// It does not compile.
-pub(crate) fn image(engine: &Engine, component: &[u8]) -> Result<Component, Reason> {
-    Component::new(engine, component).map_err(|error| Reason::Compile(format!("{error:#}")))
+pub(crate) fn image(engine: &Engine, file: &[u8], executor: Executor) -> Result<Compiled, Reason> {
+    let compiled = match executor {
+        Executor::Component => Component::new(engine, file).map(Compiled::Component),
+        Executor::Direct => Module::new(engine, file).map(Compiled::Module),
+    };
+    compiled.map_err(|error| Reason::Compile(format!("{error:#}")))
 }
 
 /// The component that a core module describes (component-model, "component-type" custom sections).
@@ -86,6 +103,10 @@ pub fn compile(file: &[u8], processors: Processors) -> Result<Vec<u8>, Reason> {
         config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH)).map_err(failed)?;
     }
     let engine = Engine::new(&config).map_err(failed)?;
-    let code = engine.precompile_component(&componentize(&plain, manifest.form)?).map_err(failed)?;
+    let code = match manifest.component_for {
+        Some(_) => engine.precompile_component(&componentize(&plain, manifest.form)?),
+        None => engine.precompile_module(&plain),
+    };
+    let code = code.map_err(failed)?;
     Ok(carry::with_code(&plain, &code))
 }

@@ -1,6 +1,6 @@
 //! A plugin and its settings in; the component that it is once it is configured, out.
 //!
-//! The component is instrumented so that its memories and globals can be read, instantiated, configured, and written down
+//! The component, or the core module, is instrumented so that its memories and globals can be read, instantiated, configured, and written down
 //! again with those memories and globals as they are now (the method of Wizer; its library does the rewriting).
 //!
 //! Not every component can be treated so, and one that asked for the time or for random numbers while it was configured
@@ -13,12 +13,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use palisade_config::PluginLimits;
-use wasmtime::Store;
-use wasmtime::component::{self, Component, ComponentNamedList, Lift, WasmList};
-use wasmtime_wizer::{ComponentInstanceState, Wizer};
+use wasmtime::component::{self, ComponentNamedList, Lift, WasmList};
+use wasmtime::{Store, Val};
+use wasmtime_wizer::{ComponentInstanceState, InstanceState, SnapshotVal, Wizer};
 
+use crate::compiled::Executor;
 use crate::image::Setup;
-use crate::instance::Instance;
+use crate::instance::{Instance, Raw};
 use crate::module::{Code, Module};
 use crate::runtime::{Engine, ticks};
 use crate::state::{Identity, State};
@@ -37,14 +38,44 @@ pub(crate) fn configured(
     identity: &Arc<Identity>,
     (limits, settings): (&PluginLimits, &str),
 ) -> Result<Option<(Vec<u8>, Setup)>, Reason> {
-    let component = compiler::componentize(module.bytes(), module.manifest.form)?;
-    let mut wizer = Wizer::new();
-    wizer.keep_init_func(true);
-    let Some((context, instrumented)) = attempt(|| wizer.instrument_component(&component)) else { return Ok(None) };
-    let instrumented = Component::new(&engine.wasmtime, &instrumented);
-    let Ok(code) =
-        instrumented.map_err(drop).and_then(|component| Code::new(engine, &component, &module.manifest).map_err(drop))
-    else {
+    let wizer = || {
+        let mut wizer = Wizer::new();
+        wizer.keep_init_func(true);
+        wizer
+    };
+    match module.executor() {
+        Executor::Component => {
+            let component = compiler::componentize(module.bytes(), module.manifest.form)?;
+            let Some((context, instrumented)) = attempt(|| wizer().instrument_component(&component)) else {
+                return Ok(None);
+            };
+            let Some(instance) = run(engine, module, identity, (limits, settings), &instrumented)? else {
+                return Ok(None);
+            };
+            Ok(written_down(instance, |reader| now(wizer().snapshot_component(&context, reader))))
+        }
+        Executor::Direct => {
+            let Some((context, instrumented)) = attempt(|| wizer().instrument(module.bytes())) else {
+                return Ok(None);
+            };
+            let Some(instance) = run(engine, module, identity, (limits, settings), &instrumented)? else {
+                return Ok(None);
+            };
+            Ok(written_down(instance, |reader| now(wizer().snapshot(&context, reader))))
+        }
+    }
+}
+
+/// An instance of the instrumented plugin, configured; none where what it asked for keeps it from being written down.
+fn run(
+    engine: &Engine,
+    module: &Module,
+    identity: &Arc<Identity>,
+    (limits, settings): (&PluginLimits, &str),
+    instrumented: &[u8],
+) -> Result<Option<Instance>, Reason> {
+    let compiled = compiler::image(&engine.wasmtime, instrumented, module.executor());
+    let Ok(code) = compiled.and_then(|compiled| Code::new(engine, &compiled, &module.manifest)) else {
         return Ok(None);
     };
     let limits = PluginLimits { memory_bytes: limits.memory_bytes.saturating_add(PAGE_BYTES), ..*limits };
@@ -53,14 +84,22 @@ pub(crate) fn configured(
         tracing::debug!(plugin = identity.name, "asked for the time or for chance while it was configured: no image");
         return Ok(None);
     }
+    Ok(Some(instance))
+}
+
+/// The instance as it is now, and what it declared.
+fn written_down(
+    instance: Instance,
+    snapshot: impl FnOnce(&mut Reader) -> wasmtime::Result<Vec<u8>>,
+) -> Option<(Vec<u8>, Setup)> {
     let setup = Setup::of(instance.store.data());
     let mut reader = Reader { instance, error: None };
-    let image = attempt(|| now(wizer.snapshot_component(&context, &mut reader)));
-    match (image, reader.error) {
-        (Some(image), None) => Ok(Some((image, setup))),
+    match (attempt(|| snapshot(&mut reader)), reader.error) {
+        (Some(image), None) => Some((image, setup)),
         (_, error) => {
-            tracing::debug!(plugin = identity.name, ?error, "the configured plugin cannot be written down: no image");
-            Ok(None)
+            let plugin = &reader.instance.store.data().identity.name;
+            tracing::debug!(plugin, ?error, "the configured plugin cannot be written down: no image");
+            None
         }
     }
 }
@@ -118,7 +157,7 @@ impl Reader {
         (R,): ComponentNamedList + Lift,
     {
         let missing = || wasmtime::format_err!("there is no {interface}#{function}");
-        let Instance { store, raw, .. } = &mut self.instance;
+        let Instance { store, raw: Raw::Component(raw), .. } = &mut self.instance else { return Err(missing()) };
         let (_, interface) = raw.get_export(&mut *store, None, interface).ok_or_else(missing)?;
         let (_, function) = raw.get_export(&mut *store, Some(&interface), function).ok_or_else(missing)?;
         // A memory is read as one list, however large it may be.
@@ -148,5 +187,41 @@ impl ComponentInstanceState for Reader {
 
     async fn call_func_ret_f64(&mut self, instance: &str, func: &str) -> u64 {
         self.read((instance, func), |_, value: f64| value.to_bits())
+    }
+}
+
+impl InstanceState for Reader {
+    async fn global_get(&mut self, name: &str, _: wasmparser::ValType) -> SnapshotVal {
+        let Instance { store, raw, .. } = &mut self.instance;
+        let global = match raw {
+            Raw::Direct(raw) => raw.get_global(&mut *store, name).map(|global| global.get(&mut *store)),
+            Raw::Component(_) => None,
+        };
+        match global {
+            Some(Val::I32(value)) => SnapshotVal::I32(value),
+            Some(Val::I64(value)) => SnapshotVal::I64(value),
+            Some(Val::F32(value)) => SnapshotVal::F32(value),
+            Some(Val::F64(value)) => SnapshotVal::F64(value),
+            Some(Val::V128(value)) => SnapshotVal::V128(value.as_u128()),
+            other => {
+                self.error.get_or_insert(wasmtime::format_err!("the global {name} is {other:?}"));
+                SnapshotVal::I32(0)
+            }
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        let Instance { store, raw, .. } = &mut self.instance;
+        let memory = match raw {
+            Raw::Direct(raw) => raw.get_memory(&mut *store, name),
+            Raw::Component(_) => None,
+        };
+        match memory {
+            Some(memory) => contents(memory.data(&*store)),
+            None => {
+                self.error.get_or_insert(wasmtime::format_err!("there is no memory {name}"));
+                contents(&[]);
+            }
+        }
     }
 }

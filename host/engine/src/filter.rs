@@ -20,7 +20,8 @@ use crate::abi::{self, Choice, Verdict, WireRequest};
 use crate::body;
 use crate::events::Events;
 use crate::failure::{FailureLog, spares_the_instance};
-use crate::instance::{Instance, RequestFunctions};
+use crate::functions::RequestFunctions;
+use crate::instance::Instance;
 use crate::instances::Instances;
 use crate::plugin::Inner;
 use crate::state::Identity;
@@ -232,7 +233,7 @@ impl Slot {
 
     fn hand_over_begun(&self, events: &mut Events) {
         events.hand_over_begun(|begun| {
-            let handed = self.call(Phase::Observe, None, |instance| match instance.begun {
+            let handed = self.call(Phase::Observe, None, |instance| match instance.functions.begun {
                 Some(function) => instance.call(Phase::Observe, function, (begun,)),
                 None => Ok(()),
             });
@@ -242,7 +243,7 @@ impl Slot {
 
     fn hand_over_ended(&self, events: &mut Events) {
         events.hand_over_ended(|ended| {
-            let handed = self.call(Phase::Observe, None, |instance| match instance.ended {
+            let handed = self.call(Phase::Observe, None, |instance| match instance.functions.ended {
                 Some(function) => instance.call(Phase::Observe, function, (ended,)),
                 None => Ok(()),
             });
@@ -281,7 +282,7 @@ impl Filter for Slot {
 
     fn connection(&self, connection: &contract::Connection) -> Result<contract::Admission, Failure> {
         self.call(Phase::Connection, None, |instance| {
-            let Some(function) = instance.connection else { return Ok(contract::Admission::Accept) };
+            let Some(function) = instance.functions.connection else { return Ok(contract::Admission::Accept) };
             instance.store.data_mut().tls.clone_from(&connection.tls);
             let admission = instance.call(Phase::Connection, function, (connection.into(),));
             instance.store.data_mut().tls = None;
@@ -298,7 +299,7 @@ impl Filter for Slot {
 
     fn request(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         let decided = self.with_exchange(Phase::Request, exchange, |instance| {
-            let Some(functions) = instance.request else { return Ok(Flow::Proceed) };
+            let Some(functions) = instance.functions.request else { return Ok(Flow::Proceed) };
             let mut buffers = self.buffers.borrow_mut();
             let state = instance.store.data();
             let head = WireRequest::pack(&state.exchange, &state.hot_headers, &mut buffers.text);
@@ -320,7 +321,7 @@ impl Filter for Slot {
 
     fn response(&self, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
         let decided = self.with_exchange(Phase::Response, exchange, |instance| {
-            let Some(function) = instance.response else { return Ok(Flow::Proceed) };
+            let Some(function) = instance.functions.response else { return Ok(Flow::Proceed) };
             let head = instance.store.data().exchange.as_ref().into();
             let verdict = instance.call(Phase::Response, function, (head,))?.0;
             flow(instance, verdict)
@@ -356,7 +357,7 @@ impl Filter for Slot {
         {
             let told = self.run(Phase::Request, Some(exchange), |instance| {
                 wait.forgotten(instance);
-                let Some(RequestFunctions::Async { on_left, .. }) = instance.request else { return Ok(()) };
+                let Some(RequestFunctions::Async { on_left, .. }) = instance.functions.request else { return Ok(()) };
                 instance.call(Phase::Request, on_left, (exchange.0,))
             });
             drop(told); // Counted and logged in `call`; there is nobody left to be told.
@@ -371,7 +372,7 @@ impl Filter for Slot {
         candidates: &[Candidate],
     ) -> Result<Pick, Failure> {
         self.with_exchange(Phase::Balance, exchange, |instance| {
-            let Some(function) = instance.pick else { return Ok(Pick::None) };
+            let Some(function) = instance.functions.pick else { return Ok(Pick::None) };
             let mut buffers = self.buffers.borrow_mut();
             buffers.candidates.clear();
             buffers.candidates.extend(candidates.iter().flat_map(abi::pack_candidate));
@@ -405,7 +406,7 @@ impl Filter for Slot {
     }
 
     fn tick(&self) {
-        let ticked = self.call(Phase::Tick, None, |instance| match instance.tick {
+        let ticked = self.call(Phase::Tick, None, |instance| match instance.functions.tick {
             Some(function) => instance.call(Phase::Tick, function, ()),
             None => Ok(()),
         });

@@ -12,6 +12,7 @@ use palisade_config::PluginLimits;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::compiled::Executor;
 use crate::meters::MeterCalls;
 use crate::module::{Code, Module};
 use crate::runtime::Engine;
@@ -58,19 +59,19 @@ impl Image {
         identity: &Arc<Identity>,
         (limits, settings): (&PluginLimits, &str),
     ) -> Result<Option<Self>, Reason> {
-        let content = content(module, settings);
+        let (executor, content) = (module.executor(), content(module, settings));
         let manifest = &module.manifest;
         if let Some(setup) = engine.cache.note(&content).and_then(|note| serde_json::from_slice(&note).ok()) {
-            let kept = engine.cache.component(&engine.wasmtime, &content, || Err(()));
+            let kept = engine.cache.code(&engine.wasmtime, (&content, executor), || Err(()));
             if let Ok(kept) = kept {
                 return Ok(Some(Self { code: Code::new(engine, &kept, manifest)?, setup }));
             }
         }
-        let Some((component, setup)) = compiler::configured(engine, module, identity, (limits, settings))? else {
+        let Some((configured, setup)) = compiler::configured(engine, module, identity, (limits, settings))? else {
             return Ok(None);
         };
-        let compiled =
-            engine.cache.component(&engine.wasmtime, &content, || compiler::image(&engine.wasmtime, &component))?;
+        let compile = || compiler::image(&engine.wasmtime, &configured, executor);
+        let compiled = engine.cache.code(&engine.wasmtime, (&content, executor), compile)?;
         if let Ok(note) = serde_json::to_vec(&setup) {
             engine.cache.write_note(&content, &note);
         }
@@ -81,7 +82,10 @@ impl Image {
 /// What the image depends on: the plugin's file, its settings, and how images are made.
 fn content(module: &Module, settings: &str) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(b"image 1\0");
+    hasher.update(match module.executor() {
+        Executor::Component => b"image 1\0",
+        Executor::Direct => b"image 2\0",
+    });
     hasher.update(module.manifest.sha256.as_bytes());
     hasher.update(settings.as_bytes());
     let digest = hasher.finalize();

@@ -74,6 +74,7 @@ mod callouts;
 mod carried;
 #[cfg(feature = "compiler")]
 mod carry;
+mod compiled;
 #[cfg(feature = "compiler")]
 mod compiler;
 #[cfg(not(feature = "compiler"))]
@@ -81,10 +82,12 @@ mod compiler;
 mod compiler;
 #[cfg(feature = "compiler")]
 mod configured;
+mod direct;
 mod error;
 mod events;
 mod failure;
 mod filter;
+mod functions;
 mod host;
 mod image;
 mod instance;
@@ -108,6 +111,7 @@ mod version;
 mod waiting;
 
 pub use account::Account;
+pub use compiled::Executor;
 #[cfg(feature = "compiler")]
 pub use compiler::{Processors, compile};
 pub use error::{LoadError, Reason};

@@ -90,7 +90,7 @@ impl Library {
         configs: &[palisade_config::Plugin],
     ) -> std::io::Result<Self> {
         let found = files(folder.path)?;
-        let stack_bytes = engine.stack_bytes + LOADER_STACK_BYTES;
+        let stack_bytes = engine.options.stack_bytes + LOADER_STACK_BYTES;
         let used: BTreeSet<&str> = configs.iter().map(|config| config.module.as_str()).collect();
         let findings = in_parallel(stack_bytes, &found, |(module, path)| {
             let before = self.findings.get(module);

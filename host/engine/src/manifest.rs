@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::{Reason, carried};
+use crate::{Reason, carried, direct};
 
 /// The contract's package, without its version.
 pub(crate) const PACKAGE: &str = "palisade:plugin";
@@ -47,6 +47,8 @@ pub struct Manifest {
     pub memory_bytes_min: usize,
     /// Whether it is a component already.
     pub form: Form,
+    /// Why it runs as a component, where it cannot run as its core module ([`Executor`](crate::Executor)).
+    pub component_for: Option<String>,
     /// The SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,
     /// The file's size.
@@ -111,8 +113,9 @@ impl Manifest {
             abi,
             asks,
             memory_bytes_min: names.memory_bytes_min,
-            about: names.about,
             form: names.form,
+            component_for: names.component_for(),
+            about: names.about,
             sha256: hexadecimal(&Sha256::digest(bytes)),
             bytes: bytes.len(),
             code_bytes: carried::code(bytes)?.map(<[u8]>::len),
@@ -130,6 +133,8 @@ struct Names {
     form: Form,
     imports: BTreeSet<String>,
     exports: BTreeSet<String>,
+    /// What a core module exports that is no interface's.
+    others: BTreeSet<String>,
     /// Whether a core module says what component it is to become (component-model tooling's convention).
     has_component_type: bool,
     /// Of all its modules.
@@ -143,6 +148,7 @@ impl Names {
             form: Form::Component,
             imports: BTreeSet::new(),
             exports: BTreeSet::new(),
+            others: BTreeSet::new(),
             has_component_type: false,
             memory_bytes_min: 0,
             about: About::default(),
@@ -194,14 +200,27 @@ impl Names {
                 for export in section {
                     let name = export.map_err(malformed)?.name;
                     // A core module exports `interface#function`, and functions of its own that are no interface's.
-                    if let Some((interface, _)) = name.split_once('#') {
-                        self.exports.insert(interface.to_owned());
-                    }
+                    match name.split_once('#') {
+                        Some((interface, _)) => self.exports.insert(interface.to_owned()),
+                        None => self.others.insert(name.to_owned()),
+                    };
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Why it cannot run as its core module, if it cannot.
+    fn component_for(&self) -> Option<String> {
+        if self.form == Form::Component {
+            return Some("it is a component, not a core module".into());
+        }
+        if let Some(import) = self.imports.iter().find(|import| !import.starts_with(PACKAGE)) {
+            return Some(format!("it imports \"{import}\""));
+        }
+        let missing = [direct::MEMORY, direct::REALLOC].into_iter().find(|name| !self.others.contains(*name))?;
+        Some(format!("it does not export \"{missing}\""))
     }
 
     fn exports(&self, interface: &str) -> bool {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use palisade_contract::Phase;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use crate::compiled::{Compiled, Executor};
+use crate::direct;
 use crate::manifest::{ABI, ASYNC_REQUEST_FILTER, Manifest, PACKAGE};
 use crate::runtime::Engine;
 use crate::state::State;
@@ -24,11 +26,13 @@ impl std::fmt::Debug for Module {
     }
 }
 
-/// A component that is compiled and linked: what instances are made of.
+/// A plugin that is compiled and linked: what instances are made of.
 #[derive(Clone)]
-pub(crate) struct Code {
-    pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
+pub(crate) enum Code {
+    /// As a component.
+    Component { pre: InstancePre<State>, exports: Arc<Exports<ComponentExportIndex>> },
+    /// As its core module.
+    Direct { code: direct::Code, exports: Arc<Exports<direct::Export>> },
 }
 
 impl std::fmt::Debug for Code {
@@ -40,51 +44,71 @@ impl std::fmt::Debug for Code {
 impl Code {
     /// # Errors
     /// An import or export has a type that is not the contract's.
-    pub(crate) fn new(engine: &Engine, component: &Component, manifest: &Manifest) -> Result<Self, Reason> {
-        Ok(Self { exports: Exports::of(component, manifest)?, pre: link(engine, component)? })
+    pub(crate) fn new(engine: &Engine, compiled: &Compiled, manifest: &Manifest) -> Result<Self, Reason> {
+        Ok(match compiled {
+            Compiled::Component(component) => {
+                let exports = Exports::of(manifest, |interface, function| {
+                    let instance = component.get_export_index(None, format!("{PACKAGE}/{interface}@{ABI}"))?;
+                    component.get_export_index(Some(&instance), function)
+                })?;
+                Self::Component { exports: Arc::new(exports), pre: link(engine, component)? }
+            }
+            Compiled::Module(module) => {
+                let code = direct::Code::new(&engine.linkers.direct, module)?;
+                let exports = Exports::of(manifest, |interface, function| code.find(interface, function))?;
+                Self::Direct { exports: Arc::new(exports), code }
+            }
+        })
+    }
+
+    pub(crate) fn engine(&self) -> &wasmtime::Engine {
+        match self {
+            Self::Component { pre, .. } => pre.engine(),
+            Self::Direct { code, .. } => code.pre.module().engine(),
+        }
     }
 }
 
-/// Where a component's functions are.
+/// Where a plugin's functions are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Exports {
-    pub(crate) configure: ComponentExportIndex,
-    pub(crate) settings_schema: ComponentExportIndex,
-    pub(crate) connection: Option<ComponentExportIndex>,
-    pub(crate) request: Option<RequestExports>,
-    pub(crate) request_body: Option<BodyExports>,
-    pub(crate) response: Option<ComponentExportIndex>,
-    pub(crate) response_body: Option<BodyExports>,
-    pub(crate) stream: Option<StreamExports>,
-    pub(crate) pick: Option<ComponentExportIndex>,
-    pub(crate) begun: Option<ComponentExportIndex>,
-    pub(crate) ended: Option<ComponentExportIndex>,
-    pub(crate) tick: Option<ComponentExportIndex>,
+pub(crate) struct Exports<E> {
+    pub(crate) configure: E,
+    pub(crate) settings_schema: E,
+    pub(crate) connection: Option<E>,
+    pub(crate) request: Option<RequestExports<E>>,
+    pub(crate) request_body: Option<BodyExports<E>>,
+    pub(crate) response: Option<E>,
+    pub(crate) response_body: Option<BodyExports<E>>,
+    pub(crate) stream: Option<StreamExports<E>>,
+    pub(crate) pick: Option<E>,
+    pub(crate) begun: Option<E>,
+    pub(crate) ended: Option<E>,
+    pub(crate) tick: Option<E>,
 }
 
 /// Where the functions of a filter of requests are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum RequestExports {
+pub(crate) enum RequestExports<E> {
     /// One that decides at once.
-    Sync(ComponentExportIndex),
+    Sync(E),
     /// One that may wait.
-    Async { on_request: ComponentExportIndex, resume: ComponentExportIndex, on_left: ComponentExportIndex },
+    Async { on_request: E, resume: E, on_left: E },
 }
 
 /// Where the functions of one filter of bodies are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct BodyExports {
-    pub(crate) on_body: ComponentExportIndex,
-    pub(crate) on_piece: ComponentExportIndex,
-    pub(crate) on_left: ComponentExportIndex,
+pub(crate) struct BodyExports<E> {
+    pub(crate) on_body: E,
+    pub(crate) on_piece: E,
+    pub(crate) on_left: E,
 }
 
 /// Where the functions of a filter of streams are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct StreamExports {
-    pub(crate) on_open: ComponentExportIndex,
-    pub(crate) on_bytes: ComponentExportIndex,
-    pub(crate) on_left: ComponentExportIndex,
+pub(crate) struct StreamExports<E> {
+    pub(crate) on_open: E,
+    pub(crate) on_bytes: E,
+    pub(crate) on_left: E,
 }
 
 impl Module {
@@ -98,9 +122,10 @@ impl Module {
     /// What is wrong with the file.
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Self, Reason> {
         let manifest = Manifest::read(bytes)?;
-        let compile = || compiler::code(&engine.wasmtime, bytes, manifest.form);
-        let component = engine.cache.component(&engine.wasmtime, &manifest.sha256, compile)?;
-        let code = Code::new(engine, &component, &manifest)?;
+        let executor = compiler::executor(engine, bytes, &manifest)?;
+        let compile = || compiler::code(&engine.wasmtime, bytes, (manifest.form, executor));
+        let compiled = engine.cache.code(&engine.wasmtime, (&manifest.sha256, executor), compile)?;
+        let code = Code::new(engine, &compiled, &manifest)?;
         Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
     }
 
@@ -110,6 +135,15 @@ impl Module {
     /// That engine does not take it.
     pub(crate) fn again(&self, engine: &Engine) -> Result<Self, Reason> {
         Self::new(engine, &self.file)
+    }
+
+    /// Which executor runs it.
+    #[must_use]
+    pub fn executor(&self) -> Executor {
+        match self.code {
+            Code::Component { .. } => Executor::Component,
+            Code::Direct { .. } => Executor::Direct,
+        }
     }
 
     /// What the file says of itself.
@@ -134,28 +168,26 @@ fn link(engine: &Engine, component: &Component) -> Result<InstancePre<State>, Re
         .collect();
     let no_fit = |error: wasmtime::Error| Reason::Type(format!("{error:#}"));
     if wasi.is_empty() {
-        return engine.linker.instantiate_pre(component).map_err(no_fit);
+        return engine.linkers.component.instantiate_pre(component).map_err(no_fit);
     }
-    let mut linker = engine.linker.as_ref().clone();
+    let mut linker = engine.linkers.component.clone();
     host::wasi::add(&mut linker, &wasi)
         .and_then(|()| linker.define_unknown_imports_as_traps(component))
         .and_then(|()| linker.instantiate_pre(component))
         .map_err(no_fit)
 }
 
-impl Exports {
-    fn of(component: &Component, manifest: &Manifest) -> Result<Self, Reason> {
+impl<E> Exports<E> {
+    /// Where `find` finds the functions that a plugin with this manifest has.
+    fn of(manifest: &Manifest, find: impl Fn(&str, &str) -> Option<E>) -> Result<Self, Reason> {
         let phases = manifest.phases;
         let find = |interface: &str, function: &str| {
-            let interface = format!("{PACKAGE}/{interface}@{ABI}");
-            let instance = component.get_export_index(None, &interface);
-            instance
-                .and_then(|instance| component.get_export_index(Some(&instance), function))
-                .ok_or_else(|| Reason::Type(format!("{interface:?} has no function {function:?}")))
+            let missing = || Reason::Type(format!("\"{PACKAGE}/{interface}@{ABI}\" has no function {function:?}"));
+            find(interface, function).ok_or_else(missing)
         };
         let in_phase =
             |phase: Phase, function: &str| phases.has(phase).then(|| find(phase.as_str(), function)).transpose();
-        let body = |phase: Phase| -> Result<Option<BodyExports>, Reason> {
+        let body = |phase: Phase| -> Result<Option<BodyExports<E>>, Reason> {
             let functions = in_phase(phase, "on-body")?.zip(in_phase(phase, "on-piece")?);
             let functions = functions.zip(in_phase(phase, "on-left")?);
             Ok(functions.map(|((on_body, on_piece), on_left)| BodyExports { on_body, on_piece, on_left }))

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use palisade_config::PluginLimits;
 use wasmtime::component::Component;
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Engine, Module, Precompiled};
 
+use crate::compiled::{Compiled, Executor};
 use crate::image::Setup;
-use crate::manifest::Form;
-use crate::module::Module;
+use crate::manifest::{Form, Manifest};
 use crate::state::Identity;
 use crate::{Reason, carried};
 
@@ -50,28 +50,42 @@ pub(crate) fn believes(file: &Path, signed_by: Option<&str>) -> Result<(), Reaso
     Ok(())
 }
 
+/// Which executor runs a plugin: the one that the code which it carries was made for.
+pub(crate) fn executor(_: &crate::Engine, file: &[u8], _: &Manifest) -> Result<Executor, Reason> {
+    let code = carried::code(file)?.ok_or(Reason::NoCode)?;
+    Ok(match Engine::detect_precompiled(code) {
+        Some(Precompiled::Module) => Executor::Direct,
+        Some(Precompiled::Component) | None => Executor::Component,
+    })
+}
+
 /// The code that a plugin's file carries.
 ///
 /// # Errors
 /// It carries none, or that of another engine.
 #[expect(unsafe_code, reason = "wasmtime loads machine code unchecked")]
-pub(crate) fn code(engine: &Engine, file: &[u8], _: Form) -> Result<Component, Reason> {
+pub(crate) fn code(engine: &Engine, file: &[u8], (_, executor): (Form, Executor)) -> Result<Compiled, Reason> {
     let code = carried::code(file)?.ok_or(Reason::NoCode)?;
     // SAFETY: `believes` was asked of this file: whoever wrote it is one whose programs run here. What is not of this engine's making is refused by
     // wasmtime, by its version and settings.
-    let component = unsafe { Component::deserialize(engine, code) };
-    component.map_err(|error| Reason::OtherCode(format!("{error:#}")))
+    let compiled = unsafe {
+        match executor {
+            Executor::Component => Component::deserialize(engine, code).map(Compiled::Component),
+            Executor::Direct => Module::deserialize(engine, code).map(Compiled::Module),
+        }
+    };
+    compiled.map_err(|error| Reason::OtherCode(format!("{error:#}")))
 }
 
 /// Never called: there is no image without a compiler.
-pub(crate) fn image(_: &Engine, _: &[u8]) -> Result<Component, Reason> {
+pub(crate) fn image(_: &Engine, _: &[u8], _: Executor) -> Result<Compiled, Reason> {
     Err(Reason::NoCode)
 }
 
 /// None: an image is made by compiling, so each instance is configured for itself.
 pub(crate) fn configured(
     _: &crate::Engine,
-    _: &Module,
+    _: &crate::Module,
     _: &Arc<Identity>,
     _: (&PluginLimits, &str),
 ) -> Result<Option<(Vec<u8>, Setup)>, Reason> {

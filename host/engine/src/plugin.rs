@@ -63,10 +63,10 @@ impl Plugin {
         if manifest.phases.iter().next().is_none() {
             return Err(Reason::NoPhase);
         }
-        let wanted = manifest.memory_bytes_min.saturating_mul(engine.workers);
+        let wanted = manifest.memory_bytes_min.saturating_mul(engine.options.workers);
         if wanted > engine.budget.left() {
             let (left, max) = (engine.budget.left(), engine.budget.max());
-            return Err(Reason::Budget { wanted, workers: engine.workers, left, max });
+            return Err(Reason::Budget { wanted, workers: engine.options.workers, left, max });
         }
         let configured = Configured {
             identity: identity(engine, config, account, shared(engine, module, config)),

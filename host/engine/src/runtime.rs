@@ -4,14 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wasmtime::component::Linker;
-
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::compiler;
 use crate::host;
 use crate::pool;
-use crate::state::{Services, State};
+use crate::state::Services;
 
 /// How exact deadlines are: a call is cut between its deadline and two ticks later.
 const TICK: Duration = Duration::from_millis(5);
@@ -31,11 +29,13 @@ pub struct Options {
     pub workers: usize,
     /// Where compiled code is kept. None compiles everything at every start.
     pub cache: Option<PathBuf>,
+    /// Whether every plugin runs as a component, also one that could run as its core module ([`Executor`](crate::Executor)): for comparisons.
+    pub components_alone: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stack_bytes: 512 << 10, memory_bytes: 1 << 30, workers: 1, cache: None }
+        Self { stack_bytes: 512 << 10, memory_bytes: 1 << 30, workers: 1, cache: None, components_alone: false }
     }
 }
 
@@ -43,12 +43,11 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) wasmtime: wasmtime::Engine,
-    pub(crate) linker: Arc<Linker<State>>,
+    pub(crate) linkers: Arc<host::Linkers>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) services: Services,
-    pub(crate) stack_bytes: usize,
+    pub(crate) options: Options,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) workers: usize,
     /// The same engine once more, whose instances are made in slots that are used again; made when it is first wanted.
     pooled: Arc<OnceLock<Option<Engine>>>,
 }
@@ -84,30 +83,29 @@ impl Engine {
                 Cache::none()
             })
         });
-        let room = (Budget::new(options.memory_bytes), options.workers);
-        Self::with(&config(options.stack_bytes), Arc::new(cache), services, (options.stack_bytes, room))
+        let budget = Budget::new(options.memory_bytes);
+        Self::with(&config(options.stack_bytes), Arc::new(cache), services, (options, budget))
     }
 
     fn with(
         config: &wasmtime::Config,
         cache: Arc<Cache>,
         services: Services,
-        (stack_bytes, (budget, workers)): (usize, (Arc<Budget>, usize)),
+        (options, budget): (&Options, Arc<Budget>),
     ) -> Result<Self, EngineError> {
         let wasmtime = wasmtime::Engine::new(config).map_err(EngineError::Runtime)?;
-        let linker = Arc::new(host::linker(&wasmtime).map_err(EngineError::Runtime)?);
+        let linkers = Arc::new(host::linkers(&wasmtime).map_err(EngineError::Runtime)?);
         tick(&wasmtime).map_err(EngineError::Thread)?;
-        Ok(Self { wasmtime, linker, cache, services, stack_bytes, budget, workers, pooled: Arc::default() })
+        Ok(Self { wasmtime, linkers, cache, services, options: options.clone(), budget, pooled: Arc::default() })
     }
 
     /// This engine once more, for instances that live for one exchange: making one in a slot of the pool costs less than
     /// half. It takes the same compiled code. None where the address space for it is not to be had.
     pub(crate) fn pooled(&self) -> Option<&Self> {
         let make = || {
-            let mut config = config(self.stack_bytes);
+            let mut config = config(self.options.stack_bytes);
             config.allocation_strategy(pool::allocation());
-            let room = (self.budget.clone(), self.workers);
-            Self::with(&config, self.cache.clone(), self.services.clone(), (self.stack_bytes, room))
+            Self::with(&config, self.cache.clone(), self.services.clone(), (&self.options, self.budget.clone()))
                 .inspect_err(|error| tracing::warn!(%error, "there is no pool of instances; each is made for itself"))
                 .ok()
         };

@@ -14,6 +14,7 @@ use crate::backoff::Backoff;
 use crate::before::Before;
 use crate::budget::Budget;
 use crate::callouts::{Callouts, UnderWay};
+use crate::direct::Passage;
 use crate::limits::Limiter;
 use crate::memory_store::MemoryStore;
 use crate::meters::{Admitted, Meters};
@@ -113,6 +114,10 @@ pub(crate) struct State {
     /// Whether the guest was told something that another moment, or another process, would have told otherwise.
     pub(crate) told_of_now: bool,
     pub(crate) wasi: crate::host::wasi::Tables,
+    /// How values are passed, where the guest is called directly.
+    pub(crate) passage: Option<Passage>,
+    /// Whether the guest may call the host now: not while it gives memory or takes it back.
+    pub(crate) may_call: bool,
 }
 
 /// What the guest is being called for.
@@ -159,6 +164,8 @@ impl State {
             samples: Allowance::new(SAMPLES),
             told_of_now: false,
             wasi: crate::host::wasi::Tables::default(),
+            passage: None,
+            may_call: true,
         }
     }
 

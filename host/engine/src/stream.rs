@@ -22,7 +22,7 @@ pub(crate) fn ask(slot: Rc<Slot>, exchange: &mut Box<Exchange>) -> Result<Stream
     let mut number = 0;
     let wish = slot.with_exchange(Phase::Stream, exchange, |instance| {
         number = instance.number;
-        let Some(functions) = instance.stream else { return Ok(wire::StreamWish::Skip) };
+        let Some(functions) = instance.functions.stream else { return Ok(wire::StreamWish::Skip) };
         let opened = instance.store.data().exchange.as_ref().into();
         match instance.call(Phase::Stream, functions.on_open, (opened,))?.0 {
             wire::StreamWish::Failed => Err(instance.reported()),
@@ -67,7 +67,7 @@ impl Stream {
             return Err(self.slot.failed(Phase::Stream, gone));
         }
         self.slot.go_on(Phase::Stream, exchange, |instance| {
-            let Some(functions) = instance.stream else { return Ok(StreamVerdict::PassRest) };
+            let Some(functions) = instance.functions.stream else { return Ok(StreamVerdict::PassRest) };
             let bytes_max = self.slot.body_bytes_max().max(piece.bytes.len().saturating_add(self.held));
             instance.store.data_mut().piece =
                 Some(PieceAtHand { edits: Edits::Any, holds_head: false, bytes_max, written: None });
@@ -127,7 +127,7 @@ impl Drop for Stream {
             return;
         }
         let told = self.slot.run(Phase::Stream, Some(self.exchange), |instance| {
-            let Some(functions) = instance.stream else { return Ok(()) };
+            let Some(functions) = instance.functions.stream else { return Ok(()) };
             instance.call(Phase::Stream, functions.on_left, (self.exchange.0,))
         });
         drop(told); // Counted and logged in `call`; there is nobody left to be told.

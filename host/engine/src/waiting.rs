@@ -10,7 +10,8 @@ use crate::abi::fetch::Progress;
 use crate::before::Before;
 use crate::callouts::{Answer, Place, Started, Ticket};
 use crate::filter::Slot;
-use crate::instance::{Instance, RequestFunctions};
+use crate::functions::RequestFunctions;
+use crate::instance::Instance;
 
 /// Answers that one exchange takes in without giving others a turn.
 const ANSWERS_MAX: usize = 64;
@@ -83,7 +84,9 @@ impl Waiting {
             }
             let mut next = None;
             let flow = slot.go_on(phase, exchange, |instance| {
-                let Some(RequestFunctions::Async { resume, .. }) = instance.request else { return Ok(Flow::Proceed) };
+                let Some(RequestFunctions::Async { resume, .. }) = instance.functions.request else {
+                    return Ok(Flow::Proceed);
+                };
                 let Wait { before, requests, .. } = wait;
                 let state = instance.store.data_mut();
                 state.before = before;

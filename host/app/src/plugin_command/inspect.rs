@@ -32,6 +32,10 @@ fn describe(manifest: &Manifest) -> String {
         Form::Component => "component",
         Form::CoreModule => "core module",
     };
+    let runs = match &manifest.component_for {
+        None => "directly, as its core module".to_owned(),
+        Some(why) => format!("as a component: {}", why.escape_debug()),
+    };
     let lines = [
         ("name", told(&manifest.about.name)),
         ("version", told(&manifest.about.version)),
@@ -41,6 +45,7 @@ fn describe(manifest: &Manifest) -> String {
         ("phases", list(manifest.phases.iter().map(|phase| phase.as_str()).collect())),
         ("asks for", list(manifest.asks.iter().map(|asked| asked.name()).collect())),
         ("form", format!("{form}, {} bytes", manifest.bytes)),
+        ("runs", runs),
         ("code", manifest.code_bytes.map_or_else(|| "none".to_owned(), |bytes| format!("compiled, {bytes} bytes"))),
         ("sha256", manifest.sha256.clone()),
     ];

@@ -5,10 +5,11 @@ use palisade_contract::Exchange;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::WireMethod;
+use crate::direct;
 
-enumeration!(lifted Edits { None = "none", SameLength = "same-length", Any = "any" });
-enumeration!(lifted OverLimit { Skip = "skip", Refuse = "refuse" });
-enumeration!(lifted PieceVerdict {
+enumeration!(Edits { None = "none", SameLength = "same-length", Any = "any" });
+enumeration!(OverLimit { Skip = "skip", Refuse = "refuse" });
+enumeration!(PieceVerdict {
     Proceed = "proceed", PassRest = "pass-rest", Reply = "reply", Close = "close", Failed = "failed",
 });
 enumeration!(WriteError { ReadOnly = "read-only", TooLarge = "too-large" });
@@ -41,6 +42,8 @@ pub(crate) struct Buffering {
     pub(crate) over_limit: OverLimit,
 }
 
+direct::lifted!(Buffering { bytes_max: u64, over_limit: OverLimit });
+
 #[derive(Debug, Clone, Copy, ComponentType, Lift)]
 #[component(variant)]
 pub(crate) enum Wish {
@@ -58,6 +61,10 @@ pub(crate) enum Wish {
     Failed,
 }
 
+direct::variant!(Wish: Buffering {
+    0 => Skip, 1 => Stream(Edits), 2 => Buffer(Buffering), 3 => Reply, 4 => Close, 5 => Failed,
+});
+
 #[derive(Debug, Clone, Copy, ComponentType, Lower)]
 #[component(record)]
 pub(crate) struct RequestBody {
@@ -67,6 +74,8 @@ pub(crate) struct RequestBody {
     route: u32,
     length: Option<u64>,
 }
+
+direct::lowered!(RequestBody { exchange: u64, method: WireMethod, listener: u32, route: u32, length: Option<u64> });
 
 impl RequestBody {
     pub(crate) fn new(exchange: &Exchange, length: Option<u64>) -> Self {
@@ -92,6 +101,8 @@ pub(crate) struct ResponseBody {
     endpoint: u32,
     length: Option<u64>,
 }
+
+direct::lowered!(ResponseBody { exchange: u64, status: u16, method: WireMethod, listener: u32, route: u32, upstream: u32, endpoint: u32, length: Option<u64> });
 
 impl ResponseBody {
     pub(crate) fn new(exchange: &Exchange, length: Option<u64>) -> Self {

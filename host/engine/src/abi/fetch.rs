@@ -3,7 +3,10 @@
 use palisade_contract as contract;
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 
-enumeration!(lifted Progress {
+use crate::direct;
+use crate::host::{Argument, Bytes, List, Str};
+
+enumeration!(Progress {
     Proceed = "proceed", Reply = "reply", Close = "close", Failed = "failed", Wait = "wait",
 });
 enumeration!(FetchError {
@@ -23,20 +26,49 @@ impl From<&contract::FetchError> for FetchError {
     }
 }
 
-/// Names and values.
-pub(crate) type Fields = WasmList<(WasmStr, WasmList<u8>)>;
-
+/// A request, as the component's runtime passes it.
 #[derive(ComponentType, Lift)]
 #[component(record)]
-pub(crate) struct Request {
-    pub(crate) upstream: WasmStr,
-    pub(crate) method: WasmStr,
-    pub(crate) target: WasmList<u8>,
-    pub(crate) authority: Option<WasmList<u8>>,
-    pub(crate) headers: Fields,
-    pub(crate) body: WasmList<u8>,
+pub(crate) struct ComponentRequest {
+    upstream: WasmStr,
+    method: WasmStr,
+    target: WasmList<u8>,
+    authority: Option<WasmList<u8>>,
+    headers: WasmList<(WasmStr, WasmList<u8>)>,
+    body: WasmList<u8>,
     #[component(name = "timeout-millis")]
+    timeout_millis: u32,
+}
+
+/// A request.
+pub(crate) struct Request {
+    pub(crate) upstream: Str,
+    pub(crate) method: Str,
+    pub(crate) target: Bytes,
+    pub(crate) authority: Option<Bytes>,
+    pub(crate) headers: List<(Str, Bytes)>,
+    pub(crate) body: Bytes,
     pub(crate) timeout_millis: u32,
+}
+
+direct::lifted!(Request {
+    upstream: Str, method: Str, target: Bytes, authority: Option<Bytes>, headers: List<(Str, Bytes)>, body: Bytes, timeout_millis: u32,
+});
+
+impl Argument for Request {
+    type Component = ComponentRequest;
+
+    fn of(lifted: ComponentRequest) -> Self {
+        Self {
+            upstream: Str::of(lifted.upstream),
+            method: Str::of(lifted.method),
+            target: Bytes::of(lifted.target),
+            authority: lifted.authority.map(Bytes::of),
+            headers: List::of(lifted.headers),
+            body: Bytes::of(lifted.body),
+            timeout_millis: lifted.timeout_millis,
+        }
+    }
 }
 
 #[derive(Debug, ComponentType, Lower)]
@@ -46,3 +78,5 @@ pub(crate) struct Response {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
 }
+
+direct::lowered!(Response { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8> });

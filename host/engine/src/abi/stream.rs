@@ -5,9 +5,10 @@ use palisade_contract::Exchange;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use super::IpAddress;
+use crate::direct;
 
 enumeration!(Direction { FromClient = "from-client", FromEndpoint = "from-endpoint" });
-enumeration!(lifted StreamVerdict {
+enumeration!(StreamVerdict {
     Pass = "pass", PassRest = "pass-rest", Hold = "hold", Close = "close", Failed = "failed",
 });
 enumeration!(ChooseError { NotOffered = "not-offered", TooLate = "too-late" });
@@ -41,6 +42,8 @@ pub(crate) struct Opened {
     route: u32,
 }
 
+direct::fixed!(Opened { exchange: u64, client: IpAddress, client_port: u16, listener: u32, route: u32 });
+
 impl From<&Exchange> for Opened {
     fn from(exchange: &Exchange) -> Self {
         Self {
@@ -64,6 +67,8 @@ pub(crate) struct Interest {
     before_endpoint: bool,
 }
 
+direct::lifted!(Interest { from_client: bool, from_endpoint: bool, before_endpoint: bool });
+
 impl From<Interest> for contract::Interest {
     fn from(interest: Interest) -> Self {
         let Interest { from_client, from_endpoint, before_endpoint } = interest;
@@ -83,3 +88,5 @@ pub(crate) enum StreamWish {
     #[component(name = "failed")]
     Failed,
 }
+
+direct::variant!(StreamWish: Interest { 0 => Skip, 1 => Watch(Interest), 2 => Close, 3 => Failed });

@@ -2,6 +2,8 @@
 
 use wasmtime::component::{ComponentType, Lower};
 
+use crate::direct;
+
 /// How a client came through TLS.
 #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
 #[component(record)]
@@ -15,6 +17,8 @@ pub(crate) struct Session {
     pub(crate) ja4: Option<String>,
 }
 
+direct::lowered!(Session { version: u16, cipher_suite: u16, server_name: Option<String>, alpn: Option<Vec<u8>>, ja4: Option<String> });
+
 /// Whom a client's certificate is for.
 #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
 #[component(record)]
@@ -22,3 +26,5 @@ pub(crate) struct Certificate {
     pub(crate) subject: String,
     pub(crate) sha256: Vec<u8>,
 }
+
+direct::lowered!(Certificate { subject: String, sha256: Vec<u8> });

@@ -2,17 +2,14 @@
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use wasmtime::component::LinkerInstance;
+use super::{Guest, Interface};
 
-use super::Guest;
-use crate::state::State;
-
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("monotonic", |mut guest: Guest<'_>, (): ()| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("monotonic", |mut guest: Guest<'_>, (): ()| {
         guest.data_mut().told_of_now = true;
         Ok((nanoseconds(since_start(guest.data().identity.services.clock.now())),))
     })?;
-    interface.func_wrap("wall", |mut guest: Guest<'_>, (): ()| {
+    interface.func("wall", |mut guest: Guest<'_>, (): ()| {
         guest.data_mut().told_of_now = true;
         let wall = guest.data().identity.services.clock.wall();
         Ok((nanoseconds(wall.duration_since(UNIX_EPOCH).unwrap_or_default()),))

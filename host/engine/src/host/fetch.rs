@@ -6,19 +6,17 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use palisade_contract::{Callout, HeadLimits, Phase, head};
-use wasmtime::component::LinkerInstance;
 
-use super::Guest;
 use super::head::{all, field};
+use super::{Guest, Interface};
 use crate::abi::fetch::{FetchError, Request, Response};
-use crate::state::State;
 
 /// The head of a request that a plugin makes.
 const LIMITS: HeadLimits = HeadLimits { headers: 100, bytes: 64 << 10 };
 const TARGET_BYTES_MAX: usize = 16 << 10;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("start", |mut guest: Guest<'_>, (exchange, request): (u64, Request)| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("start", |mut guest: Guest<'_>, (exchange, request): (u64, Request)| {
         guest.data().at_hand(exchange, &[Phase::Request])?;
         let state = guest.data();
         if !state.can_wait {
@@ -43,7 +41,7 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
         };
         Ok((Ok(state.callouts.start(Callout { timeout, ..callout }, place)),))
     })?;
-    interface.func_wrap("take", |mut guest: Guest<'_>, (ticket,): (u64,)| {
+    interface.func("take", |mut guest: Guest<'_>, (ticket,): (u64,)| {
         let answer = guest.data_mut().callouts.take(ticket);
         let response = |reply: palisade_contract::Reply| Response {
             status: reply.status.as_u16(),
@@ -52,7 +50,7 @@ pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result
         };
         Ok((answer.map(|answer| answer.map(response).map_err(|error| FetchError::from(&error))),))
     })?;
-    interface.func_wrap("cancel", |mut guest: Guest<'_>, (ticket,): (u64,)| {
+    interface.func("cancel", |mut guest: Guest<'_>, (ticket,): (u64,)| {
         guest.data_mut().callouts.cancel(ticket);
         Ok(())
     })
@@ -71,7 +69,7 @@ fn callout(
     let Some(headers) = headers(guest, request)? else { return Ok(Err(FetchError::Invalid)) };
     let method = Method::from_bytes(request.method.to_str(&*guest)?.as_bytes()).ok();
     let method = method.filter(|method| method != Method::CONNECT);
-    let target = request.target.as_le_slice(&*guest);
+    let target = request.target.as_slice(&*guest);
     let target = if target.starts_with(b"/") && target.len() <= TARGET_BYTES_MAX {
         PathAndQuery::try_from(target).ok()
     } else {
@@ -79,12 +77,12 @@ fn callout(
     };
     let authority = match &request.authority {
         None => Some(None),
-        Some(authority) => authority_of(authority.as_le_slice(&*guest)).map(Some),
+        Some(authority) => authority_of(authority.as_slice(&*guest)).map(Some),
     };
     let (Some(method), Some(target), Some(authority)) = (method, target, authority) else {
         return Ok(Err(FetchError::Invalid));
     };
-    let body = Bytes::copy_from_slice(request.body.as_le_slice(&*guest));
+    let body = Bytes::copy_from_slice(request.body.as_slice(&*guest));
     Ok(Ok(Callout { upstream, method, target, authority, headers, body, timeout: Duration::ZERO, body_bytes_max }))
 }
 
@@ -99,9 +97,7 @@ fn headers(guest: &mut Guest<'_>, request: &Request) -> wasmtime::Result<Option<
         return Ok(None);
     }
     let mut headers = HeaderMap::with_capacity(request.headers.len());
-    for index in 0..request.headers.len() {
-        let Some(each) = request.headers.get(&mut *guest, index) else { break };
-        let (name, value) = each?;
+    for (name, value) in request.headers.each(guest)? {
         let Ok((name, value)) = field(guest, &name, &value)? else { return Ok(None) };
         if head::append(&mut headers, LIMITS, &name, &value).is_err() {
             return Ok(None);

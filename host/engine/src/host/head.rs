@@ -2,9 +2,8 @@
 
 use http::{HeaderMap, HeaderValue};
 use palisade_contract::HeadError;
-use wasmtime::component::{WasmList, WasmStr};
 
-use super::Guest;
+use super::{Bytes, Guest, Str};
 use crate::abi;
 
 pub(super) type Headers = Vec<(String, Vec<u8>)>;
@@ -31,25 +30,25 @@ pub(super) fn first(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
 /// Those of the guest's memory: it traps.
 pub(super) fn field(
     guest: &Guest<'_>,
-    name: &WasmStr,
-    value: &WasmList<u8>,
+    name: &Str,
+    value: &Bytes,
 ) -> wasmtime::Result<Result<(String, Vec<u8>), HeadError>> {
     let (name, value) = (text(guest, name)?, bytes(guest, value));
     Ok(name.and_then(|name| value.map(|value| (name, value))))
 }
 
 /// A text, as in [`field`].
-pub(super) fn text(guest: &Guest<'_>, text: &WasmStr) -> wasmtime::Result<Result<String, HeadError>> {
+pub(super) fn text(guest: &Guest<'_>, text: &Str) -> wasmtime::Result<Result<String, HeadError>> {
     let text = text.to_str(guest)?;
     Ok(if text.len() > FIELD_BYTES_MAX { Err(HeadError::TooLarge) } else { Ok(text.into_owned()) })
 }
 
 /// Bytes, as in [`field`].
-pub(super) fn bytes(guest: &Guest<'_>, bytes: &WasmList<u8>) -> Result<Vec<u8>, HeadError> {
+pub(super) fn bytes(guest: &Guest<'_>, bytes: &Bytes) -> Result<Vec<u8>, HeadError> {
     if bytes.len() > FIELD_BYTES_MAX {
         return Err(HeadError::TooLarge);
     }
-    Ok(bytes.as_le_slice(guest).to_owned())
+    Ok(bytes.as_slice(guest).to_owned())
 }
 
 /// No head is larger than this, whatever the configuration says.

@@ -1,16 +1,14 @@
 //! `log`: lines for the host's log, under the plugin's name and within its allowance.
 
-use wasmtime::component::{LinkerInstance, WasmStr};
-
-use super::Guest;
+use super::{Guest, Interface, Str};
 use crate::abi::LogLevel;
 use crate::meters::cut;
 use crate::state::State;
 
 const LINE_BYTES_MAX: usize = 8_192;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("write", |mut guest: Guest<'_>, (level, message): (LogLevel, WasmStr)| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("write", |mut guest: Guest<'_>, (level, message): (LogLevel, Str)| {
         if !allowed(guest.data_mut()) {
             return Ok(());
         }

@@ -5,6 +5,7 @@ mod clock;
 mod fault;
 mod fetch;
 mod head;
+mod interface;
 mod log;
 mod metrics;
 mod names;
@@ -17,16 +18,26 @@ mod shared;
 mod streams;
 mod timer;
 mod tls;
+mod values;
 pub(crate) mod wasi;
 
-use wasmtime::component::{Linker, LinkerInstance};
+use wasmtime::component;
 
 use crate::manifest::{ABI, PACKAGE};
 use crate::state::State;
 
-/// A linker with everything of the contract. What a plugin may import was checked before it is linked.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
+pub(crate) use interface::Interface;
+pub(crate) use values::{Argument, Bytes, List, Str, same};
+
+/// What links plugins with the host's functions: as components, and directly.
+pub(crate) struct Linkers {
+    pub(crate) component: component::Linker<State>,
+    pub(crate) direct: wasmtime::Linker<State>,
+}
+
+/// Linkers with everything of the contract. What a plugin may import was checked before it is linked.
+pub(crate) fn linkers(engine: &wasmtime::Engine) -> wasmtime::Result<Linkers> {
+    let mut linkers = Linkers { component: component::Linker::new(engine), direct: wasmtime::Linker::new(engine) };
     let interfaces: [(&str, Add); 16] = [
         ("setup", setup::add),
         ("timer", timer::add),
@@ -46,13 +57,15 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         ("streams", streams::add),
     ];
     for (name, add) in interfaces {
-        add(&mut linker.instance(&format!("{PACKAGE}/{name}@{ABI}"))?)?;
+        let name = format!("{PACKAGE}/{name}@{ABI}");
+        let component = linkers.component.instance(&name)?;
+        add(&mut Interface { component, direct: &mut linkers.direct, name: &name })?;
     }
-    Ok(linker)
+    Ok(linkers)
 }
 
 /// Adds one interface's functions.
-type Add = fn(&mut LinkerInstance<'_, State>) -> wasmtime::Result<()>;
+type Add = fn(&mut Interface<'_>) -> wasmtime::Result<()>;
 
 /// The guest that calls: the first argument of every host function.
-type Guest<'a> = wasmtime::StoreContextMut<'a, State>;
+pub(crate) type Guest<'a> = wasmtime::StoreContextMut<'a, State>;

@@ -1,18 +1,15 @@
 //! `random`: the operating system's generator.
 
-use wasmtime::component::LinkerInstance;
-
-use super::Guest;
-use crate::state::State;
+use super::{Guest, Interface};
 
 const BYTES_MAX: u32 = 65_536;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("number", |mut guest: Guest<'_>, (): ()| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("number", |mut guest: Guest<'_>, (): ()| {
         guest.data_mut().told_of_now = true;
         Ok((number()?,))
     })?;
-    interface.func_wrap("bytes", |mut guest: Guest<'_>, (count,): (u32,)| {
+    interface.func("bytes", |mut guest: Guest<'_>, (count,): (u32,)| {
         guest.data_mut().told_of_now = true;
         if count > BYTES_MAX {
             wasmtime::bail!("{count} random bytes asked for, at most {BYTES_MAX} are given");

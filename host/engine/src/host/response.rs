@@ -2,61 +2,51 @@
 
 use http::StatusCode;
 use palisade_contract::{HeadError, HeadLimits, Phase, ResponseHead, head};
-use wasmtime::component::{LinkerInstance, WasmList, WasmStr};
 
-use super::Guest;
 use super::head::{Changed, all, changed, field, first, text, values};
+use super::{Bytes, Guest, Interface, Str};
 use crate::state::{Stage, State};
 
 const PHASES: [Phase; 2] = [Phase::Response, Phase::ResponseBody];
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("header", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("header", |guest: Guest<'_>, (exchange, name): (u64, Str)| {
         Ok((first(&at(guest.data(), exchange)?.headers, &name.to_str(&guest)?),))
     })?;
-    interface.func_wrap("header-values", |guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+    interface.func("header-values", |guest: Guest<'_>, (exchange, name): (u64, Str)| {
         Ok((values(&at(guest.data(), exchange)?.headers, &name.to_str(&guest)?),))
     })?;
-    interface.func_wrap("headers", |guest: Guest<'_>, (exchange,): (u64,)| {
-        Ok((all(&at(guest.data(), exchange)?.headers),))
-    })?;
+    interface
+        .func("headers", |guest: Guest<'_>, (exchange,): (u64,)| Ok((all(&at(guest.data(), exchange)?.headers),)))?;
     add_changing(interface)
 }
 
-fn add_changing(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("set-status", |mut guest: Guest<'_>, (exchange, status): (u64, u16)| {
+fn add_changing(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("set-status", |mut guest: Guest<'_>, (exchange, status): (u64, u16)| {
         change(guest.data_mut(), exchange, |response, _| set_status(response, status))
     })?;
-    interface.func_wrap(
-        "set-header",
-        |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
-            let (name, value) = match field(&guest, &name, &value)? {
-                Ok(field) => field,
-                Err(error) => return Ok(changed(Err(error))),
-            };
-            change(guest.data_mut(), exchange, |response, limits| {
-                head::set(&mut response.headers, limits, &name, &value)
-            })
-        },
-    )?;
-    interface.func_wrap(
-        "append-header",
-        |mut guest: Guest<'_>, (exchange, name, value): (u64, WasmStr, WasmList<u8>)| {
-            let (name, value) = match field(&guest, &name, &value)? {
-                Ok(field) => field,
-                Err(error) => return Ok(changed(Err(error))),
-            };
-            if guest.data().stage == Stage::Phase(Phase::Balance) {
-                let state = guest.data_mut();
-                state.at_hand(exchange, &[Phase::Balance])?;
-                return Ok(changed(state.exchange.add_picked_header(&name, &value)));
-            }
-            change(guest.data_mut(), exchange, |response, limits| {
-                head::append(&mut response.headers, limits, &name, &value)
-            })
-        },
-    )?;
-    interface.func_wrap("remove-header", |mut guest: Guest<'_>, (exchange, name): (u64, WasmStr)| {
+    interface.func("set-header", |mut guest: Guest<'_>, (exchange, name, value): (u64, Str, Bytes)| {
+        let (name, value) = match field(&guest, &name, &value)? {
+            Ok(field) => field,
+            Err(error) => return Ok(changed(Err(error))),
+        };
+        change(guest.data_mut(), exchange, |response, limits| head::set(&mut response.headers, limits, &name, &value))
+    })?;
+    interface.func("append-header", |mut guest: Guest<'_>, (exchange, name, value): (u64, Str, Bytes)| {
+        let (name, value) = match field(&guest, &name, &value)? {
+            Ok(field) => field,
+            Err(error) => return Ok(changed(Err(error))),
+        };
+        if guest.data().stage == Stage::Phase(Phase::Balance) {
+            let state = guest.data_mut();
+            state.at_hand(exchange, &[Phase::Balance])?;
+            return Ok(changed(state.exchange.add_picked_header(&name, &value)));
+        }
+        change(guest.data_mut(), exchange, |response, limits| {
+            head::append(&mut response.headers, limits, &name, &value)
+        })
+    })?;
+    interface.func("remove-header", |mut guest: Guest<'_>, (exchange, name): (u64, Str)| {
         let name = match text(&guest, &name)? {
             Ok(name) => name,
             Err(error) => return Ok(changed(Err(error))),

@@ -1,16 +1,15 @@
 //! `setup`: what a plugin declares while it is configured.
 
 use http::header::HeaderName;
-use wasmtime::component::{LinkerInstance, WasmStr};
 
-use super::Guest;
-use crate::state::{Stage, State};
+use super::{Guest, Interface, Str};
+use crate::state::Stage;
 
 /// Hot headers of one plugin.
 const HOT_HEADERS_MAX: usize = 16;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("hot-header", |mut guest: Guest<'_>, (name,): (WasmStr,)| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("hot-header", |mut guest: Guest<'_>, (name,): (Str,)| {
         if guest.data().stage != Stage::Configure {
             wasmtime::bail!("setup.hot-header outside of configure");
         }

@@ -3,57 +3,53 @@
 use std::time::{Duration, Instant};
 
 use palisade_contract::{Namespace, SharedError, Term};
-use wasmtime::component::{LinkerInstance, WasmList};
 
-use super::Guest;
+use super::{Bytes, Guest, Interface};
 use crate::abi;
-use crate::state::State;
 
 const KEY_BYTES_MAX: usize = 1_024;
 const VALUE_BYTES_MAX: usize = 65_536;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
     add_values(interface)?;
     add_counters(interface)
 }
 
-type Bytes = WasmList<u8>;
-
-fn add_values(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("get", |mut guest: Guest<'_>, (key,): (Bytes,)| {
+fn add_values(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("get", |mut guest: Guest<'_>, (key,): (Bytes,)| {
         let call = Call::of(&mut guest)?;
         answer(call.key(&key).and_then(|key| call.namespace.get(key, call.now)))
     })?;
-    interface.func_wrap("set", |mut guest: Guest<'_>, (key, value, ttl): (Bytes, Bytes, u64)| {
+    interface.func("set", |mut guest: Guest<'_>, (key, value, ttl): (Bytes, Bytes, u64)| {
         let call = Call::of(&mut guest)?;
         let value = call.value(&value);
         answer(call.key(&key).and_then(|key| call.namespace.set(key, value?, call.term(ttl))))
     })?;
-    interface.func_wrap(
+    interface.func(
         "compare-and-set",
         |mut guest: Guest<'_>, (key, expected, value, ttl): (Bytes, Option<Bytes>, Option<Bytes>, u64)| {
             let call = Call::of(&mut guest)?;
             let value = value.map(|value| call.value(&value)).transpose();
-            let expected = expected.map(|expected| expected.as_le_slice(call.guest));
+            let expected = expected.map(|expected| expected.as_slice(call.guest));
             answer(call.key(&key).and_then(|key| call.namespace.compare_and_set(key, expected, value?, call.term(ttl))))
         },
     )?;
-    interface.func_wrap("delete", |mut guest: Guest<'_>, (key,): (Bytes,)| {
+    interface.func("delete", |mut guest: Guest<'_>, (key,): (Bytes,)| {
         let call = Call::of(&mut guest)?;
         answer(call.key(&key).and_then(|key| call.namespace.delete(key, call.now)))
     })
 }
 
-fn add_counters(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("add", |mut guest: Guest<'_>, (key, amount, ttl): (Bytes, i64, u64)| {
+fn add_counters(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("add", |mut guest: Guest<'_>, (key, amount, ttl): (Bytes, i64, u64)| {
         let call = Call::of(&mut guest)?;
         answer(call.key(&key).and_then(|key| call.namespace.add(key, amount, call.term(ttl))))
     })?;
-    interface.func_wrap("counter", |mut guest: Guest<'_>, (key,): (Bytes,)| {
+    interface.func("counter", |mut guest: Guest<'_>, (key,): (Bytes,)| {
         let call = Call::of(&mut guest)?;
         answer(call.key(&key).and_then(|key| call.namespace.counter(key, call.now)))
     })?;
-    interface.func_wrap(
+    interface.func(
         "compare-and-set-counter",
         |mut guest: Guest<'_>, (key, expected, value, ttl): (Bytes, i64, i64, u64)| {
             let call = Call::of(&mut guest)?;
@@ -86,12 +82,12 @@ impl<'a, 'b> Call<'a, 'b> {
 
     fn key(&self, key: &Bytes) -> Result<&'a [u8], SharedError> {
         let fits = (1..=KEY_BYTES_MAX).contains(&key.len());
-        if fits { Ok(key.as_le_slice(self.guest)) } else { Err(SharedError::TooLarge) }
+        if fits { Ok(key.as_slice(self.guest)) } else { Err(SharedError::TooLarge) }
     }
 
     fn value(&self, value: &Bytes) -> Result<&'a [u8], SharedError> {
         let fits = value.len() <= VALUE_BYTES_MAX;
-        if fits { Ok(value.as_le_slice(self.guest)) } else { Err(SharedError::TooLarge) }
+        if fits { Ok(value.as_slice(self.guest)) } else { Err(SharedError::TooLarge) }
     }
 
     /// Zero is no end.

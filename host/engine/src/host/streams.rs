@@ -1,18 +1,17 @@
 //! `streams`: where a stream goes.
 
 use palisade_contract::{ChooseError, Phase};
-use wasmtime::component::{LinkerInstance, WasmStr};
 
-use super::Guest;
+use super::{Guest, Interface, Str};
 use crate::abi::stream as wire;
 use crate::state::State;
 
 type Chosen = (Result<(), wire::ChooseError>,);
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap(
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func(
         "choose-upstream",
-        |mut guest: Guest<'_>, (exchange, upstream): (u64, WasmStr)| -> wasmtime::Result<Chosen> {
+        |mut guest: Guest<'_>, (exchange, upstream): (u64, Str)| -> wasmtime::Result<Chosen> {
             guest.data().at_hand(exchange, &[Phase::Stream])?;
             let upstream = upstream.to_str(&guest)?.into_owned();
             let State { exchange, identity, .. } = guest.data_mut();

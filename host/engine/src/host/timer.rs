@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use wasmtime::component::LinkerInstance;
-
-use super::Guest;
-use crate::state::{Stage, State};
+use super::{Guest, Interface};
+use crate::state::Stage;
 
 const MILLIS: std::ops::RangeInclusive<u32> = 100..=3_600_000;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("every", |mut guest: Guest<'_>, (millis,): (u32,)| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("every", |mut guest: Guest<'_>, (millis,): (u32,)| {
         if guest.data().stage != Stage::Configure {
             wasmtime::bail!("timer.every outside of configure");
         }

@@ -1,18 +1,16 @@
 //! `tls`: how the client of the connection at hand came through TLS.
 
 use palisade_contract::{ClientCertificate, Tls};
-use wasmtime::component::LinkerInstance;
 
-use super::Guest;
+use super::{Guest, Interface};
 use crate::abi::tls::{Certificate, Session};
-use crate::state::State;
 
-pub(super) fn add(interface: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    interface.func_wrap("handshake", |guest: Guest<'_>, (): ()| {
+pub(super) fn add(interface: &mut Interface<'_>) -> wasmtime::Result<()> {
+    interface.func("handshake", |guest: Guest<'_>, (): ()| {
         let tls = guest.data().tls_at_hand()?;
         Ok((tls.map(|tls| Session::from(tls.as_ref())),))
     })?;
-    interface.func_wrap("client-certificate", |guest: Guest<'_>, (): ()| {
+    interface.func("client-certificate", |guest: Guest<'_>, (): ()| {
         let certificate = guest.data().tls_at_hand()?.and_then(|tls| tls.client.as_ref());
         Ok((certificate.map(Certificate::from),))
     })
