@@ -19,6 +19,7 @@ mod commands;
 mod config;
 mod drain;
 mod endpoint;
+mod executors;
 mod explain;
 mod fetch;
 mod grpc;

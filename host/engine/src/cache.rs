@@ -71,7 +71,8 @@ impl Cache {
         }
         let code = compile()?;
         self.misses.fetch_add(1, Ordering::Relaxed);
-        if let Some(file) = file
+        // Without a compiler, it is in the plugin's own file.
+        if let Some(file) = file.filter(|_| cfg!(feature = "compiler"))
             && let Err(error) = keep(&code, &file)
         {
             tracing::warn!(file = %file.display(), %error, "compiled code was not kept; the next start compiles it again");

@@ -28,7 +28,10 @@ impl Compiled {
     pub(crate) fn serialize(&self) -> Result<Vec<u8>> {
         match self {
             Self::Component(component) => component.serialize(),
+            #[cfg(feature = "compiler")]
             Self::Module(module) => module.serialize(),
+            #[cfg(not(feature = "compiler"))]
+            Self::Module(_) => wasmtime::bail!("a build without a compiler keeps no code: files carry it"),
         }
     }
 

@@ -49,7 +49,11 @@ pub(crate) fn executor(engine: &crate::Engine, _: &[u8], manifest: &Manifest) ->
 pub(crate) fn code(engine: &Engine, file: &[u8], (form, executor): (Form, Executor)) -> Result<Compiled, Reason> {
     match executor {
         Executor::Component => image(engine, &componentize(file, form)?, executor),
-        Executor::Direct => image(engine, file, executor),
+        Executor::Direct => {
+            // It has to be what it says, though nothing else is made of that.
+            componentize(file, form)?;
+            image(engine, file, executor)
+        }
     }
 }
 
