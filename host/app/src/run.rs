@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::beginning::Beginning;
 use crate::hand_over::{Given, Origin};
 use crate::last_good::LastGood;
+use crate::memory;
 use crate::{Host, logging};
 
 /// Where the copy of what was last good is, unless the operator or systemd has another place for it.
@@ -36,6 +37,7 @@ impl Run {
     /// # Errors
     /// The host does not start.
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        memory::in_small_pages();
         let (origin, given) = (Arc::new(Origin::now().context("the program's own file")?), Given::take());
         let (last_good, problem) = match self.last_good() {
             Ok(last_good) => (last_good, None),

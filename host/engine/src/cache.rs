@@ -71,8 +71,7 @@ impl Cache {
         }
         let code = compile()?;
         self.misses.fetch_add(1, Ordering::Relaxed);
-        // Without a compiler, it is in the plugin's own file.
-        if let Some(file) = file.filter(|_| cfg!(feature = "compiler"))
+        if let Some(file) = file
             && let Err(error) = keep(&code, &file)
         {
             tracing::warn!(file = %file.display(), %error, "compiled code was not kept; the next start compiles it again");
@@ -82,6 +81,24 @@ impl Cache {
 }
 
 impl Cache {
+    /// The code of these contents, which is here already: kept in the folder, and mapped from there. None where that cannot be.
+    #[cfg(not(feature = "compiler"))]
+    pub(crate) fn carried(
+        &self,
+        engine: &Engine,
+        (content, executor): (&str, Executor),
+        code: &[u8],
+    ) -> Option<Compiled> {
+        let file = self.folder.as_ref()?.join(file_name(engine, content, executor));
+        if !is_ours(&file) {
+            write_whole(&file, code).ok()?;
+        }
+        let compiled = load(engine, &file, executor)?;
+        cache_size::note_use(&file, SystemClock.wall());
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(compiled)
+    }
+
     /// Removes what was not used for longest, where there is too much.
     pub(crate) fn tidy(&self) {
         let Some(folder) = &self.folder else { return };

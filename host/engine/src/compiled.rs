@@ -31,7 +31,7 @@ impl Compiled {
             #[cfg(feature = "compiler")]
             Self::Module(module) => module.serialize(),
             #[cfg(not(feature = "compiler"))]
-            Self::Module(_) => wasmtime::bail!("a build without a compiler keeps no code: files carry it"),
+            Self::Module(_) => wasmtime::bail!("a build without a compiler has compiled nothing"),
         }
     }
 

@@ -33,28 +33,18 @@ pub(crate) fn believes(_: &Path, _: Option<&str>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Which executor runs a plugin.
-pub(crate) fn executor(engine: &crate::Engine, _: &[u8], manifest: &Manifest) -> Result<Executor, Reason> {
-    Ok(if engine.options.components_alone || manifest.component_for.is_some() {
-        Executor::Component
-    } else {
-        Executor::Direct
-    })
-}
-
-/// The code of a plugin's file.
+/// The code of a plugin's file: from the cache, or compiled.
 ///
 /// # Errors
 /// It is no component and says not which one it is to be, or it does not compile.
-pub(crate) fn code(engine: &Engine, file: &[u8], (form, executor): (Form, Executor)) -> Result<Compiled, Reason> {
-    match executor {
-        Executor::Component => image(engine, &componentize(file, form)?, executor),
-        Executor::Direct => {
-            // It has to be what it says, though nothing else is made of that.
-            componentize(file, form)?;
-            image(engine, file, executor)
-        }
-    }
+pub(crate) fn code(engine: &crate::Engine, file: &[u8], manifest: &Manifest) -> Result<Compiled, Reason> {
+    let is_component = engine.options.components_alone || manifest.component_for.is_some();
+    let executor = if is_component { Executor::Component } else { Executor::Direct };
+    engine.cache.code(&engine.wasmtime, (&manifest.sha256, executor), || {
+        // It has to be what it says, also where nothing else is made of that.
+        let component = componentize(file, manifest.form)?;
+        image(&engine.wasmtime, if is_component { &component } else { file }, executor)
+    })
 }
 
 /// The code of a component, or a core module, that the host itself has made.

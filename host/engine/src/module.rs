@@ -122,9 +122,7 @@ impl Module {
     /// What is wrong with the file.
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Self, Reason> {
         let manifest = Manifest::read(bytes)?;
-        let executor = compiler::executor(engine, bytes, &manifest)?;
-        let compile = || compiler::code(&engine.wasmtime, bytes, (manifest.form, executor));
-        let compiled = engine.cache.code(&engine.wasmtime, (&manifest.sha256, executor), compile)?;
+        let compiled = compiler::code(engine, bytes, &manifest)?;
         let code = Code::new(engine, &compiled, &manifest)?;
         Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
     }

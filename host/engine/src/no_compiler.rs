@@ -14,7 +14,7 @@ use wasmtime::{Config, Engine, Module, Precompiled};
 
 use crate::compiled::{Compiled, Executor};
 use crate::image::Setup;
-use crate::manifest::{Form, Manifest};
+use crate::manifest::Manifest;
 use crate::state::Identity;
 use crate::{Reason, carried};
 
@@ -50,28 +50,27 @@ pub(crate) fn believes(file: &Path, signed_by: Option<&str>) -> Result<(), Reaso
     Ok(())
 }
 
-/// Which executor runs a plugin: the one that the code which it carries was made for.
-pub(crate) fn executor(_: &crate::Engine, file: &[u8], _: &Manifest) -> Result<Executor, Reason> {
-    let code = carried::code(file)?.ok_or(Reason::NoCode)?;
-    Ok(match Engine::detect_precompiled(code) {
-        Some(Precompiled::Module) => Executor::Direct,
-        Some(Precompiled::Component) | None => Executor::Component,
-    })
-}
-
-/// The code that a plugin's file carries.
+/// The code that a plugin's file carries, for the executor that it was made for. It is kept beside the plugin's folder as well, and mapped from
+/// there: so it takes no more memory than what runs of it.
 ///
 /// # Errors
 /// It carries none, or that of another engine.
 #[expect(unsafe_code, reason = "wasmtime loads machine code unchecked")]
-pub(crate) fn code(engine: &Engine, file: &[u8], (_, executor): (Form, Executor)) -> Result<Compiled, Reason> {
+pub(crate) fn code(engine: &crate::Engine, file: &[u8], manifest: &Manifest) -> Result<Compiled, Reason> {
     let code = carried::code(file)?.ok_or(Reason::NoCode)?;
+    let executor = match Engine::detect_precompiled(code) {
+        Some(Precompiled::Module) => Executor::Direct,
+        Some(Precompiled::Component) | None => Executor::Component,
+    };
+    if let Some(compiled) = engine.cache.carried(&engine.wasmtime, (&manifest.sha256, executor), code) {
+        return Ok(compiled);
+    }
     // SAFETY: `believes` was asked of this file: whoever wrote it is one whose programs run here. What is not of this engine's making is refused by
     // wasmtime, by its version and settings.
     let compiled = unsafe {
         match executor {
-            Executor::Component => Component::deserialize(engine, code).map(Compiled::Component),
-            Executor::Direct => Module::deserialize(engine, code).map(Compiled::Module),
+            Executor::Component => Component::deserialize(&engine.wasmtime, code).map(Compiled::Component),
+            Executor::Direct => Module::deserialize(&engine.wasmtime, code).map(Compiled::Module),
         }
     };
     compiled.map_err(|error| Reason::OtherCode(format!("{error:#}")))
