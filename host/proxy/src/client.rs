@@ -1,38 +1,31 @@
 //! One client's connection, from the accepted socket to its end.
 
+mod drive;
+mod http1;
 mod http2;
 
-use std::error::Error as _;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Response, StatusCode};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
 use pin_project_lite::pin_project;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use crate::activity::{Activity, Verdict};
-use crate::body::ClientBody;
+use crate::activity::Activity;
 use crate::hygiene::Trust;
-use crate::io::{Abort, Cut, Watched};
-use crate::linger::{close_well, linger};
+use crate::io::Abort;
+use crate::linger::close_well;
 use crate::places::OfAddress;
 use crate::proxy_protocol;
-use crate::serve::{Client, Closed, Outgoing, serve};
+use crate::serve::{Client, Closed};
 use crate::site::{Listening, Site};
 use crate::tls::{ACME_TLS, shake_hands};
 
@@ -200,82 +193,8 @@ where
 {
     let client = Rc::new(Client::new(connection, Activity::new()));
     match speaks {
-        Speaks::Http1 => serve_http1(listening, &client, stream, drain).await,
+        Speaks::Http1 => http1::serve(listening, &client, stream, drain).await,
         Speaks::Http2 => http2::serve(listening, &client, stream, drain).await,
-    }
-}
-
-async fn serve_http1<S>(
-    listening: &Rc<Listening>,
-    client: &Rc<Client>,
-    stream: S,
-    drain: watch::Receiver<bool>,
-) -> Result<(), Refused>
-where
-    S: AsyncRead + AsyncWrite + Abort + Unpin + 'static,
-{
-    // What HTTP itself is limited to stays as it was when the connection began.
-    let limits = listening.site().config.limits;
-    let activity = &client.activity;
-    let stream = Watched::new(stream, activity.clone(), limits.header_bytes.max(SMALLEST_BUFFER));
-    let service = {
-        let (listening, client, stream) = (listening.clone(), client.clone(), stream.clone());
-        service_fn(move |request| {
-            let (site, client, stream) = (listening.site(), client.clone(), stream.clone());
-            let is_upgrade = request.headers().contains_key(UPGRADE);
-            let served = serve(site.clone(), client.clone(), request.map(ClientBody::Hyper));
-            Then::new(served, move |mut response: Response<Outgoing>| {
-                client.advertise(&site, response.headers_mut());
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    // Its `Connection` field is the upgrade's (RFC 9110, section 7.8).
-                    stream.ends();
-                    return response;
-                }
-                if client.activity.is_draining() {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                if is_upgrade {
-                    stream.goes_on();
-                }
-                response
-            })
-        })
-    };
-    let mut served = http1::Builder::new()
-        .max_headers(limits.headers)
-        .max_buf_size(limits.header_bytes.max(SMALLEST_BUFFER))
-        // The activity's timer keeps both limits on heads; two timers would be one too many.
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream.clone()), service);
-    let close = |served: Pin<&mut http1::Connection<_, _>>| {
-        // What is answered then says so itself, and a 101 has a field of its own in that place.
-        if !stream.is_undecided() {
-            served.graceful_shutdown();
-        }
-    };
-    let end = End { close, grace: DRAIN_GRACE };
-    let driven = drive(listening, activity, Pin::new(&mut served), end, drain);
-    let ended = Cut::around(stream.clone(), activity, driven).await;
-    let tunnel = client.tunnel.take().filter(|_| stream.refused().is_none());
-    if let (Ok(()), Some(tunnel)) = (ended, tunnel) {
-        let read = served.into_parts().read_buf;
-        let held = stream.take_held();
-        let read = if held.is_empty() { read } else { [read.as_ref(), &held].concat().into() };
-        tunnel.run(stream, activity, read).await;
-        return Ok(());
-    }
-    let refused = stream.refused();
-    if activity.must_not_end_well() {
-        // RFC 9112, section 8.
-        stream.abort();
-    } else if refused.is_some() || ended == Err(Refusal::Protocol) || (ended.is_ok() && activity.has_unread()) {
-        linger(stream).await;
-    } else if ended.is_ok() && client.upgrade_offered.get() {
-        close_well(stream).await;
-    }
-    match refused {
-        Some(why) => Err(Refused { why: Refusal::Protocol, detail: Some(why.to_string()) }),
-        None => ended.map_err(Refused::from),
     }
 }
 
@@ -309,91 +228,5 @@ where
             Some(done) => done(response),
             None => response,
         }))
-    }
-}
-
-/// The least that hyper takes for its read buffer.
-const SMALLEST_BUFFER: usize = 8 << 10;
-
-/// How a connection is ended in good order, and how long one is still listened to that has just been answered.
-struct End<F> {
-    close: F,
-    grace: Duration,
-}
-
-/// The first request of a client, or the next one of HTTP/1, may be on its way when the host drains: it is answered, and told
-/// that it was the last.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
-
-/// Polls a connection to its end, ending it in good order when it is idle or the host drains, and cutting it when the
-/// client keeps it waiting.
-async fn drive<C, F>(
-    listening: &Listening,
-    activity: &Activity,
-    mut served: Pin<&mut C>,
-    End { close, grace }: End<F>,
-    mut drain: watch::Receiver<bool>,
-) -> Result<(), Refusal>
-where
-    C: Future<Output = hyper::Result<()>>,
-    F: Fn(Pin<&mut C>),
-{
-    // Looks at once, and then whenever a limit could have passed.
-    let mut timer = pin!(tokio::time::sleep(Duration::ZERO));
-    let mut closing = false;
-    loop {
-        tokio::select! {
-            biased;
-            ended = &mut served => return ended.or_else(|error| judge(&error)),
-            () = &mut timer => match verdict(activity, &listening.site()) {
-                // Its grace is over, and no request is on its way that would be its last.
-                _ if activity.is_draining() && !closing && !activity.is_in_head() => {
-                    closing = true;
-                    close(served.as_mut());
-                    timer.as_mut().reset(Instant::now());
-                }
-                Verdict::Wait(until) => timer.as_mut().reset(until),
-                Verdict::Cut(why) => return Err(why),
-                Verdict::Idle if closing => return Ok(()),
-                Verdict::Idle => {
-                    closing = true;
-                    close(served.as_mut());
-                    // A client that is still there answers at once, and one that is not must not stay much longer.
-                    timer.as_mut().reset(Instant::now() + listening.site().config.limits.idle_timeout / 10);
-                }
-            },
-            _ = drain.wait_for(|drain| *drain), if !activity.is_draining() => {
-                activity.drains();
-                let grace = if activity.had_any() { grace } else { DRAIN_GRACE };
-                match activity.rests_since().map(|since| since + grace) {
-                    // It is answered, and told that it was the last.
-                    Some(_) if activity.is_in_head() => {}
-                    Some(end) if end > Instant::now() => timer.as_mut().reset(end),
-                    Some(_) | None if closing => {}
-                    Some(_) | None => {
-                        closing = true;
-                        close(served.as_mut());
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn verdict(activity: &Activity, site: &Site) -> Verdict {
-    activity.verdict(&site.config.limits, site.patience_min, Instant::now())
-}
-
-/// Whether the end of a connection is worth counting: clients that leave are not.
-fn judge(error: &hyper::Error) -> Result<(), Refusal> {
-    tracing::debug!(%error, "a client's connection ended");
-    // What we end an HTTP/2 connection for. Clients that end theirs are not told apart from those that are done.
-    let ours = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-    match ours.filter(|error| error.is_go_away() && error.is_library()).and_then(h2::Error::reason) {
-        Some(h2::Reason::ENHANCE_YOUR_CALM) => Err(Refusal::Flood),
-        Some(h2::Reason::NO_ERROR) => Ok(()),
-        Some(_) => Err(Refusal::Protocol),
-        None if error.is_parse() || error.is_parse_too_large() => Err(Refusal::Protocol),
-        None => Ok(()),
     }
 }

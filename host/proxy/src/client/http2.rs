@@ -20,7 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{End, Refused, Then, drive};
+use super::drive::{End, drive};
+use super::{Refused, Then};
 use crate::body::ClientBody;
 use crate::guard::Fault;
 use crate::hygiene::Protocol;
