@@ -27,6 +27,7 @@ mod guests;
 mod hand_over;
 mod health;
 mod http3;
+mod idle;
 mod images;
 mod isolation;
 mod plugins;

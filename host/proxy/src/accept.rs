@@ -1,12 +1,16 @@
 //! One socket of one worker: connections are accepted for a listener, and drained when it is no longer theirs.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use palisade_config::ListenerProtocol;
 use palisade_contract::{ListenerMonitor, Refusal};
+use pin_project_lite::pin_project;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -81,17 +85,18 @@ impl Connections {
             Ok(place) => place,
             Err(why) => return site.refused(client, why, None),
         };
-        let (listening, end) = (self.listening.clone(), self.end.clone());
-        self.tasks.spawn_local(InTurns::new(async move {
-            let _place = place;
-            let _closed = closed;
-            // Apart, or the site of the beginning, with its plugins, would be kept for as long as the connection is.
-            let protocol = listening.site().config.protocol;
-            match protocol {
-                ListenerProtocol::Http => client::run(listening, (stream, client), end).await,
-                ListenerProtocol::Tcp => stream::run(&listening.site(), stream, client).await,
+        // Apart, or the site of the beginning, with its plugins, would be kept for as long as the connection is.
+        let protocol = site.config.protocol;
+        let (listening, held) = (self.listening.clone(), (closed, place));
+        match protocol {
+            ListenerProtocol::Http => {
+                self.tasks.spawn_local(Holding::new(client::run(listening, (stream, client), self.end.clone()), held));
             }
-        }));
+            ListenerProtocol::Tcp => {
+                let serving = async move { stream::run(&listening.site(), stream, client).await };
+                self.tasks.spawn_local(Holding::new(serving, held));
+            }
+        }
     }
 
     /// Closing a socket resets the connections that were never accepted, though their clients believe to have one.
@@ -114,6 +119,29 @@ pub(crate) async fn drain(listening: &Listening, mut tasks: JoinSet<()>, limit: 
         tracing::warn!(listener = %site.config.name, cut, "connections were cut: the time to drain was over");
         (0..cut).for_each(|_| site.monitor.connection_refused(Refusal::Drain));
         tasks.shutdown().await;
+    }
+}
+
+pin_project! {
+    /// A future, each of whose polls is a turn, and what is held until it has ended. An async block would have the future twice.
+    struct Holding<F, H> {
+        #[pin]
+        future: InTurns<F>,
+        _held: H,
+    }
+}
+
+impl<F, H> Holding<F, H> {
+    fn new(future: F, held: H) -> Self {
+        Self { future: InTurns::new(future), _held: held }
+    }
+}
+
+impl<F: Future, H> Future for Holding<F, H> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(context)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::moment;
 pub(crate) struct Activity {
     /// Exchanges whose response has not ended.
     active: Cell<usize>,
+    /// Exchanges of which anything is left: a body can outlive its own.
+    left: Cell<usize>,
     /// There was an exchange.
     had_any: Cell<bool>,
     /// Of those, the ones of which a body waits for the client.
@@ -60,6 +62,7 @@ impl Activity {
     pub(crate) fn new() -> Rc<Self> {
         Rc::new(Self {
             active: Cell::new(0),
+            left: Cell::new(0),
             had_any: Cell::new(false),
             awaiting_client: Cell::new(0),
             patience: Cell::new(None),
@@ -104,6 +107,7 @@ impl Activity {
     /// A head is complete. The exchange lasts until the guard is dropped.
     pub(crate) fn exchange(self: &Rc<Self>) -> ActiveExchange {
         self.active.set(self.active.get() + 1);
+        self.left.set(self.left.get() + 1);
         self.had_any.set(true);
         self.head_began.set(None);
         self.left_unread.set(false);
@@ -139,6 +143,12 @@ impl Activity {
     /// Since when no exchange is under way.
     pub(crate) fn rests_since(&self) -> Option<Instant> {
         (self.active.get() == 0).then(|| self.moved.get())
+    }
+
+    /// Since when nothing is under way and nothing is left of what was, of a connection that is to go on.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let is_busy = self.left.get() > 0 || self.is_in_head() || self.has_unread() || self.is_draining();
+        self.rests_since().filter(|_| !is_busy)
     }
 
     /// Whether a head has begun, and not ended.
@@ -211,6 +221,12 @@ impl Waits {
         if self.bodies.get() == 0 && !self.is_over.get() {
             self.activity.awaiting_client.set(self.activity.awaiting_client.get().saturating_sub(1));
         }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.activity.left.set(self.activity.left.get().saturating_sub(1));
     }
 }
 
@@ -320,6 +336,28 @@ mod tests {
         // More bytes of the same head win no time.
         activity.bytes_came(1);
         assert_eq!(activity.verdict(&limits(), SECOND, start + SECOND), Verdict::Cut(Refusal::HeaderTimeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_when_nothing_is_left_of_its_exchanges() {
+        let activity = Activity::new();
+        assert_eq!(activity.idle_since(), Some(Instant::now()));
+        activity.bytes_came(1);
+        assert_eq!(activity.idle_since(), None, "a head has begun");
+        let exchange = activity.exchange();
+        assert_eq!(activity.idle_since(), None, "there is an exchange");
+        let (request, response) = (exchange.body(), exchange.body());
+        drop((exchange, response));
+        assert_eq!(activity.idle_since(), None, "its request outlives it");
+        drop(request);
+        assert_eq!(activity.idle_since(), Some(Instant::now()));
+        let exchange = activity.exchange();
+        exchange.body().left_unread();
+        drop(exchange);
+        assert_eq!(activity.idle_since(), None, "the client may go on sending");
+        drop(activity.exchange());
+        activity.drains();
+        assert_eq!(activity.idle_since(), None, "it is to end");
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,14 +14,12 @@ use std::task::{Context, Poll, ready};
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
 use pin_project_lite::pin_project;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 use crate::hygiene::Trust;
-use crate::io::Abort;
 use crate::linger::close_well;
 use crate::places::OfAddress;
 use crate::proxy_protocol;
@@ -30,25 +28,58 @@ use crate::site::{Listening, Site};
 use crate::tls::{ACME_TLS, shake_hands};
 
 /// Serves one connection to its end, and says how it ended if that was our doing.
-pub(crate) async fn run(
+pub(crate) fn run(
     listening: Rc<Listening>,
     (stream, client): (TcpStream, SocketAddr),
     drain: watch::Receiver<bool>,
-) {
+) -> impl Future<Output = ()> {
+    // Both parts are boxed: a future is as large as the largest that it waits for, for as long as it lives.
+    let beginning = Box::pin(begin_or_tell(listening.clone(), stream, client));
+    async move {
+        let Some(Begun { client, stream, _of_address }) = beginning.await else { return };
+        if let Err(refused) = serving(&listening, &client, stream, drain).await {
+            refused.tell(&listening.site(), client.connection.client);
+        }
+    }
+}
+
+fn serving(
+    listening: &Rc<Listening>,
+    client: &Rc<Client>,
+    stream: Stream,
+    drain: watch::Receiver<bool>,
+) -> Pin<Box<dyn Future<Output = Result<(), Refused>>>> {
+    match stream {
+        Stream::Clear(stream) => Box::pin(http1::serve(listening, client, stream, drain)),
+        Stream::Tls(stream, Speaks::Http1) => Box::pin(http1::serve(listening, client, *stream, drain)),
+        Stream::Tls(stream, Speaks::Http2) => {
+            let (listening, client) = (listening.clone(), client.clone());
+            Box::pin(async move { http2::serve(&listening, &client, *stream, drain).await })
+        }
+    }
+}
+
+/// A connection that HTTP can be spoken on, and whose it is.
+struct Begun {
+    client: Rc<Client>,
+    stream: Stream,
+    _of_address: Option<OfAddress>,
+}
+
+/// As [`begin`], with nothing left to say of one that is refused.
+async fn begin_or_tell(listening: Rc<Listening>, stream: TcpStream, client: SocketAddr) -> Option<Begun> {
     let mut client = client;
     let mut of_address = None;
-    let refused = match begin(&listening, stream, (&mut client, &mut of_address)).await {
-        Ok(Some((connection, Stream::Clear(stream)))) => {
-            serve_http(&listening, connection, stream, Speaks::Http1, drain).await
+    match begin(&listening, stream, (&mut client, &mut of_address)).await {
+        Ok(begun) => begun.map(|(connection, stream)| Begun {
+            client: Rc::new(Client::new(connection, Activity::new())),
+            stream,
+            _of_address: of_address,
+        }),
+        Err(refused) => {
+            refused.tell(&listening.site(), client);
+            None
         }
-        Ok(Some((connection, Stream::Tls(stream, speaks)))) => {
-            serve_http(&listening, connection, *stream, speaks, drain).await
-        }
-        Ok(None) => return,
-        Err(why) => Err(why),
-    };
-    if let Err(refused) = refused {
-        refused.tell(&listening.site(), client);
     }
 }
 
@@ -181,23 +212,6 @@ async fn secure(
     Ok(Some((Stream::Tls(Box::new(stream), if is_h2 { Speaks::Http2 } else { Speaks::Http1 }), known)))
 }
 
-async fn serve_http<S>(
-    listening: &Rc<Listening>,
-    connection: Connection,
-    stream: S,
-    speaks: Speaks,
-    drain: watch::Receiver<bool>,
-) -> Result<(), Refused>
-where
-    S: AsyncRead + AsyncWrite + Abort + Unpin + 'static,
-{
-    let client = Rc::new(Client::new(connection, Activity::new()));
-    match speaks {
-        Speaks::Http1 => http1::serve(listening, &client, stream, drain).await,
-        Speaks::Http2 => http2::serve(listening, &client, stream, drain).await,
-    }
-}
-
 pin_project! {
     /// What serves a request, and what is done with its answer when it is there. As an async function it would have the future
     /// twice: as its argument, and where it waits for it.
@@ -228,5 +242,26 @@ where
             Some(done) => done(response),
             None => response,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It stays as large as it ever gets for as long as a client is there, and most are idle. What grows it is a large
+    /// argument of an async function, which has it twice, or something rare that is not boxed.
+    #[test]
+    fn what_is_kept_for_an_idle_client_is_small() {
+        let (task, served) = (size_of_future(run), size_of_serving(http1::serve::<TlsStream<TcpStream>>));
+        assert!(task <= 128 && served <= 512, "{task} and {served} bytes");
+    }
+
+    fn size_of_serving<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
     }
 }

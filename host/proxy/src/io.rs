@@ -3,8 +3,8 @@
 mod framed;
 mod watched;
 
-use std::future::Future;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use palisade_contract::Refusal;
@@ -24,7 +24,15 @@ pub(crate) trait Abort {
     fn abort(&self);
 }
 
-/// Ends a stream in a way that its client notices, where serving it is cut in the middle of an answer that ends with it.
+/// A stream over TCP that can be waited for without a buffer.
+pub(crate) trait Await {
+    /// Ready when there may be something to read, be it the end, or something to do. Pending only where whatever comes next wakes
+    /// the task.
+    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Ends a stream in a way that its client notices, where serving it is cut in the middle of an answer that ends with it: when
+/// this is dropped.
 pub(crate) struct Cut<S: Abort> {
     stream: S,
     activity: Rc<Activity>,
@@ -32,17 +40,15 @@ pub(crate) struct Cut<S: Abort> {
 }
 
 impl<S: Abort> Cut<S> {
-    /// Serves a stream to its end. Dropping the future cuts it.
-    pub(crate) async fn around(
-        stream: S,
-        activity: &Rc<Activity>,
-        serving: impl Future<Output = Result<(), Refusal>>,
-    ) -> Result<(), Refusal> {
-        let mut cut = Self { stream, activity: activity.clone(), is_over: false };
-        let ended = serving.await;
+    /// A stream that is to be served.
+    pub(crate) fn new(stream: S, activity: Rc<Activity>) -> Self {
+        Self { stream, activity, is_over: false }
+    }
+
+    /// It was served to its end, which is this.
+    pub(crate) fn ends(mut self, ended: Result<(), Refusal>) {
         // What breaks the rules is answered, and that is the end of it.
-        cut.is_over = matches!(ended, Ok(()) | Err(Refusal::Protocol));
-        ended
+        self.is_over = matches!(ended, Ok(()) | Err(Refusal::Protocol));
     }
 }
 
@@ -65,5 +71,25 @@ impl Abort for TcpStream {
 impl Abort for TlsStream<TcpStream> {
     fn abort(&self) {
         self.get_ref().0.abort();
+    }
+}
+
+impl Await for TcpStream {
+    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Whoever reads next hears of an error.
+        self.poll_read_ready(context).map(drop)
+    }
+}
+
+impl Await for TlsStream<TcpStream> {
+    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let (socket, tls) = self.get_mut();
+        match tls.process_new_packets() {
+            // Nobody is woken for what is decrypted already.
+            Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() && !tls.wants_write() => {
+                socket.poll_news(context)
+            }
+            Ok(_) | Err(_) => Poll::Ready(()),
+        }
     }
 }

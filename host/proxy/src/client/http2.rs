@@ -19,8 +19,9 @@ use palisade_contract::Refusal;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 
-use super::drive::{End, drive};
+use super::drive::{Serves, Turn, drive};
 use super::{Refused, Then};
 use crate::body::ClientBody;
 use crate::guard::Fault;
@@ -50,7 +51,7 @@ pub(super) async fn serve<S>(
     listening: &Rc<Listening>,
     client: &Rc<Client>,
     stream: S,
-    drain: watch::Receiver<bool>,
+    mut drain: watch::Receiver<bool>,
 ) -> Result<(), Refused>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -86,9 +87,8 @@ where
                 .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
                 .serve_connection(TokioIo::new(stream.clone()), service)
         );
-        // GOAWAY says which streams are still served, and none is lost.
-        let end = End { close: http2::Connection::graceful_shutdown, grace: Duration::ZERO };
-        drive(listening, activity, served, end, drain).await
+        let mut served = Served { served, close: http2::Connection::graceful_shutdown };
+        drive(listening, activity, &mut served, &mut drain).await
     };
     let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
     // What was being written may be cut by it: a client that does this has no claim to more.
@@ -105,6 +105,30 @@ where
         }
     };
     Err(Refused { why, detail: Some(fault.to_string()) })
+}
+
+/// A connection of hyper's, and how it is ended.
+struct Served<'a, C> {
+    served: Pin<&'a mut C>,
+    close: fn(Pin<&mut C>),
+}
+
+impl<C: Future<Output = hyper::Result<()>>> Serves for Served<'_, C> {
+    /// GOAWAY says which streams are still served, and none is lost.
+    const GRACE: Duration = Duration::ZERO;
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        self.served.as_mut().poll(context).map(Turn::Ended)
+    }
+
+    fn close(&mut self) {
+        (self.close)(self.served.as_mut());
+    }
+
+    /// It never does: the states of both sides belong to it.
+    fn rest(&mut self, _: Instant) -> Option<Instant> {
+        None
+    }
 }
 
 /// Serves a request that hyper has read; one for a tunnel that is granted becomes one of `tunnels`.

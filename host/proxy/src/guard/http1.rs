@@ -134,6 +134,16 @@ impl Http1Guard {
         }
     }
 
+    /// Whether everything that came is of messages that have ended.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.at == At::Start && self.partial.is_empty()
+    }
+
+    /// Nothing is expected to come for a while.
+    pub(crate) fn rests(&mut self) {
+        self.partial.shrink_to_fit();
+    }
+
     /// The answer was one of HTTP: what comes next is another request.
     pub(crate) fn goes_on(&mut self) {
         if self.holds() {

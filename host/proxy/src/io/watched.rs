@@ -1,14 +1,15 @@
 //! A stream of HTTP/1 that notes when bytes come, and hands on what its guard lets pass.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{Abort, HELD_PIECE_BYTES};
+use super::{Abort, Await, HELD_PIECE_BYTES};
 use crate::activity::Activity;
 use crate::guard::{Ambiguity, Checked, Http1Guard, POISON};
 
@@ -18,9 +19,14 @@ const HELD_BYTES_MAX: usize = 64 << 10;
 /// A stream of HTTP/1 that tells its connection's [`Activity`] when bytes come, and whose bytes are looked at by a guard. Its
 /// clones are the same stream: what is left of it can be had when whoever was given one has dropped it.
 #[derive(Debug)]
-pub(crate) struct Watched<S> {
-    stream: Rc<RefCell<S>>,
-    gate: Rc<RefCell<Gate>>,
+pub(crate) struct Watched<S>(Rc<Shared<S>>);
+
+/// What the clones have in common.
+#[derive(Debug)]
+struct Shared<S> {
+    stream: RefCell<S>,
+    gate: RefCell<Gate>,
+    sent: Cell<Sent>,
     activity: Rc<Activity>,
 }
 
@@ -32,14 +38,24 @@ struct Gate {
     held: Vec<u8>,
     /// Whoever waits for that to be known.
     waiting: Option<Waker>,
-    /// What is read next in place of what was refused.
-    poison: &'static [u8],
+    /// What is read next and not looked at: poison in place of what was refused, or what was given back.
+    next: Bytes,
     refused: Option<Ambiguity>,
+}
+
+/// How far what was written is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    All,
+    /// Something may still be here.
+    Part,
+    /// Our side ends, or has ended.
+    Ended,
 }
 
 impl<S> Clone for Watched<S> {
     fn clone(&self) -> Self {
-        Self { stream: self.stream.clone(), gate: self.gate.clone(), activity: self.activity.clone() }
+        Self(self.0.clone())
     }
 }
 
@@ -47,13 +63,31 @@ impl<S> Watched<S> {
     /// A stream on which heads may have so many bytes.
     pub(crate) fn new(stream: S, activity: Rc<Activity>, header_bytes: usize) -> Self {
         let guard = Http1Guard::new(header_bytes);
-        let gate = Gate { guard, held: Vec::new(), waiting: None, poison: &[], refused: None };
-        Self { stream: Rc::new(RefCell::new(stream)), gate: Rc::new(RefCell::new(gate)), activity }
+        let gate = Gate { guard, held: Vec::new(), waiting: None, next: Bytes::new(), refused: None };
+        let (stream, gate) = (RefCell::new(stream), RefCell::new(gate));
+        Self(Rc::new(Shared { stream, gate, sent: Cell::new(Sent::All), activity }))
+    }
+
+    /// Whether whoever reads and writes can be replaced by another one: every message that came has ended, and everything that
+    /// was written is sent.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        let gate = self.0.gate.borrow();
+        let all_is_read = gate.held.is_empty() && gate.next.is_empty() && gate.refused.is_none();
+        all_is_read && gate.guard.is_between_messages() && self.0.sent.get() == Sent::All
+    }
+
+    /// Nobody reads for a while. What was read last, and to no end, is read next.
+    pub(crate) fn rests(&self, read: Bytes) {
+        let mut gate = self.0.gate.borrow_mut();
+        gate.guard.rests();
+        gate.held = Vec::new();
+        // No bytes may be a slice of many.
+        gate.next = if read.is_empty() { Bytes::new() } else { read };
     }
 
     /// A request to upgrade, if there was one, is answered: what follows is HTTP.
     pub(crate) fn goes_on(&self) {
-        let mut gate = self.gate.borrow_mut();
+        let mut gate = self.0.gate.borrow_mut();
         if gate.guard.holds() {
             gate.guard.goes_on();
             gate.wake();
@@ -62,24 +96,24 @@ impl<S> Watched<S> {
 
     /// A request to upgrade is granted: what follows is not HTTP.
     pub(crate) fn ends(&self) {
-        let mut gate = self.gate.borrow_mut();
+        let mut gate = self.0.gate.borrow_mut();
         gate.guard.ends();
         gate.wake();
     }
 
     /// Whether a request to upgrade is not answered yet.
     pub(crate) fn is_undecided(&self) -> bool {
-        self.gate.borrow().guard.holds()
+        self.0.gate.borrow().guard.holds()
     }
 
     /// What was held, and nobody has read.
     pub(crate) fn take_held(&self) -> Vec<u8> {
-        std::mem::take(&mut self.gate.borrow_mut().held)
+        std::mem::take(&mut self.0.gate.borrow_mut().held)
     }
 
     /// Why what the client sent is not read any further.
     pub(crate) fn refused(&self) -> Option<Ambiguity> {
-        self.gate.borrow().refused
+        self.0.gate.borrow().refused
     }
 }
 
@@ -92,10 +126,9 @@ impl Gate {
 
     /// Hands out what is here already; none where there is nothing.
     fn hand_out(&mut self, into: &mut ReadBuf<'_>) -> bool {
-        if !self.poison.is_empty() {
-            let (now, later) = self.poison.split_at(self.poison.len().min(into.remaining()));
-            into.put_slice(now);
-            self.poison = later;
+        if !self.next.is_empty() {
+            let length = self.next.len().min(into.remaining());
+            into.put_slice(&self.next.split_to(length));
             return true;
         }
         if self.held.is_empty() || self.guard.holds() {
@@ -123,9 +156,9 @@ impl Gate {
                 self.refused.get_or_insert(why);
                 self.held = Vec::new();
                 into.set_filled(before + length);
-                let (now, later) = POISON.split_at(POISON.len().min(into.remaining()));
-                into.put_slice(now);
-                self.poison = later;
+                self.next = Bytes::from_static(POISON);
+                let length = self.next.len().min(into.remaining());
+                into.put_slice(&self.next.split_to(length));
             }
         }
     }
@@ -155,38 +188,58 @@ impl Gate {
 
 impl<S: Abort> Abort for Watched<S> {
     fn abort(&self) {
-        self.stream.borrow().abort();
+        self.0.stream.borrow().abort();
+    }
+}
+
+impl<S: Await> Watched<S> {
+    /// As [`Await::poll_news`].
+    pub(crate) fn poll_news(&self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.0.gate.borrow().next.is_empty() {
+            return Poll::Ready(());
+        }
+        self.0.stream.borrow_mut().poll_news(context)
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let (mut gate, mut stream) = (this.gate.borrow_mut(), this.stream.borrow_mut());
+        let Shared { stream, gate, activity, .. } = &*self.0;
+        let (mut gate, mut stream) = (gate.borrow_mut(), stream.borrow_mut());
         if into.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         if gate.hand_out(into) {
-            this.activity.next_head(gate.guard.is_in_head());
+            activity.next_head(gate.guard.is_in_head());
             return Poll::Ready(Ok(()));
         }
         if gate.guard.holds() {
-            return gate.poll_hold(&mut *stream, &this.activity, context);
+            return gate.poll_hold(&mut *stream, activity, context);
         }
         let before = into.filled().len();
         ready!(Pin::new(&mut *stream).poll_read(context, into))?;
         if into.filled().len() > before {
-            this.activity.bytes_came(into.filled().len() - before);
+            activity.bytes_came(into.filled().len() - before);
             gate.look(into, before);
-            this.activity.next_head(gate.guard.is_in_head());
+            activity.next_head(gate.guard.is_in_head());
         }
         Poll::Ready(Ok(()))
     }
 }
 
+impl<S> Shared<S> {
+    /// Notes how far what was written is, unless our side has ended.
+    fn sent(&self, sent: Sent) {
+        if self.sent.get() != Sent::Ended {
+            self.sent.set(sent);
+        }
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_write(context, bytes)
+        self.0.sent(Sent::Part);
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -194,18 +247,97 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_write_vectored(context, bytes)
+        self.0.sent(Sent::Part);
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.borrow().is_write_vectored()
+        self.0.stream.borrow().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_flush(context)
+        ready!(Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(context))?;
+        self.0.sent(Sent::All);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.get_mut().stream.borrow_mut()).poll_shutdown(context)
+        self.0.sent(Sent::Ended);
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    /// What the client has, and what is handed to hyper. The client takes so many bytes at a time.
+    fn pair(bytes: usize) -> (DuplexStream, Watched<DuplexStream>) {
+        let (client, host) = tokio::io::duplex(bytes);
+        (client, Watched::new(host, Activity::new(), 8 << 10))
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_can_be_replaced_between_two_messages_only() {
+        let (mut client, mut host) = pair(1 << 10);
+        let mut read = Vec::with_capacity(1 << 10);
+        for (bytes, is_between) in [
+            ("\r", false),
+            ("\n", false),
+            ("G", false),
+            ("ET / HTTP/1.1\r\n", false),
+            ("host: a\r\n", false),
+            ("\r\n", true),
+            ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n", false),
+            ("bod", false),
+            ("y", true),
+            ("GET / HTTP/1.1\r\nupgrade: x\r\n\r\n", false),
+        ] {
+            client.write_all(bytes.as_bytes()).await.unwrap();
+            host.read_buf(&mut read).await.unwrap();
+            assert_eq!(host.is_between_messages(), is_between, "{bytes:?}");
+        }
+        host.goes_on();
+        assert!(host.is_between_messages());
+    }
+
+    #[tokio::test]
+    async fn whoever_writes_can_be_replaced_when_all_is_sent_and_more_may_follow() {
+        let (mut client, mut host) = pair(4);
+        assert!(host.is_between_messages());
+        let mut context = Context::from_waker(Waker::noop());
+        let same = host.clone();
+        {
+            let mut writing = pin!(host.write_all(b"answer"));
+            assert!(writing.as_mut().poll(&mut context).is_pending());
+            assert!(!same.is_between_messages());
+            client.read_exact(&mut [0; 4]).await.unwrap();
+            writing.await.unwrap();
+        }
+        assert!(!same.is_between_messages(), "it may not be sent");
+        host.flush().await.unwrap();
+        assert!(same.is_between_messages());
+        host.shutdown().await.unwrap();
+        host.flush().await.unwrap();
+        assert!(!same.is_between_messages());
+    }
+
+    #[tokio::test]
+    async fn what_was_read_to_no_end_is_read_again_and_not_looked_at_twice() {
+        let (mut client, mut host) = pair(1 << 10);
+        // A guard would refuse it.
+        host.rests(Bytes::from_static(b"\n\n"));
+        assert!(!host.is_between_messages());
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let (mut again, mut more) = ([0; 2], [0; 18]);
+        host.read_exact(&mut again).await.unwrap();
+        host.read_exact(&mut more).await.unwrap();
+        assert_eq!((&again, &more), (b"\n\n", b"GET / HTTP/1.1\r\n\r\n"));
+        assert!(host.is_between_messages() && host.refused().is_none());
     }
 }
