@@ -18,8 +18,9 @@ async fn it_is_answered_again_whenever_it_asks() {
         let mut raw = site.raw(http).await;
         // It has not asked anything yet.
         tokio::time::sleep(A_WHILE).await;
-        // Of the old version, with a body, after an empty line, in one piece and in two.
+        // Of the old version, with an upgrade that is not granted, with a body, after an empty line, in two pieces.
         for request in [
+            "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n|",
             "GET / HTTP/1.0\r\nhost: a\r\nconnection: keep-alive\r\n\r\n|",
             "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\n|body",
             "\r\n|GET / HTTP/1.1\r\nhost: a\r\n\r\n",

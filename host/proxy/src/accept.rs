@@ -85,10 +85,9 @@ impl Connections {
             Ok(place) => place,
             Err(why) => return site.refused(client, why, None),
         };
-        // Apart, or the site of the beginning, with its plugins, would be kept for as long as the connection is.
-        let protocol = site.config.protocol;
         let (listening, held) = (self.listening.clone(), (closed, place));
-        match protocol {
+        match site.config.protocol {
+            // It asks for the site of the moment: that of its beginning, with its plugins, is not kept for as long as it is.
             ListenerProtocol::Http => {
                 self.tasks.spawn_local(Holding::new(client::run(listening, (stream, client), self.end.clone()), held));
             }

@@ -52,10 +52,7 @@ fn serving(
     match stream {
         Stream::Clear(stream) => Box::pin(http1::serve(listening, client, stream, drain)),
         Stream::Tls(stream, Speaks::Http1) => Box::pin(http1::serve(listening, client, *stream, drain)),
-        Stream::Tls(stream, Speaks::Http2) => {
-            let (listening, client) = (listening.clone(), client.clone());
-            Box::pin(async move { http2::serve(&listening, &client, *stream, drain).await })
-        }
+        Stream::Tls(stream, Speaks::Http2) => Box::pin(http2::serve(listening, client, *stream, drain)),
     }
 }
 

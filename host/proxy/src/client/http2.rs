@@ -47,10 +47,26 @@ const SEND_BUFFER_BYTES_MAX: usize = 256 << 10;
 ///
 /// # Errors
 /// It ended by our doing, and why.
-pub(super) async fn serve<S>(
+pub(super) fn serve<S>(
     listening: &Rc<Listening>,
     client: &Rc<Client>,
     stream: S,
+    drain: watch::Receiver<bool>,
+) -> impl Future<Output = Result<(), Refused>> + use<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
+    // by the idle limit.
+    let stream = Framed::new(stream, client.activity.clone(), &listening.site().config.limits);
+    // Not the stream itself: as an argument, it would be here twice.
+    run(listening.clone(), client.clone(), stream, drain)
+}
+
+async fn run<S>(
+    listening: Rc<Listening>,
+    client: Rc<Client>,
+    mut stream: Framed<S>,
     mut drain: watch::Receiver<bool>,
 ) -> Result<(), Refused>
 where
@@ -66,9 +82,6 @@ where
             answer_or_open(listening.site(), client.clone(), (tunnels.clone(), opening.clone()), request)
         })
     };
-    // Not every byte of HTTP/2 belongs to a head: when one began is not noted here, and a head that does not end is bounded
-    // by the idle limit.
-    let mut stream = Framed::new(stream, activity.clone(), &limits);
     let ended = {
         let mut builder = http2::Builder::new(LocalExecutor(opening));
         if listening.site().takes_upgrades() {
@@ -88,7 +101,7 @@ where
                 .serve_connection(TokioIo::new(stream.clone()), service)
         );
         let mut served = Served { served, close: http2::Connection::graceful_shutdown };
-        drive(listening, activity, &mut served, &mut drain).await
+        drive(&listening, activity, &mut served, &mut drain).await
     };
     let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
     // What was being written may be cut by it: a client that does this has no claim to more.
