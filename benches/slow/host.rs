@@ -24,11 +24,11 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Starts one and waits until it is ready.
+    /// Starts one, with an origin for good clients and one for slow ones, and waits until it is ready.
     ///
     /// # Errors
     /// It does not start.
-    pub(crate) fn start(options: &Options, origin: SocketAddr, cores: &Cores) -> Result<Self> {
+    pub(crate) fn start(options: &Options, [origin, behind]: [SocketAddr; 2], cores: &Cores) -> Result<Self> {
         let (program, word) = match &options.binary {
             Some(binary) => (binary.clone(), None),
             None => (std::env::current_exe().context("this program has no place")?, Some(COMMAND)),
@@ -40,7 +40,8 @@ impl Host {
         certificate.args(word).args(["certificate", "--name", "127.0.0.1", "--out"]).arg(&folder);
         ensure!(certificate.stdout(Stdio::null()).status()?.success(), "the host makes no certificate");
         let file = folder.join("palisade.toml");
-        fs::write(&file, include_str!("palisade.toml").replace("ORIGIN", &origin.to_string()))?;
+        let config = include_str!("palisade.toml").replace("ORIGIN", &origin.to_string());
+        fs::write(&file, config.replace("BEHIND", &behind.to_string()))?;
         let mut command = cores.command(Share::One, &program);
         command.args(word).arg("run").arg("--no-last-good").arg(&file);
         let mut process = command.stderr(Stdio::piped()).spawn().context("cannot run taskset: it is in util-linux")?;

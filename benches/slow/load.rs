@@ -13,8 +13,9 @@ use crate::host::Host;
 const CONNECTIONS: u32 = 1_000;
 const RATE: u32 = 200;
 
-/// What slow readers ask for: 5 MB.
-const BIG_PATH: &str = "/5000000";
+/// What slow clients ask for: 1 KB, and readers 5 MB.
+const PATH: &str = "/slow/1024";
+const BIG_PATH: &str = "/slow/5000000";
 
 /// How long the slow ones stay after the good ones have gone.
 const AFTER_SECONDS: u32 = 2;
@@ -92,16 +93,16 @@ impl Slow {
     /// The program is missing.
     pub(crate) fn begin(self, host: SocketAddr, seconds: u32) -> Result<UnderWay> {
         let (mode, path) = match self {
-            Self::Heads => ("-H", "/"),
-            Self::Bodies => ("-B", "/"),
+            Self::Heads => ("-H", PATH),
+            Self::Bodies => ("-B", PATH),
             Self::Readers => ("-X", BIG_PATH),
         };
         let stays = seconds + AFTER_SECONDS;
         let words = format!("{mode} -c {CONNECTIONS} -r {RATE} -i 1 -l {stays} -p 5 -v 0 -u https://{host}{path}");
         // It stands on the core of the good ones, and is not to be what keeps them waiting: they come before it.
-        let mut command = Command::new("nice");
+        let mut command = Command::new("chrt");
         command
-            .args(["-n", "19", "slowhttptest"])
+            .args(["--idle", "0", "slowhttptest"])
             .args(words.split(' '))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

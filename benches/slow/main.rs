@@ -4,7 +4,8 @@
 //! far less than the host could answer, first with nobody beside them and then beside a thousand slow connections
 //! (slowhttptest): slow heads, slow bodies, answers that are hardly read. Told is how long 99 in 100 of the good ones' requests took
 //! at most, and how much more that is than without slow ones in the same round. A second quiet row shows what the machine makes of
-//! nothing.
+//! nothing. The slow clients have an origin of their own, and both come behind the good ones on the cores that they share: what is
+//! measured is the host.
 //!
 //! A host is this very program again, as the command `palisade`. With `--binary` it is another one.
 
@@ -34,7 +35,7 @@ fn main() -> Result<()> {
     println!("{}\n", machine::describe());
     // Everything that this process starts from here on, threads and programs, stays off the host's core.
     let cores = Cores::split()?;
-    let host = Host::start(&options, origin::start()?, &cores)?;
+    let host = Host::start(&options, [origin::start()?, origin::start_behind_others()?], &cores)?;
     let mut rows = Vec::from(ROWS.map(|(name, slow)| Row { name, slow, measured: Vec::new() }));
     for round in 0..options.rounds {
         for row in &mut rows {

@@ -1,9 +1,11 @@
 //! An origin on a thread of its own: as many bytes as the path's last word says, again and again.
 
 use std::convert::Infallible;
+use std::fs;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -11,7 +13,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+
+/// What an origin keeps in the kernel for a proxy that does not read, where that is bounded.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
 
 /// The largest answer.
 const BYTES_MAX: usize = 10 << 20;
@@ -23,19 +29,43 @@ static BODY: [u8; BYTES_MAX] = [b'x'; BYTES_MAX];
 /// # Errors
 /// It cannot listen, or there is no thread for it.
 pub fn start() -> Result<SocketAddr> {
+    start_with(|| Ok(()), None)
+}
+
+/// As [`start`], one that works when nobody else wants its core, and keeps little in the kernel for those who do not read: it stands for one on
+/// another machine, and is not what others wait for.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn start_behind_others() -> Result<SocketAddr> {
+    let behind = || {
+        let thread = fs::read_link("/proc/thread-self").context("there is no /proc")?;
+        let number = thread.file_name().context("a thread has a number")?;
+        let done = Command::new("chrt").args(["--idle", "--pid", "0"]).arg(number).stdout(Stdio::null()).status();
+        ensure!(done.context("cannot run chrt: it is in util-linux")?.success(), "chrt failed");
+        Ok(())
+    };
+    start_with(behind, Some(SEND_BUFFER_BYTES))
+}
+
+fn start_with(first: fn() -> Result<()>, send_buffer_bytes: Option<usize>) -> Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("the origin cannot listen")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    std::thread::Builder::new().name("origin".into()).spawn(move || runtime.block_on(accept(listener)))?;
+    let serve = move || first().and_then(|()| runtime.block_on(accept(listener, send_buffer_bytes)));
+    std::thread::Builder::new().name("origin".into()).spawn(serve)?;
     Ok(address)
 }
 
-async fn accept(listener: std::net::TcpListener) -> Result<()> {
+async fn accept(listener: std::net::TcpListener, send_buffer_bytes: Option<usize>) -> Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        if let Some(bytes) = send_buffer_bytes {
+            SockRef::from(&stream).set_send_buffer_size(bytes)?;
+        }
         tokio::spawn(serve(stream));
     }
 }
