@@ -142,6 +142,7 @@ async fn an_answer_that_breaks_off_is_seen_to_and_hurts_no_other() {
     let site = over_http2(Origin::echo_over_http2(250)).await;
     let mut other = site.connect(Http::H2).await;
     let held = tokio::spawn(async move { other.get("/hold").await });
+    let mut before_heads = 0;
     for path in ["/cut", "/cut-chunked"] {
         for bytes in [1, 1_000, 1_000_000] {
             for http in Http::ALL {
@@ -150,12 +151,15 @@ async fn an_answer_that_breaks_off_is_seen_to_and_hurts_no_other() {
                     // An end that comes so soon can overtake the head.
                     Err(ClientError::NoAnswer(_)) => {}
                     Err(ClientError::Truncated { status: 200, received, .. }) => assert!(received.len() <= bytes),
+                    // On its way to the host as well: then there is no answer that could break off.
+                    Ok(reply) if reply.status == 502 => before_heads += 1,
                     other => panic!("{path}/{bytes} {http:?}: {other:?}"),
                 }
             }
         }
     }
-    assert_eq!(failures(&site, "body").await, 18);
+    assert_eq!(failures(&site, "body").await + before_heads, 18);
+    assert!(before_heads < 9, "most answers break off behind their heads");
     site.origin(0).release();
     assert_eq!(held.await.expect("a client that does not panic").status, 200);
     site.idle().await;
