@@ -53,7 +53,12 @@ fn start_with(first: fn() -> Result<()>, send_buffer_bytes: Option<usize>) -> Re
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let serve = move || first().and_then(|()| runtime.block_on(accept(listener, send_buffer_bytes)));
+    let serve = move || {
+        let ended = first().and_then(|()| runtime.block_on(accept(listener, send_buffer_bytes)));
+        if let Err(error) = ended {
+            eprintln!("an origin has ended: {error:#}");
+        }
+    };
     std::thread::Builder::new().name("origin".into()).spawn(serve)?;
     Ok(address)
 }

@@ -7,7 +7,8 @@ pub(crate) fn in_small_pages() {
     let _ = nix::sys::prctl::set_thp_disable(true);
 }
 
-/// Gives back to the system what a burst of work, such as compiling plugins, has left with the allocator: returns what this thread, and threads that have ended, have freed. Takes milliseconds: for the control side only.
+/// Gives back to the system what a burst of work, such as compiling plugins, has left with the allocator: what this thread, and
+/// threads that have ended, have freed. Takes milliseconds: for the control side only.
 #[expect(unsafe_code, reason = "the allocator has no other interface for this")]
 pub(crate) fn give_back() {
     // SAFETY: may be called at any time and from any thread; it touches only memory that is free.

@@ -156,7 +156,8 @@ fn is_ours(file: &Path) -> bool {
 #[expect(unsafe_code, reason = "wasmtime loads machine code unchecked")]
 fn deserialize(engine: &Engine, file: &Path, executor: Executor) -> wasmtime::Result<Compiled> {
     // SAFETY: the file is a plain file of ours that nobody else can write, in a folder of ours that nobody else can write
-    // to, under a name that only `keep` gives, by an atomic rename of what `Compiled::serialize` returned.
+    // to, under a name that only `keep` and `carried` give, by an atomic rename: of what `Compiled::serialize` returned, or of
+    // the code of a plugin's file whose writer was believed.
     unsafe { Compiled::deserialize_file(engine, file, executor) }
 }
 

@@ -50,8 +50,8 @@ pub(crate) fn believes(file: &Path, signed_by: Option<&str>) -> Result<(), Reaso
     Ok(())
 }
 
-/// The code that a plugin's file carries, for the executor that it was made for. It is kept beside the plugin's folder as well, and mapped from
-/// there: so it takes no more memory than what runs of it.
+/// The code that a plugin's file carries, for the executor that it was made for. It is kept in the cache's folder as well, and mapped from
+/// there: so of the code there is no more in memory than what runs.
 ///
 /// # Errors
 /// It carries none, or that of another engine.

@@ -17,6 +17,11 @@ async fn a_compiled_plugin_is_the_plugin_still() {
         assert!(inspected.stdout.contains("\ncode          compiled, "), "{}{}", inspected.stdout, inspected.stderr);
         let plain = palisade("plugin inspect tag.wasm").await;
         assert!(plain.stdout.contains("\ncode          none\n"), "{}", plain.stdout);
+        let runs = match form {
+            Form::Module => "\nruns          directly, as its core module\n",
+            Form::Component => "\nruns          as a component: it is a component, not a core module\n",
+        };
+        assert!(plain.stdout.contains(runs) && inspected.stdout.contains(runs), "{}", plain.stdout);
         // What was compiled before is compiled anew, and does not grow.
         let again = palisade("plugin compile tag.cwasm --out again.cwasm").await;
         let size = |name: &str| std::fs::metadata(folder.path().join(name)).map(|about| about.len()).unwrap();
