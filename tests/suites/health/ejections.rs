@@ -84,14 +84,17 @@ async fn a_share_of_failures_and_a_slow_median_are_seen() {
     let pair = site(rules).origin(origin).origin(Origin::echo()).start().await;
     asked_until(&pair, 0, "of ").await;
 
-    let slow = Origin::answering(|_| Answer::status(200).after(Duration::from_millis(60)));
+    // In turns: the host's own choice would leave the slow one alone before its answers are many enough to judge.
+    let slow = Origin::answering(|_| Answer::status(200).after(Duration::from_millis(600)));
     let rules = json!({ "failures": "off", "latency_factor": 3, "requests": 5, "window": "60s" });
     let quick = || Origin::answering(|_| Answer::status(200).after(Duration::from_millis(2)));
-    let three = site(rules).set("listener.plain.chain", json!([])).origin(slow).origin(quick()).origin(quick());
+    let in_turn = json!({ "algorithm": "weighted_round_robin" });
+    let three = site(rules).plugin("turns", "balance", in_turn).chain(&["turns"]);
+    let three = three.origin(slow).origin(quick()).origin(quick());
     asked_until(&three.start().await, 0, "its answers take ").await;
 }
 
-/// Asks from several clients at a time, so that even the slow one is chosen, until the endpoint is left alone for this reason.
+/// Asks from several clients at a time until the endpoint is left alone for this reason.
 async fn asked_until(site: &Running, index: usize, reason: &str) {
     let mut clients = JoinSet::new();
     for _ in 0..6 {
