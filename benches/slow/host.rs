@@ -14,6 +14,15 @@ use benches::{Cores, Share};
 /// The word by which this program knows that it is to be the command `palisade`.
 pub(crate) const COMMAND: &str = "palisade";
 
+/// Where a host stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// On its own core, as what is measured.
+    Core(&'a Cores),
+    /// On the cores of everything else, when nobody else wants them.
+    BehindOthers,
+}
+
 /// A host at work; ends with this.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -28,7 +37,7 @@ impl Host {
     ///
     /// # Errors
     /// It does not start.
-    pub(crate) fn start(options: &Options, [origin, behind]: [SocketAddr; 2], cores: &Cores) -> Result<Self> {
+    pub(crate) fn start(options: &Options, [origin, behind]: [SocketAddr; 2], place: Place<'_>) -> Result<Self> {
         let (program, word) = match &options.binary {
             Some(binary) => (binary.clone(), None),
             None => (std::env::current_exe().context("this program has no place")?, Some(COMMAND)),
@@ -42,9 +51,17 @@ impl Host {
         let file = folder.join("palisade.toml");
         let config = include_str!("palisade.toml").replace("ORIGIN", &origin.to_string());
         fs::write(&file, config.replace("BEHIND", &behind.to_string()))?;
-        let mut command = cores.command(Share::One, &program);
+        let mut command = match place {
+            Place::Core(cores) => cores.command(Share::One, &program),
+            Place::BehindOthers => {
+                let mut command = Command::new("chrt");
+                command.args(["--idle", "0"]).arg(&program);
+                command
+            }
+        };
         command.args(word).arg("run").arg("--no-last-good").arg(&file);
-        let mut process = command.stderr(Stdio::piped()).spawn().context("cannot run taskset: it is in util-linux")?;
+        let mut process =
+            command.stderr(Stdio::piped()).spawn().context("cannot run taskset or chrt: they are in util-linux")?;
         let log = process.stderr.take().context("the host has no log")?;
         Ok(Self { address: listening(BufReader::new(log))?, folder, process })
     }

@@ -4,8 +4,8 @@
 //! far less than the host could answer, first with nobody beside them and then beside a thousand slow connections
 //! (slowhttptest): slow heads, slow bodies, answers that are hardly read. Told is how long 99 in 100 of the good ones' requests took
 //! at most, and how much more that is than without slow ones in the same round. A second quiet row shows what the machine makes of
-//! nothing. The slow clients have an origin of their own, and both come behind the good ones on the cores that they share: what is
-//! measured is the host.
+//! nothing. The slow clients have an origin of their own, and both come behind the good ones on the cores that they share. What they cost the
+//! machine is seen by their being, in a row of its own, clients of another host, which comes behind the good ones as well.
 //!
 //! A host is this very program again, as the command `palisade`. With `--binary` it is another one.
 
@@ -15,11 +15,13 @@ mod host;
 mod load;
 mod options;
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result};
 use benches::{Cores, Spread, machine, origin};
 use clap::Parser as _;
 
-use crate::host::Host;
+use crate::host::{Host, Place};
 use crate::load::{Good, Slow};
 use crate::options::Options;
 
@@ -35,12 +37,18 @@ fn main() -> Result<()> {
     println!("{}\n", machine::describe());
     // Everything that this process starts from here on, threads and programs, stays off the host's core.
     let cores = Cores::split()?;
-    let host = Host::start(&options, [origin::start()?, origin::start_behind_others()?], &cores)?;
-    let mut rows = Vec::from(ROWS.map(|(name, slow)| Row { name, slow, measured: Vec::new() }));
+    let origins = [origin::start()?, origin::start_behind_others()?];
+    let host = Host::start(&options, origins, Place::Core(&cores))?;
+    let other = Host::start(&options, origins, Place::BehindOthers)?;
+    let mut rows = Vec::from(ROWS.map(|(name, slow, whose)| Row { name, slow, whose, measured: Vec::new() }));
     for round in 0..options.rounds {
         for row in &mut rows {
-            row.measured
-                .push(beside(row.slow, &host, &options).with_context(|| format!("{}, round {round}", row.name))?);
+            let theirs = match row.whose {
+                Whose::This => host.address,
+                Whose::Other => other.address,
+            };
+            let measured = beside(row.slow.map(|slow| (slow, theirs)), &host, &options);
+            row.measured.push(measured.with_context(|| format!("{}, round {round}", row.name))?);
         }
     }
     println!("{HEADING}");
@@ -49,12 +57,23 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-const ROWS: [(&str, Option<Slow>); 5] = [
-    ("nobody", None),
-    ("nobody, again", None),
-    ("slow heads", Some(Slow::Heads)),
-    ("slow bodies", Some(Slow::Bodies)),
-    ("slow readers", Some(Slow::Readers)),
+/// Whose clients the slow ones are.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    /// Those of the host that the good ones ask.
+    This,
+    Other,
+}
+
+const ROWS: [(&str, Option<Slow>, Whose); 8] = [
+    ("nobody", None, Whose::This),
+    ("nobody, again", None, Whose::This),
+    ("slow heads, at another host", Some(Slow::Heads), Whose::Other),
+    ("slow heads", Some(Slow::Heads), Whose::This),
+    ("slow bodies, at another host", Some(Slow::Bodies), Whose::Other),
+    ("slow bodies", Some(Slow::Bodies), Whose::This),
+    ("slow readers, at another host", Some(Slow::Readers), Whose::Other),
+    ("slow readers", Some(Slow::Readers), Whose::This),
 ];
 
 const HEADING: &str = "| beside | p50 ms | p99 ms | quartiles | × quiet p99, same round | quartiles | requests | errors |\n\
@@ -64,6 +83,7 @@ const HEADING: &str = "| beside | p50 ms | p99 ms | quartiles | × quiet p99, sa
 struct Row {
     name: &'static str,
     slow: Option<Slow>,
+    whose: Whose,
     measured: Vec<Good>,
 }
 
@@ -90,8 +110,8 @@ impl Row {
 }
 
 /// What good clients see while slow ones come and stay.
-fn beside(slow: Option<Slow>, host: &Host, options: &Options) -> Result<Good> {
-    let slow = slow.map(|slow| slow.begin(host.address, options.seconds)).transpose()?;
+fn beside(slow: Option<(Slow, SocketAddr)>, host: &Host, options: &Options) -> Result<Good> {
+    let slow = slow.map(|(slow, theirs)| slow.begin(theirs, options.seconds)).transpose()?;
     let good = Good::measure(host, options.seconds)?;
     if let Some(slow) = slow {
         slow.end()?;

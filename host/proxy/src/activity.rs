@@ -35,6 +35,10 @@ pub(crate) struct Activity {
     next_began: Cell<bool>,
     /// Bytes that came from an HTTP/1 client, ever.
     received: Cell<u64>,
+    /// When the last head began, or ended.
+    began: Cell<Instant>,
+    /// Bytes that have moved either way since then.
+    bytes: Cell<u64>,
     /// The last exchange left some of its request's body unread.
     left_unread: Cell<bool>,
     /// A response broke off.
@@ -46,6 +50,10 @@ pub(crate) struct Activity {
     /// What its guard ended the connection for.
     fault: Cell<Option<Fault>>,
 }
+
+/// How long something is under way before it can be slow, and how many bytes a second are not.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+const SLOW_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// What the timer is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +78,8 @@ impl Activity {
             head_began: Cell::new(None),
             next_began: Cell::new(false),
             received: Cell::new(0),
+            began: Cell::new(moment::now()),
+            bytes: Cell::new(0),
             left_unread: Cell::new(false),
             broke_off: Cell::new(false),
             ends_by_closing: Cell::new(false),
@@ -82,8 +92,34 @@ impl Activity {
     pub(crate) fn bytes_came(&self, bytes: usize) {
         self.received.set(self.received.get().wrapping_add(u64::try_from(bytes).unwrap_or_default()));
         if self.active.get() == 0 && self.head_began.get().is_none() {
-            self.head_began.set(Some(moment::now()));
+            self.begins_head();
         }
+        self.bytes_moved(bytes);
+    }
+
+    /// So many bytes moved, whichever way.
+    pub(crate) fn bytes_moved(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)));
+    }
+
+    fn begins_head(&self) {
+        let now = moment::now();
+        self.head_began.set(Some(now));
+        self.begins(now);
+    }
+
+    fn begins(&self, now: Instant) {
+        self.began.set(now);
+        self.bytes.set(0);
+    }
+
+    /// Whether what is under way has been for a while, and next to nothing of it has moved.
+    pub(crate) fn is_slow(&self) -> bool {
+        if self.active.get() == 0 && !self.is_in_head() {
+            return false;
+        }
+        let took = moment::now().saturating_duration_since(self.began.get());
+        took >= SLOW_AFTER && self.bytes.get() < took.as_secs().saturating_mul(SLOW_BYTES_PER_SECOND)
     }
 
     /// Whether what came last ends within a head. One that came with the request before it begins when that is answered: until
@@ -95,7 +131,7 @@ impl Activity {
 
     fn begins_next(&self) {
         if self.next_began.get() && self.active.get() == 0 && self.head_began.get().is_none() {
-            self.head_began.set(Some(moment::now()));
+            self.begins_head();
         }
     }
 
@@ -111,7 +147,9 @@ impl Activity {
         self.had_any.set(true);
         self.head_began.set(None);
         self.left_unread.set(false);
-        self.moved.set(moment::now());
+        let now = moment::now();
+        self.moved.set(now);
+        self.begins(now);
         ActiveExchange(Rc::new(Waits { activity: self.clone(), bodies: Cell::new(0), is_over: Cell::new(false) }))
     }
 

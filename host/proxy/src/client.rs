@@ -3,6 +3,7 @@
 mod drive;
 mod http1;
 mod http2;
+mod slow;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ use crate::proxy_protocol;
 use crate::serve::{Client, Closed};
 use crate::site::{Listening, Site};
 use crate::tls::{ACME_TLS, shake_hands};
+
+pub(crate) use slow::SlowLane;
 
 /// Serves one connection to its end, and says how it ended if that was our doing.
 pub(crate) fn run(

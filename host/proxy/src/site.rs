@@ -14,6 +14,7 @@ use palisade_contract::{Alternatives, Chain, Exchange, ExchangeId, Filter, Liste
 use rustls::ServerConfig;
 use tokio::sync::Notify;
 
+use crate::client::SlowLane;
 use crate::explain::Explanations;
 use crate::hygiene::Trust;
 use crate::places::{Full, OfAddress, Place, Places};
@@ -216,6 +217,7 @@ pub(crate) struct Worker {
     /// When refused connections were last logged.
     pub(crate) refusals: Refusals,
     pub(crate) handshakes: Handshakes,
+    pub(crate) slow_lane: SlowLane,
     /// Those of the plan, and those of earlier plans that exchanges still hold.
     filters: RefCell<Vec<Rc<dyn Filter>>>,
     index: usize,
@@ -235,6 +237,7 @@ impl Worker {
             handed_over,
             refusals: Refusals::default(),
             handshakes: Handshakes::default(),
+            slow_lane: SlowLane::default(),
             filters: RefCell::default(),
             index,
             next: Cell::new(number << 48),

@@ -85,11 +85,13 @@ async fn work(
 ) {
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     let mut flusher = std::pin::pin!(worker.flush_always());
+    let mut caller = std::pin::pin!(worker.slow_lane.call_always());
     let mut draining = false;
     loop {
         tokio::select! {
             ended = serving.ended() => if ended.is_none() { break },
             () = &mut flusher => {}
+            () = &mut caller => {}
             _ = sweep.tick() => {
                 serving.sweep();
                 worker.flush();

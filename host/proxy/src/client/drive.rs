@@ -3,13 +3,14 @@
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use palisade_contract::Refusal;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::slow::Ticket;
 use crate::activity::{Activity, Verdict};
 use crate::moment;
 use crate::site::{Listening, Site};
@@ -57,12 +58,17 @@ pub(super) async fn drive<C: Serves>(
         Verdict::Wait(until) => until,
         Verdict::Idle | Verdict::Cut(_) => Instant::now(),
     };
+    let worker = listening.site().worker.clone();
+    let mut ticket = Ticket::default();
     let mut timer = pin!(tokio::time::sleep_until(first));
     let mut closing = false;
     loop {
         tokio::select! {
             biased;
-            turn = poll_fn(|context| served.poll(context)) => match turn {
+            turn = poll_fn(|context| {
+                ready!(worker.slow_lane.poll(activity, &mut ticket, context));
+                served.poll(context)
+            }) => match turn {
                 Turn::Ended(ended) => return ended.or_else(|error| judge(&error)),
                 Turn::Woken => {
                     let soon = moment::now() + REST_AFTER;

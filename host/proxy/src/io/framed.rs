@@ -52,6 +52,7 @@ impl<S> Framed<S> {
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
             self.sieve.borrow_mut().guard.wrote(bytes);
+            self.activity.bytes_moved(bytes);
         }
         written
     }
@@ -113,11 +114,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
                     // Nobody looks at it any more, or there is nothing.
                     return Poll::Ready(Ok(()));
                 }
+                this.activity.bytes_moved(into.filled().len() - before);
                 sieve.look(into, before)
             } else {
                 let mut piece = [MaybeUninit::uninit(); HELD_PIECE_BYTES];
                 let mut read = ReadBuf::uninit(&mut piece);
                 ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
+                this.activity.bytes_moved(read.filled().len());
                 sieve.look_again(read.filled())
             };
             looked.map_err(|fault| {

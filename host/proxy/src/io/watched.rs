@@ -228,6 +228,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S> Shared<S> {
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.activity.bytes_moved(bytes);
+        }
+        written
+    }
+
     /// Notes how far what was written is, unless our side has ended.
     fn sent(&self, sent: Sent) {
         if self.sent.get() != Sent::Ended {
@@ -239,7 +246,8 @@ impl<S> Shared<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.sent(Sent::Part);
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(context, bytes)
+        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write(context, bytes);
+        self.0.wrote(written)
     }
 
     fn poll_write_vectored(
@@ -248,7 +256,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.0.sent(Sent::Part);
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut *self.0.stream.borrow_mut()).poll_write_vectored(context, bytes);
+        self.0.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
