@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::http3;
+use crate::{handshakes, http3};
 
 /// What kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +64,11 @@ impl Load {
     /// # Errors
     /// The program is missing, or a request failed.
     pub(crate) fn run(self, proxy: SocketAddr, seconds: u32, folder: &Path) -> Result<u64> {
-        let url = format!("https://{proxy}/shop/items/{}?page=2", self.bytes());
+        let path = format!("/shop/items/{}?page=2", self.bytes());
+        let url = format!("https://{proxy}{path}");
         match self {
             Self::Http1 | Self::Rules | Self::Workers => wrk(&url, (64, seconds), &[]),
-            Self::Handshakes => wrk(&url, (64, seconds), &["-H", "connection: close"]),
+            Self::Handshakes => handshakes::run((proxy, &path), &folder.join("127.0.0.1.pem"), seconds),
             Self::Bodies => wrk(&url, (16, seconds), &[]),
             Self::Large => wrk(&url, (4, seconds), &["--timeout", "10s"]),
             Self::Uploads => {
@@ -103,7 +104,7 @@ pub(crate) const HEADERS: [&str; 6] = [
 fn wrk(url: &str, (connections, seconds): (u32, u32), words: &[&str]) -> Result<u64> {
     let options = format!("-t 1 -c {connections} -d {seconds}s");
     let text = run(Command::new("wrk").args(options.split(' ')).args(words), url)?;
-    // Not every server says goodbye within TLS, which wrk takes for an error behind a whole answer.
+    // A server may end a connection that it has answered often enough, which wrk takes for an error behind a whole answer.
     let errors = text.lines().find(|line| line.contains("Socket errors"));
     let is_whole = errors.is_none_or(|line| line.contains("connect 0,") && line.contains("timeout 0"));
     ensure!(is_whole && !text.contains("Non-2xx"), "not every request was answered: {text}");

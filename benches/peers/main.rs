@@ -13,6 +13,7 @@ mod bare;
 mod chart;
 mod client;
 mod goals;
+mod handshakes;
 mod http3;
 mod idle;
 mod latency;
