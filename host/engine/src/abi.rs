@@ -10,14 +10,14 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::direct;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
-#[component(record)]
-pub(crate) struct IpAddress {
-    high: u64,
-    low: u64,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lower, Lift)]
+    #[component(record)]
+    pub(crate) struct IpAddress {
+        high: u64,
+        low: u64,
+    }
 }
-
-direct::fixed!(IpAddress { high: u64, low: u64 });
 
 impl From<IpAddr> for IpAddress {
     fn from(address: IpAddr) -> Self {
@@ -129,27 +129,20 @@ impl From<contract::SharedError> for SharedError {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Connection {
-    id: u64,
-    client: IpAddress,
-    #[component(name = "client-port")]
-    client_port: u16,
-    local: IpAddress,
-    #[component(name = "local-port")]
-    local_port: u16,
-    listener: u32,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Connection {
+        id: u64,
+        client: IpAddress,
+        #[component(name = "client-port")]
+        client_port: u16,
+        local: IpAddress,
+        #[component(name = "local-port")]
+        local_port: u16,
+        listener: u32,
+    }
 }
-
-direct::fixed!(Connection {
-    id: u64,
-    client: IpAddress,
-    client_port: u16,
-    local: IpAddress,
-    local_port: u16,
-    listener: u32
-});
 
 impl From<&contract::Connection> for Connection {
     fn from(connection: &contract::Connection) -> Self {
@@ -164,28 +157,28 @@ impl From<&contract::Connection> for Connection {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct WireRequest<'a> {
-    exchange: u64,
-    method: WireMethod,
-    scheme: Scheme,
-    protocol: Protocol,
-    client: IpAddress,
-    #[component(name = "client-port")]
-    client_port: u16,
-    listener: u32,
-    route: u32,
-    text: &'a [u8],
-    #[component(name = "authority-bytes")]
-    authority_bytes: u32,
-    #[component(name = "path-bytes")]
-    path_bytes: u32,
-    #[component(name = "target-bytes")]
-    target_bytes: u32,
+direct::record! { lowered,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct WireRequest<'a> {
+        exchange: u64,
+        method: WireMethod,
+        scheme: Scheme,
+        protocol: Protocol,
+        client: IpAddress,
+        #[component(name = "client-port")]
+        client_port: u16,
+        listener: u32,
+        route: u32,
+        text: &'a [u8],
+        #[component(name = "authority-bytes")]
+        authority_bytes: u32,
+        #[component(name = "path-bytes")]
+        path_bytes: u32,
+        #[component(name = "target-bytes")]
+        target_bytes: u32,
+    }
 }
-
-direct::lowered!(WireRequest<'_> { exchange: u64, method: WireMethod, scheme: Scheme, protocol: Protocol, client: IpAddress, client_port: u16, listener: u32, route: u32, text: &[u8], authority_bytes: u32, path_bytes: u32, target_bytes: u32 });
 
 impl<'a> WireRequest<'a> {
     /// Packs the text into `scratch`: authority, target, then each hot header behind its length.
@@ -241,31 +234,21 @@ impl From<SocketAddr> for SocketParts {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct WireResponse {
-    exchange: u64,
-    status: u16,
-    method: WireMethod,
-    protocol: Protocol,
-    client: IpAddress,
-    listener: u32,
-    route: u32,
-    upstream: u32,
-    endpoint: u32,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct WireResponse {
+        exchange: u64,
+        status: u16,
+        method: WireMethod,
+        protocol: Protocol,
+        client: IpAddress,
+        listener: u32,
+        route: u32,
+        upstream: u32,
+        endpoint: u32,
+    }
 }
-
-direct::fixed!(WireResponse {
-    exchange: u64,
-    status: u16,
-    method: WireMethod,
-    protocol: Protocol,
-    client: IpAddress,
-    listener: u32,
-    route: u32,
-    upstream: u32,
-    endpoint: u32
-});
 
 impl From<&Exchange> for WireResponse {
     fn from(exchange: &Exchange) -> Self {
@@ -283,26 +266,19 @@ impl From<&Exchange> for WireResponse {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct PickRequest {
-    exchange: u64,
-    client: IpAddress,
-    upstream: u32,
-    version: u64,
-    attempt: u32,
-    #[component(name = "candidate-words")]
-    candidate_words: u32,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct PickRequest {
+        exchange: u64,
+        client: IpAddress,
+        upstream: u32,
+        version: u64,
+        attempt: u32,
+        #[component(name = "candidate-words")]
+        candidate_words: u32,
+    }
 }
-
-direct::fixed!(PickRequest {
-    exchange: u64,
-    client: IpAddress,
-    upstream: u32,
-    version: u64,
-    attempt: u32,
-    candidate_words: u32
-});
 
 impl PickRequest {
     pub(crate) fn new(exchange: &Exchange, request: &contract::PickRequest) -> Self {
@@ -358,15 +334,15 @@ pub(crate) enum Choice {
 
 direct::variant!(Choice: u32 { 0 => Endpoint(u32), 1 => None, 2 => Failed });
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Begun {
-    exchange: u64,
-    listener: u32,
-    route: u32,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Begun {
+        exchange: u64,
+        listener: u32,
+        route: u32,
+    }
 }
-
-direct::fixed!(Begun { exchange: u64, listener: u32, route: u32 });
 
 impl From<&contract::Begun> for Begun {
     fn from(begun: &contract::Begun) -> Self {
@@ -374,45 +350,30 @@ impl From<&contract::Begun> for Begun {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Ended {
-    exchange: u64,
-    listener: u32,
-    route: u32,
-    upstream: u32,
-    endpoint: u32,
-    client: IpAddress,
-    method: WireMethod,
-    protocol: Protocol,
-    status: u16,
-    ending: Ending,
-    #[component(name = "request-bytes")]
-    request_bytes: u64,
-    #[component(name = "response-bytes")]
-    response_bytes: u64,
-    #[component(name = "duration-micros")]
-    duration_micros: u64,
-    #[component(name = "first-byte-micros")]
-    first_byte_micros: u64,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Ended {
+        exchange: u64,
+        listener: u32,
+        route: u32,
+        upstream: u32,
+        endpoint: u32,
+        client: IpAddress,
+        method: WireMethod,
+        protocol: Protocol,
+        status: u16,
+        ending: Ending,
+        #[component(name = "request-bytes")]
+        request_bytes: u64,
+        #[component(name = "response-bytes")]
+        response_bytes: u64,
+        #[component(name = "duration-micros")]
+        duration_micros: u64,
+        #[component(name = "first-byte-micros")]
+        first_byte_micros: u64,
+    }
 }
-
-direct::fixed!(Ended {
-    exchange: u64,
-    listener: u32,
-    route: u32,
-    upstream: u32,
-    endpoint: u32,
-    client: IpAddress,
-    method: WireMethod,
-    protocol: Protocol,
-    status: u16,
-    ending: Ending,
-    request_bytes: u64,
-    response_bytes: u64,
-    duration_micros: u64,
-    first_byte_micros: u64
-});
 
 impl From<&contract::Ended> for Ended {
     fn from(ended: &contract::Ended) -> Self {

@@ -33,16 +33,16 @@ impl From<OverLimit> for contract::Over {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lift)]
-#[component(record)]
-pub(crate) struct Buffering {
-    #[component(name = "bytes-max")]
-    pub(crate) bytes_max: u64,
-    #[component(name = "over-limit")]
-    pub(crate) over_limit: OverLimit,
+direct::record! { lifted,
+    #[derive(Debug, Clone, Copy, ComponentType, Lift)]
+    #[component(record)]
+    pub(crate) struct Buffering {
+        #[component(name = "bytes-max")]
+        pub(crate) bytes_max: u64,
+        #[component(name = "over-limit")]
+        pub(crate) over_limit: OverLimit,
+    }
 }
-
-direct::lifted!(Buffering { bytes_max: u64, over_limit: OverLimit });
 
 #[derive(Debug, Clone, Copy, ComponentType, Lift)]
 #[component(variant)]
@@ -65,17 +65,17 @@ direct::variant!(Wish: Buffering {
     0 => Skip, 1 => Stream(Edits), 2 => Buffer(Buffering), 3 => Reply, 4 => Close, 5 => Failed,
 });
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct RequestBody {
-    exchange: u64,
-    method: WireMethod,
-    listener: u32,
-    route: u32,
-    length: Option<u64>,
+direct::record! { lowered,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct RequestBody {
+        exchange: u64,
+        method: WireMethod,
+        listener: u32,
+        route: u32,
+        length: Option<u64>,
+    }
 }
-
-direct::lowered!(RequestBody { exchange: u64, method: WireMethod, listener: u32, route: u32, length: Option<u64> });
 
 impl RequestBody {
     pub(crate) fn new(exchange: &Exchange, length: Option<u64>) -> Self {
@@ -89,20 +89,20 @@ impl RequestBody {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct ResponseBody {
-    exchange: u64,
-    status: u16,
-    method: WireMethod,
-    listener: u32,
-    route: u32,
-    upstream: u32,
-    endpoint: u32,
-    length: Option<u64>,
+direct::record! { lowered,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct ResponseBody {
+        exchange: u64,
+        status: u16,
+        method: WireMethod,
+        listener: u32,
+        route: u32,
+        upstream: u32,
+        endpoint: u32,
+        length: Option<u64>,
+    }
 }
-
-direct::lowered!(ResponseBody { exchange: u64, status: u16, method: WireMethod, listener: u32, route: u32, upstream: u32, endpoint: u32, length: Option<u64> });
 
 impl ResponseBody {
     pub(crate) fn new(exchange: &Exchange, length: Option<u64>) -> Self {

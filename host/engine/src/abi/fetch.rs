@@ -71,12 +71,12 @@ impl Argument for Request {
     }
 }
 
-#[derive(Debug, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
+direct::record! { lowered,
+    #[derive(Debug, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Response {
+        pub(crate) status: u16,
+        pub(crate) headers: Vec<(String, Vec<u8>)>,
+        pub(crate) body: Vec<u8>,
+    }
 }
-
-direct::lowered!(Response { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8> });

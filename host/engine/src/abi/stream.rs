@@ -31,18 +31,18 @@ impl From<contract::ChooseError> for ChooseError {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Opened {
-    exchange: u64,
-    client: IpAddress,
-    #[component(name = "client-port")]
-    client_port: u16,
-    listener: u32,
-    route: u32,
+direct::record! { fixed,
+    #[derive(Debug, Clone, Copy, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Opened {
+        exchange: u64,
+        client: IpAddress,
+        #[component(name = "client-port")]
+        client_port: u16,
+        listener: u32,
+        route: u32,
+    }
 }
-
-direct::fixed!(Opened { exchange: u64, client: IpAddress, client_port: u16, listener: u32, route: u32 });
 
 impl From<&Exchange> for Opened {
     fn from(exchange: &Exchange) -> Self {
@@ -56,18 +56,18 @@ impl From<&Exchange> for Opened {
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lift)]
-#[component(record)]
-pub(crate) struct Interest {
-    #[component(name = "from-client")]
-    from_client: bool,
-    #[component(name = "from-endpoint")]
-    from_endpoint: bool,
-    #[component(name = "before-endpoint")]
-    before_endpoint: bool,
+direct::record! { lifted,
+    #[derive(Debug, Clone, Copy, ComponentType, Lift)]
+    #[component(record)]
+    pub(crate) struct Interest {
+        #[component(name = "from-client")]
+        from_client: bool,
+        #[component(name = "from-endpoint")]
+        from_endpoint: bool,
+        #[component(name = "before-endpoint")]
+        before_endpoint: bool,
+    }
 }
-
-direct::lifted!(Interest { from_client: bool, from_endpoint: bool, before_endpoint: bool });
 
 impl From<Interest> for contract::Interest {
     fn from(interest: Interest) -> Self {

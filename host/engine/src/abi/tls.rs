@@ -4,27 +4,27 @@ use wasmtime::component::{ComponentType, Lower};
 
 use crate::direct;
 
-/// How a client came through TLS.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Session {
-    pub(crate) version: u16,
-    #[component(name = "cipher-suite")]
-    pub(crate) cipher_suite: u16,
-    #[component(name = "server-name")]
-    pub(crate) server_name: Option<String>,
-    pub(crate) alpn: Option<Vec<u8>>,
-    pub(crate) ja4: Option<String>,
+direct::record! { lowered,
+    /// How a client came through TLS.
+    #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Session {
+        pub(crate) version: u16,
+        #[component(name = "cipher-suite")]
+        pub(crate) cipher_suite: u16,
+        #[component(name = "server-name")]
+        pub(crate) server_name: Option<String>,
+        pub(crate) alpn: Option<Vec<u8>>,
+        pub(crate) ja4: Option<String>,
+    }
 }
 
-direct::lowered!(Session { version: u16, cipher_suite: u16, server_name: Option<String>, alpn: Option<Vec<u8>>, ja4: Option<String> });
-
-/// Whom a client's certificate is for.
-#[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
-#[component(record)]
-pub(crate) struct Certificate {
-    pub(crate) subject: String,
-    pub(crate) sha256: Vec<u8>,
+direct::record! { lowered,
+    /// Whom a client's certificate is for.
+    #[derive(Debug, Clone, PartialEq, Eq, ComponentType, Lower)]
+    #[component(record)]
+    pub(crate) struct Certificate {
+        pub(crate) subject: String,
+        pub(crate) sha256: Vec<u8>,
+    }
 }
-
-direct::lowered!(Certificate { subject: String, sha256: Vec<u8> });

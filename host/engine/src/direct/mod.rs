@@ -24,7 +24,7 @@ pub(crate) use call::{Arguments, Function, Outcome, Parameters, Returned, host_c
 pub(crate) use layout::{Core, Layout, aligned, larger, list, payload};
 pub(crate) use lift::{Lift, Passed, Span, bytes, bytes_at, case, flat_case, list as list_of, list_at, no_case};
 pub(crate) use lower::{Fixed, Lower, Passage, Passing, push_case};
-pub(crate) use record::{cases, fixed, layout, lifted, lowered, variant};
+pub(crate) use record::{cases, fixed, layout, lifted, lowered, record, variant};
 
 /// What a guest's memory and its allocator are called.
 pub(crate) const MEMORY: &str = "memory";

@@ -1,9 +1,28 @@
 //! Records and enumerations of the contract: what they are in memory and in calls follows from their fields and cases.
 
+/// A record that both executors pass: declared once, for wasmtime by its attributes and for the direct executor by the word in front, which
+/// says how: `fixed`, `lowered` or `lifted`.
+macro_rules! record {
+    (
+        $how:ident,
+        $(#[$about:meta])*
+        $visible:vis struct $name:ident $(<$life:lifetime>)? {
+            $($(#[$note:meta])* $of:vis $field:ident: $type:ty),+ $(,)?
+        }
+    ) => {
+        $(#[$about])*
+        $visible struct $name $(<$life>)? {
+            $($(#[$note])* $of $field: $type),+
+        }
+
+        $crate::direct::$how!($name $(<$life>)? { $($field: $type),+ });
+    };
+}
+
 /// How large a record is, and what it is in calls.
 macro_rules! layout {
-    ($name:ty { $($field:ident: $type:ty),+ $(,)? }) => {
-        impl $crate::direct::Layout for $name {
+    ($name:ident $(<$life:lifetime>)? { $($field:ident: $type:ty),+ $(,)? }) => {
+        impl $(<$life>)? $crate::direct::Layout for $name $(<$life>)? {
             const SIZE: usize = {
                 let mut at = 0;
                 $(at = $crate::direct::aligned(at, <$type as $crate::direct::Layout>::ALIGN)
@@ -26,10 +45,10 @@ macro_rules! layout {
 
 /// A record that is passed to guests.
 macro_rules! lowered {
-    ($name:ty { $($field:ident: $type:ty),+ $(,)? }) => {
-        $crate::direct::layout!($name { $($field: $type),+ });
+    ($name:ident $(<$life:lifetime>)? { $($field:ident: $type:ty),+ $(,)? }) => {
+        $crate::direct::layout!($name $(<$life>)? { $($field: $type),+ });
 
-        impl $crate::direct::Lower for $name {
+        impl $(<$life>)? $crate::direct::Lower for $name $(<$life>)? {
             fn lower(&self, passing: &mut $crate::direct::Passing<'_>) -> wasmtime::Result<()> {
                 $($crate::direct::Lower::lower(&self.$field, passing)?;)+
                 Ok(())
@@ -51,10 +70,10 @@ macro_rules! lowered {
 
 /// A record of numbers that is passed to guests.
 macro_rules! fixed {
-    ($name:ty { $($field:ident: $type:ty),+ $(,)? }) => {
-        $crate::direct::layout!($name { $($field: $type),+ });
+    ($name:ident $(<$life:lifetime>)? { $($field:ident: $type:ty),+ $(,)? }) => {
+        $crate::direct::layout!($name $(<$life>)? { $($field: $type),+ });
 
-        impl $crate::direct::Fixed for $name {
+        impl $(<$life>)? $crate::direct::Fixed for $name $(<$life>)? {
             #[inline]
             fn push(&self, passing: &mut $crate::direct::Passing<'_>) -> wasmtime::Result<()> {
                 $($crate::direct::Fixed::push(&self.$field, passing)?;)+
@@ -180,4 +199,4 @@ macro_rules! variant {
     };
 }
 
-pub(crate) use {cases, fixed, layout, lifted, lowered, variant};
+pub(crate) use {cases, fixed, layout, lifted, lowered, record, variant};
