@@ -11,6 +11,7 @@ use palisade_config::ListenerLimits;
 use palisade_contract::Refusal;
 use tokio::time::Instant;
 
+use crate::client::Ticket;
 use crate::guard::Fault;
 use crate::moment;
 
@@ -39,6 +40,8 @@ pub(crate) struct Activity {
     began: Cell<Instant>,
     /// Bytes that have moved either way since then.
     bytes: Cell<u64>,
+    /// Its place among the slow ones.
+    pub(crate) ticket: Ticket,
     /// The last exchange left some of its request's body unread.
     left_unread: Cell<bool>,
     /// A response broke off.
@@ -80,6 +83,7 @@ impl Activity {
             received: Cell::new(0),
             began: Cell::new(moment::now()),
             bytes: Cell::new(0),
+            ticket: Ticket::default(),
             left_unread: Cell::new(false),
             broke_off: Cell::new(false),
             ends_by_closing: Cell::new(false),

@@ -28,7 +28,7 @@ use crate::serve::{Client, Closed};
 use crate::site::{Listening, Site};
 use crate::tls::{ACME_TLS, shake_hands};
 
-pub(crate) use slow::SlowLane;
+pub(crate) use slow::{SlowLane, Ticket};
 
 /// Serves one connection to its end, and says how it ended if that was our doing.
 pub(crate) fn run(

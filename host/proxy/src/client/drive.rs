@@ -10,7 +10,7 @@ use palisade_contract::Refusal;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::slow::Ticket;
+use super::slow::SlowLane;
 use crate::activity::{Activity, Verdict};
 use crate::moment;
 use crate::site::{Listening, Site};
@@ -58,15 +58,13 @@ pub(super) async fn drive<C: Serves>(
         Verdict::Wait(until) => until,
         Verdict::Idle | Verdict::Cut(_) => Instant::now(),
     };
-    let worker = listening.site().worker.clone();
-    let mut ticket = Ticket::default();
     let mut timer = pin!(tokio::time::sleep_until(first));
     let mut closing = false;
     loop {
         tokio::select! {
             biased;
             turn = poll_fn(|context| {
-                ready!(worker.slow_lane.poll(activity, &mut ticket, context));
+                ready!(SlowLane::poll(listening, activity, context));
                 served.poll(context)
             }) => match turn {
                 Turn::Ended(ended) => return ended.or_else(|error| judge(&error)),

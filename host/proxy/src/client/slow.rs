@@ -5,7 +5,7 @@
 //! as little. Connections on which next to nothing has moved for a while therefore come one in each turn of the worker's loop, after everybody
 //! else.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
 use crate::activity::Activity;
+use crate::site::Listening;
 
 /// Where a worker's slow connections wait for their turn, each once, in the order in which they came.
 #[derive(Debug, Default)]
@@ -38,17 +39,21 @@ enum State {
 
 /// What a connection keeps of the lane: nothing, until it is slow.
 #[derive(Debug, Default)]
-pub(super) struct Ticket(Option<Rc<Place>>);
+pub(crate) struct Ticket(OnceCell<Rc<Place>>);
 
 impl SlowLane {
     /// Ready at once for who is not slow, and otherwise when it is its turn.
-    pub(super) fn poll(&self, activity: &Activity, ticket: &mut Ticket, context: &mut Context<'_>) -> Poll<()> {
-        if activity.is_slow() { self.poll_turn(ticket, context) } else { Poll::Ready(()) }
+    pub(super) fn poll(listening: &Listening, activity: &Activity, context: &mut Context<'_>) -> Poll<()> {
+        if activity.is_slow() {
+            listening.site().worker.slow_lane.poll_turn(&activity.ticket, context)
+        } else {
+            Poll::Ready(())
+        }
     }
 
     /// Ready when it is this one's turn, once each time; whoever comes anew comes last.
-    fn poll_turn(&self, ticket: &mut Ticket, context: &mut Context<'_>) -> Poll<()> {
-        let place = ticket.0.get_or_insert_default();
+    fn poll_turn(&self, ticket: &Ticket, context: &mut Context<'_>) -> Poll<()> {
+        let place = ticket.0.get_or_init(Rc::default);
         match place.state.get() {
             State::Called => {
                 place.state.set(State::Away);
@@ -104,10 +109,10 @@ mod tests {
                 for number in 0..100 {
                     let (lane, order) = (lane.clone(), order.clone());
                     spawn_local(async move {
-                        let mut ticket = Ticket::default();
+                        let ticket = Ticket::default();
                         // Each has two turns, and nobody his second one before everybody's first.
                         for _ in 0..2 {
-                            poll_fn(|context| lane.poll_turn(&mut ticket, context)).await;
+                            poll_fn(|context| lane.poll_turn(&ticket, context)).await;
                             order.borrow_mut().push(number);
                         }
                     });
@@ -131,15 +136,15 @@ mod tests {
     #[test]
     fn who_is_woken_for_something_else_keeps_its_place_and_who_has_gone_harms_nobody() {
         let (lane, mut context) = (SlowLane::default(), Context::from_waker(Waker::noop()));
-        let (mut first, mut gone, mut last) = (Ticket::default(), Ticket::default(), Ticket::default());
-        for ticket in [&mut first, &mut gone, &mut last, &mut Ticket::default()] {
+        let (first, gone, last) = (Ticket::default(), Ticket::default(), Ticket::default());
+        for ticket in [&first, &gone, &last, &Ticket::default()] {
             assert!(lane.poll_turn(ticket, &mut context).is_pending());
             assert!(lane.poll_turn(ticket, &mut context).is_pending());
         }
         drop(gone);
         assert_eq!(lane.waiting.borrow().len(), 4);
         assert_eq!((0..5).filter(|_| lane.call_one()).count(), 4);
-        for ticket in [&mut last, &mut first] {
+        for ticket in [&last, &first] {
             assert!(lane.poll_turn(ticket, &mut context).is_ready());
             assert!(lane.poll_turn(ticket, &mut context).is_pending(), "once each time");
         }

@@ -43,13 +43,16 @@ pub(super) fn strip(headers: &mut HeaderMap, present: Present) {
     }
 }
 
-/// What `Connection` names, but for fields that it must not name.
+/// What `Connection` names, but for fields that it must not name, and for `Keep-Alive`, which goes in any case: many servers say it in each
+/// answer.
 fn named(headers: &HeaderMap) -> Vec<HeaderName> {
     headers
         .get_all(header::CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.eq_ignore_ascii_case(b"keep-alive"))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .filter(|name| !KEPT.contains(name))
         .collect()
 }

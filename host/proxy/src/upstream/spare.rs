@@ -52,18 +52,19 @@ impl Spare {
 /// Fields in the order of their map, each behind the lengths of its name and value, and whether it is sensitive.
 struct Fields(Vec<u8>);
 
-const LENGTHS: usize = 2 + 4 + 1;
+/// Most heads are shorter.
+const USUAL_BYTES: usize = 1 << 10;
 
 impl Fields {
     fn of(headers: &HeaderMap) -> Self {
-        let bytes = headers.iter().map(|(name, value)| LENGTHS + name.as_str().len() + value.len()).sum();
-        let mut kept = Vec::with_capacity(bytes);
+        let mut kept = Vec::with_capacity(USUAL_BYTES);
         for (name, value) in headers {
+            let (name, is_sensitive) = (name.as_str().as_bytes(), u8::from(value.is_sensitive()));
             // Names are bounded by 64 KiB and heads by far less than four gigabytes.
-            kept.extend_from_slice(&u16::try_from(name.as_str().len()).unwrap_or(u16::MAX).to_le_bytes());
-            kept.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
-            kept.push(u8::from(value.is_sensitive()));
-            kept.extend_from_slice(name.as_str().as_bytes());
+            let [n0, n1] = u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes();
+            let [v0, v1, v2, v3] = u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes();
+            kept.extend_from_slice(&[n0, n1, v0, v1, v2, v3, is_sensitive]);
+            kept.extend_from_slice(name);
             kept.extend_from_slice(value.as_bytes());
         }
         Self(kept)
