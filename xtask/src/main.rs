@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `plugins` and `ci`.
+//! The project's own commands: `cargo xtask demo`, `test`, `bench`, `dist`, `plugins` and `ci`.
 //!
 //! Each command is a list of steps that print themselves, and finds or says what it needs. Exit codes: 0 done, 1 a step
 //! failed, 2 the command line makes no sense.
@@ -17,6 +17,7 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod dist;
 mod plugins;
 mod python;
 mod steps;
@@ -39,6 +40,9 @@ usage: cargo xtask <command>
   bench instructions [--check | --bless]
                counts the instructions of a request under callgrind, beside those stored in benches/instructions.toml;
                --check fails where one is 3 % above, --bless stores what was counted
+  dist [-- ARGS]
+               builds the program that ships, by what it was seen to do under load, into target/guided/palisade;
+               cargo's last build is given ARGS
   plugins      builds the plugins into target/plugins and the tests' guests into target/guests
   ci           format, clippy, licences, test, then bench instructions --check";
 
@@ -70,6 +74,7 @@ enum Request {
     BenchPeers(Vec<String>),
     BenchMicro(Vec<String>),
     BenchInstructions(Then),
+    Dist(Vec<String>),
     Plugins,
     Ci,
 }
@@ -104,6 +109,10 @@ impl Request {
                 }
                 None => Err("bench needs a name: expected peers, micro or instructions".to_owned()),
             },
+            "dist" => {
+                let rest = rest.strip_prefix(&["--"]).unwrap_or(rest);
+                Ok(Self::Dist(rest.iter().map(ToString::to_string).collect()))
+            }
             "plugins" => alone(Self::Plugins),
             "ci" => alone(Self::Ci),
             unknown => Err(format!("there is no command {unknown:?}")),
@@ -121,6 +130,7 @@ impl Request {
             Self::BenchInstructions(then) => bench::instructions::run(&Workspace::find()?, then),
             Self::BenchPeers(arguments) => bench::peers(&Workspace::find()?, &arguments),
             Self::BenchMicro(words) => bench::micro(&Workspace::find()?, &words),
+            Self::Dist(arguments) => dist::run(&Workspace::find()?, &arguments),
             Self::Plugins => plugins::run(&Workspace::find()?),
             Self::Ci => ci::run(&Workspace::find()?),
         }
@@ -154,6 +164,8 @@ mod tests {
         );
         check(&["bench"], Err("bench needs a name: expected peers, micro or instructions"));
         check(&["bench", "pears"], Err("there is no benchmark \"pears\" here: expected peers, micro or instructions"));
+        check(&["dist"], Ok(Request::Dist(vec![])));
+        check(&["dist", "--", "--no-default-features"], Ok(Request::Dist(vec!["--no-default-features".into()])));
         check(&["plugins"], Ok(Request::Plugins));
         check(&["ci", "--fast"], Err("ci takes no \"--fast\""));
         check(&["dmeo"], Err("there is no command \"dmeo\""));

@@ -40,6 +40,11 @@ impl Workspace {
         command::run(cargo(&self.root).args(arguments))
     }
 
+    /// As [`Workspace::cargo`], with a variable in its environment.
+    pub(crate) fn cargo_with(&self, (name, value): (&str, &str), arguments: &[&str]) -> Result<()> {
+        command::run(cargo(&self.root).env(name, value).args(arguments))
+    }
+
     /// A program that cargo built in the development profile.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.cargo_target.join("debug").join(name)
