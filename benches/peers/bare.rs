@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
@@ -65,6 +65,8 @@ impl Pool {
         if let Some(authority) = authority {
             request.headers_mut().insert(HOST, authority);
         }
+        // It is the client's connection that ends.
+        request.headers_mut().remove(CONNECTION);
         let path = request.uri().path_and_query().cloned().context("a path")?;
         *request.uri_mut() = path.into();
         *request.version_mut() = Version::HTTP_11;
