@@ -36,9 +36,9 @@ pub(crate) struct Activity {
     next_began: Cell<bool>,
     /// Bytes that came from an HTTP/1 client, ever.
     received: Cell<u64>,
-    /// When the last head began, or ended.
-    began: Cell<Instant>,
-    /// Bytes that have moved either way since then.
+    /// From when on what is under way can be slow.
+    slow_from: Cell<Instant>,
+    /// Bytes that have moved either way since its head began, or ended.
     bytes: Cell<u64>,
     /// Its place among the slow ones.
     pub(crate) ticket: Ticket,
@@ -81,7 +81,7 @@ impl Activity {
             head_began: Cell::new(None),
             next_began: Cell::new(false),
             received: Cell::new(0),
-            began: Cell::new(moment::now()),
+            slow_from: Cell::new(moment::now()),
             bytes: Cell::new(0),
             ticket: Ticket::default(),
             left_unread: Cell::new(false),
@@ -113,17 +113,18 @@ impl Activity {
     }
 
     fn begins(&self, now: Instant) {
-        self.began.set(now);
+        self.slow_from.set(now + SLOW_AFTER);
         self.bytes.set(0);
     }
 
     /// Whether what is under way has been for a while, and next to nothing of it has moved.
     pub(crate) fn is_slow(&self) -> bool {
-        if self.active.get() == 0 && !self.is_in_head() {
+        let (now, from) = (moment::now(), self.slow_from.get());
+        if now < from || (self.active.get() == 0 && !self.is_in_head()) {
             return false;
         }
-        let took = moment::now().saturating_duration_since(self.began.get());
-        took >= SLOW_AFTER && self.bytes.get() < took.as_secs().saturating_mul(SLOW_BYTES_PER_SECOND)
+        let took = now.saturating_duration_since(from) + SLOW_AFTER;
+        self.bytes.get() < took.as_secs().saturating_mul(SLOW_BYTES_PER_SECOND)
     }
 
     /// Whether what came last ends within a head. One that came with the request before it begins when that is answered: until
@@ -400,6 +401,30 @@ mod tests {
         drop(activity.exchange());
         activity.drains();
         assert_eq!(activity.idle_since(), None, "it is to end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_and_moves_little_is_slow() {
+        let activity = Activity::new();
+        tokio::time::advance(5 * SECOND).await;
+        assert!(!activity.is_slow(), "it is idle");
+        activity.bytes_came(1);
+        tokio::time::advance(SECOND - SECOND / 10).await;
+        assert!(!activity.is_slow(), "its head has not begun long ago");
+        tokio::time::advance(SECOND / 10).await;
+        assert!(activity.is_slow());
+        let exchange = activity.exchange();
+        assert!(!activity.is_slow(), "that head has ended");
+        tokio::time::advance(2 * SECOND).await;
+        activity.bytes_came(1_000);
+        assert!(activity.is_slow());
+        // Whichever way they move.
+        activity.bytes_moved(32 << 10);
+        assert!(!activity.is_slow());
+        tokio::time::advance(SECOND).await;
+        assert!(activity.is_slow(), "as many in each second");
+        drop(exchange);
+        assert!(!activity.is_slow(), "it is idle again");
     }
 
     #[tokio::test(start_paused = true)]
