@@ -8,10 +8,14 @@ use std::path::Path;
 
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine, Module};
+use wit_component::{StringEncoding, dummy_module, embed_component_metadata, metadata};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi};
 
 use crate::compiled::{Compiled, Executor};
 pub(crate) use crate::configured::configured;
 use crate::manifest::{Form, Manifest};
+use crate::module::Code;
+use crate::plugin::Plugin;
 use crate::{Reason, carry, runtime};
 
 /// How plugins' files end; of two with one name, the first one's is taken.
@@ -43,7 +47,11 @@ pub(crate) fn code(engine: &crate::Engine, file: &[u8], manifest: &Manifest) -> 
     engine.cache.code(&engine.wasmtime, (&manifest.sha256, executor), || {
         // It has to be what it says, also where nothing else is made of that.
         let component = componentize(file, manifest.form)?;
-        image(&engine.wasmtime, if is_component { &component } else { file }, executor)
+        if is_component {
+            return image(&engine.wasmtime, &component, executor);
+        }
+        expect_types(engine, file, manifest)?;
+        image(&engine.wasmtime, file, executor)
     })
 }
 
@@ -59,6 +67,20 @@ pub(crate) fn image(engine: &Engine, file: &[u8], executor: Executor) -> Result<
     compiled.map_err(|error| Reason::Compile(format!("{error:#}")))
 }
 
+/// That a core module means by its functions what the contract means: its core types alone do not tell a field from another one. A component that
+/// has its types, and does nothing, is linked in its place.
+///
+/// # Errors
+/// An import or export has another type than the contract's.
+fn expect_types(engine: &crate::Engine, file: &[u8], manifest: &Manifest) -> Result<(), Reason> {
+    let (_, described) = metadata::decode(file).map_err(no_component)?;
+    let (resolve, world) = (&described.resolve, described.world);
+    let mut idle = dummy_module(resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
+    embed_component_metadata(&mut idle, resolve, world, StringEncoding::UTF8).map_err(no_component)?;
+    let component = image(&engine.wasmtime, &componentize(&idle, Form::CoreModule)?, Executor::Component)?;
+    Plugin::expect_types(engine, &Code::new(engine, &component, manifest)?)
+}
+
 /// The component that a core module describes (component-model, "component-type" custom sections).
 ///
 /// # Errors
@@ -70,8 +92,12 @@ pub(crate) fn componentize(file: &[u8], form: Form) -> Result<Cow<'_, [u8]>, Rea
             .module(file)
             .and_then(|encoder| encoder.validate(false).encode())
             .map(Cow::Owned)
-            .map_err(|error| Reason::NotComponent(format!("{error:#}"))),
+            .map_err(no_component),
     }
+}
+
+fn no_component(error: impl std::fmt::Display) -> Reason {
+    Reason::NotComponent(format!("{error:#}"))
 }
 
 /// For which processors code is made.
@@ -103,4 +129,61 @@ pub fn compile(file: &[u8], processors: Processors) -> Result<Vec<u8>, Reason> {
     };
     let code = code.map_err(failed)?;
     Ok(carry::with_code(&plain, &code))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use wit_parser::Resolve;
+
+    use super::*;
+    use crate::Services;
+
+    /// What comes of a module of the contract in which one text has been replaced by another.
+    fn loaded(name: &str, from: &str, to: &str) -> Result<(), Reason> {
+        let folder = std::env::temp_dir().join(format!("palisade-types-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let mut found = 0;
+        for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/wit")).expect("the contract") {
+            let file = file.expect("a file").path();
+            let text = fs::read_to_string(&file).expect("a text");
+            found += text.matches(from).count();
+            fs::write(folder.join(file.file_name().expect("a name")), text.replace(from, to)).expect("written");
+        }
+        assert_eq!(found, 1, "{from:?}");
+        let world = "world tried { import log; export lifecycle; export response-filter; }";
+        fs::write(folder.join("tried.wit"), world).expect("written");
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve.push_dir(&folder).expect("a package");
+        fs::remove_dir_all(&folder).expect("removed");
+        let world = resolve.select_world(&[package], Some("tried")).expect("a world");
+        let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a section");
+        let engine = crate::Engine::new(&runtime::Options::default(), Services::default()).expect("an engine");
+        let loaded = crate::Module::new(&engine, &module)?;
+        assert_eq!(loaded.executor(), Executor::Direct);
+        Ok(())
+    }
+
+    #[test]
+    fn types_that_are_the_same_in_calls_and_mean_something_else_are_refused() {
+        loaded("same", "interface log {", "interface log {").expect("the contract itself");
+        let refused = |name: &str, from: &str, to: &str| match loaded(name, from, to) {
+            Err(Reason::Type(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        let why = refused(
+            "export",
+            "upstream: name,\n        endpoint: name,\n    }\n\n    on-response",
+            "endpoint: name,\n        upstream: name,\n    }\n\n    on-response",
+        );
+        assert!(why.starts_with("response-filter.on-response has another type"), "{why}");
+        let why = refused(
+            "import",
+            "write: func(level: level, message: string)",
+            "write: func(level: level, message: list<u8>)",
+        );
+        assert!(why.contains("palisade:plugin/log@0.1.0"), "{why}");
+    }
 }

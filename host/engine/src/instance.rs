@@ -99,6 +99,11 @@ impl Instance {
             .map_err(|error| StartError::Failed(instance.failure(&error, limits.configure_deadline)))
     }
 
+    /// That each function has the contract's type.
+    pub(crate) fn expect_types(code: &Code, identity: &Arc<Identity>, limits: PluginLimits) -> Result<(), StartError> {
+        Self::instantiate(code, identity, limits)?.lifecycle(code).map(drop)
+    }
+
     fn instantiate(code: &Code, identity: &Arc<Identity>, limits: PluginLimits) -> Result<Self, StartError> {
         let mut store = Store::new(code.engine(), State::new(identity, limits));
         store.limiter(|state| &mut state.limiter);

@@ -13,7 +13,7 @@ use crate::callouts::UnderWay;
 use crate::filter::Slot;
 use crate::instance::{Instance, StartError};
 use crate::manifest::Manifest;
-use crate::module::Module;
+use crate::module::{Code, Module};
 use crate::pool;
 use crate::runtime::Engine;
 use crate::source::{Configured, Source};
@@ -91,6 +91,15 @@ impl Plugin {
         let plain = palisade_config::Plugin::new(&module.manifest().about.name, "");
         let identity = identity(engine, &plain, &Account::default(), None);
         Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
+    }
+
+    /// That what the functions of this code take and give is what the contract's do.
+    ///
+    /// # Errors
+    /// One has another type.
+    pub(crate) fn expect_types(engine: &Engine, code: &Code) -> Result<(), Reason> {
+        let identity = identity(engine, &palisade_config::Plugin::new("", ""), &Account::default(), None);
+        Instance::expect_types(code, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
     /// Whether it keeps failing and is left alone for a while, so that its policy holds for every exchange.
