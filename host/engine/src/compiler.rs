@@ -16,7 +16,7 @@ pub(crate) use crate::configured::configured;
 use crate::manifest::{Form, Manifest};
 use crate::module::Code;
 use crate::plugin::Plugin;
-use crate::{Reason, carry, runtime};
+use crate::{Reason, Services, carry, runtime};
 
 /// How plugins' files end; of two with one name, the first one's is taken.
 pub(crate) const ENDINGS: [&str; 2] = ["wasm", "cwasm"];
@@ -125,7 +125,12 @@ pub fn compile(file: &[u8], processors: Processors) -> Result<Vec<u8>, Reason> {
     let engine = Engine::new(&config).map_err(failed)?;
     let code = match manifest.component_for {
         Some(_) => engine.precompile_component(&componentize(&plain, manifest.form)?),
-        None => engine.precompile_module(&plain),
+        None => {
+            let host = crate::Engine::new(&runtime::Options::default(), Services::default());
+            // A host without a compiler has nothing to see it by.
+            expect_types(&host.map_err(|error| Reason::Compile(error.to_string()))?, &plain, &manifest)?;
+            engine.precompile_module(&plain)
+        }
     };
     let code = code.map_err(failed)?;
     Ok(carry::with_code(&plain, &code))
@@ -138,10 +143,9 @@ mod tests {
     use wit_parser::Resolve;
 
     use super::*;
-    use crate::Services;
 
-    /// What comes of a module of the contract in which one text has been replaced by another.
-    fn loaded(name: &str, from: &str, to: &str) -> Result<(), Reason> {
+    /// A module of the contract in which one text has been replaced by another.
+    fn module(name: &str, from: &str, to: &str) -> Vec<u8> {
         let folder = std::env::temp_dir().join(format!("palisade-types-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let mut found = 0;
@@ -160,18 +164,27 @@ mod tests {
         let world = resolve.select_world(&[package], Some("tried")).expect("a world");
         let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a section");
+        module
+    }
+
+    fn loaded(module: &[u8]) -> Result<(), Reason> {
         let engine = crate::Engine::new(&runtime::Options::default(), Services::default()).expect("an engine");
-        let loaded = crate::Module::new(&engine, &module)?;
+        let loaded = crate::Module::new(&engine, module)?;
         assert_eq!(loaded.executor(), Executor::Direct);
         Ok(())
     }
 
     #[test]
     fn types_that_are_the_same_in_calls_and_mean_something_else_are_refused() {
-        loaded("same", "interface log {", "interface log {").expect("the contract itself");
-        let refused = |name: &str, from: &str, to: &str| match loaded(name, from, to) {
-            Err(Reason::Type(why)) => why,
-            other => panic!("{other:?}"),
+        let same = module("same", "interface log {", "interface log {");
+        loaded(&same).expect("the contract itself");
+        compile(&same, Processors::All).expect("the contract itself");
+        let refused = |name: &str, from: &str, to: &str| {
+            let module = module(name, from, to);
+            match (loaded(&module), compile(&module, Processors::All)) {
+                (Err(Reason::Type(why)), Err(Reason::Type(again))) if why == again => why,
+                other => panic!("{other:?}"),
+            }
         };
         let why = refused(
             "export",
