@@ -30,6 +30,7 @@ mod http3;
 mod idle;
 mod images;
 mod isolation;
+mod open_files;
 mod plugins;
 mod promises;
 mod proxy_protocol;

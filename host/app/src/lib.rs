@@ -23,6 +23,7 @@ mod last_good;
 mod loader;
 mod logging;
 mod memory;
+mod open_files;
 mod plugin_command;
 mod plugins;
 mod reload;

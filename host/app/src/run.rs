@@ -10,8 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::beginning::Beginning;
 use crate::hand_over::{Given, Origin};
 use crate::last_good::LastGood;
-use crate::memory;
-use crate::{Host, logging};
+use crate::{Host, logging, memory, open_files};
 
 /// Where the copy of what was last good is, unless the operator or systemd has another place for it.
 const STATE_FOLDER: &str = ".palisade";
@@ -44,8 +43,12 @@ impl Run {
             Err(error) => (None, Some(error)),
         };
         let beginning = Beginning::read(&self.file, last_good)?;
+        let too_few_files = open_files::make_room(beginning.config());
         let _log = logging::start(&beginning.config().log)?;
         for warning in &beginning.config().warnings {
+            tracing::warn!("{warning}");
+        }
+        if let Some(warning) = too_few_files {
             tracing::warn!("{warning}");
         }
         if let Some(error) = problem {

@@ -26,6 +26,7 @@ pub(crate) use restart::Fixed;
 use crate::generation::Generation;
 use crate::last_good::Keeper;
 use crate::loader::Loader;
+use crate::open_files;
 use crate::state::{Last, State};
 use crate::watch::{Files, Look, Watch};
 
@@ -165,7 +166,7 @@ impl Reloader {
 
     fn warnings(&self, config: &Config) -> Vec<String> {
         let own = config.warnings.iter().map(ToString::to_string);
-        own.chain(self.fixed.warnings(&Fixed::of(config))).collect()
+        own.chain(self.fixed.warnings(&Fixed::of(config))).chain(open_files::make_room(config)).collect()
     }
 
     fn conclude(&self, served: &Generation, problems: Vec<String>, taken: Taken, cause: Cause) -> Outcome {
