@@ -9,7 +9,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::options::Options;
-use benches::{Cores, Share};
+use benches::{Cores, Precedence, Share};
 
 /// The word by which this program knows that it is to be the command `palisade`.
 pub(crate) const COMMAND: &str = "palisade";
@@ -17,7 +17,7 @@ pub(crate) const COMMAND: &str = "palisade";
 /// Where a host stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place<'a> {
-    /// On its own core, as what is measured.
+    /// On its own core, before everything else, as what is measured.
     Core(&'a Cores),
     /// On the cores of everything else, when nobody else wants them.
     BehindOthers,
@@ -52,12 +52,8 @@ impl Host {
         let config = include_str!("palisade.toml").replace("ORIGIN", &origin.to_string());
         fs::write(&file, config.replace("BEHIND", &behind.to_string()))?;
         let mut command = match place {
-            Place::Core(cores) => cores.command(Share::One, &program),
-            Place::BehindOthers => {
-                let mut command = Command::new("chrt");
-                command.args(["--idle", "0"]).arg(&program);
-                command
-            }
+            Place::Core(cores) => cores.command_of(Precedence::First, Share::One, &program),
+            Place::BehindOthers => Precedence::Last.command(&program),
         };
         command.args(word).arg("run").arg("--no-last-good").arg(&file);
         let mut process =

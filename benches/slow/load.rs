@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+
+use benches::Precedence;
 
 use crate::host::Host;
 
@@ -40,12 +42,13 @@ impl Good {
     /// # Errors
     /// The program is missing, or says something else than it used to.
     pub(crate) fn measure(host: &Host, seconds: u32) -> Result<Self> {
-        let log = host.folder.join("h2load.log");
+        // Not in the host's folder, which it watches.
+        let log = host.folder.with_file_name("slow-h2load.log");
         // It goes on with a file that is there.
         let _ = fs::remove_file(&log);
         let rate = REQUESTS_PER_SECOND / GOOD_CONNECTIONS;
         let words = format!("-D {seconds} -c {GOOD_CONNECTIONS} -m 4 --rps {rate}");
-        let mut command = Command::new("h2load");
+        let mut command = Precedence::First.command("h2load");
         command.args(words.split(' ')).arg("--log-file").arg(&log).arg(format!("https://{}/", host.address));
         let output = command.output().context("cannot run h2load: `cargo xtask test` installs it")?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -100,13 +103,8 @@ impl Slow {
         let stays = seconds + AFTER_SECONDS;
         let words = format!("{mode} -c {CONNECTIONS} -r {RATE} -i 1 -l {stays} -p 5 -v 0 -u https://{host}{path}");
         // It stands on the core of the good ones, and is not to be what keeps them waiting: they come before it.
-        let mut command = Command::new("chrt");
-        command
-            .args(["--idle", "0", "slowhttptest"])
-            .args(words.split(' '))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let mut command = Precedence::Last.command("slowhttptest");
+        command.args(words.split(' ')).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().context("cannot run slowhttptest: `cargo xtask test` installs it")?;
         Ok(UnderWay(child))
     }

@@ -4,7 +4,8 @@
 //! far less than the host could answer, first with nobody beside them and then beside a thousand slow connections
 //! (slowhttptest): slow heads, slow bodies, answers that are hardly read. Told is how long 99 in 100 of the good ones' requests took
 //! at most, and how much more that is than without slow ones in the same round. A second quiet row shows what the machine makes of
-//! nothing. The slow clients have an origin of their own, and both come behind the good ones on the cores that they share. What they cost the
+//! nothing. The host, the good clients and their origin come before everything else on their cores, so that the machine's own services are not
+//! measured. The slow clients have an origin of their own, and both come behind the good ones on the cores that they share. What they cost the
 //! machine is seen by their being, in a row of its own, clients of another host, which comes behind the good ones as well.
 //!
 //! A host is this very program again, as the command `palisade`. With `--binary` it is another one.
@@ -37,7 +38,7 @@ fn main() -> Result<()> {
     println!("{}\n", machine::describe());
     // Everything that this process starts from here on, threads and programs, stays off the host's core.
     let cores = Cores::split()?;
-    let origins = [origin::start()?, origin::start_behind_others()?];
+    let origins = [origin::start_before_others()?, origin::start_behind_others()?];
     let host = Host::start(&options, origins, Place::Core(&cores))?;
     let other = Host::start(&options, origins, Place::BehindOthers)?;
     let mut rows = Vec::from(ROWS.map(|(name, slow, whose)| Row { name, slow, whose, measured: Vec::new() }));

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::Precedence;
+
 /// The cores that this process was given, shared out.
 #[derive(Debug)]
 pub struct Cores {
@@ -48,6 +50,15 @@ impl Cores {
         };
         let mut command = Command::new("taskset");
         command.args(["-c", cores]).arg(program);
+        command
+    }
+
+    /// As [`Cores::command`], with a place in the order of those who want a core.
+    #[must_use]
+    pub fn command_of(&self, precedence: Precedence, share: Share, program: &Path) -> Command {
+        let plain = self.command(share, program);
+        let mut command = precedence.command(plain.get_program());
+        command.args(plain.get_args());
         command
     }
 }

@@ -9,9 +9,11 @@ pub mod cores;
 pub mod line;
 pub mod machine;
 pub mod origin;
+pub mod precedence;
 pub mod spread;
 
 pub use artifacts::Artifacts;
 pub use cores::{Cores, Share};
 pub use line::Line;
+pub use precedence::Precedence;
 pub use spread::Spread;

@@ -1,11 +1,9 @@
 //! An origin on a thread of its own: as many bytes as the path's last word says, again and again.
 
 use std::convert::Infallible;
-use std::fs;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,6 +13,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::Precedence;
 
 /// What an origin keeps in the kernel for a proxy that does not read, where that is bounded.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
@@ -29,7 +29,15 @@ static BODY: [u8; BYTES_MAX] = [b'x'; BYTES_MAX];
 /// # Errors
 /// It cannot listen, or there is no thread for it.
 pub fn start() -> Result<SocketAddr> {
-    start_with(|| Ok(()), None)
+    start_with(None, None)
+}
+
+/// As [`start`], one that works before everything else on its core.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn start_before_others() -> Result<SocketAddr> {
+    start_with(Some(Precedence::First), None)
 }
 
 /// As [`start`], one that works when nobody else wants its core, and keeps little in the kernel for those who do not read: it stands for one on
@@ -38,23 +46,17 @@ pub fn start() -> Result<SocketAddr> {
 /// # Errors
 /// Those of [`start`].
 pub fn start_behind_others() -> Result<SocketAddr> {
-    let behind = || {
-        let thread = fs::read_link("/proc/thread-self").context("there is no /proc")?;
-        let number = thread.file_name().context("a thread has a number")?;
-        let done = Command::new("chrt").args(["--idle", "--pid", "0"]).arg(number).stdout(Stdio::null()).status();
-        ensure!(done.context("cannot run chrt: it is in util-linux")?.success(), "chrt failed");
-        Ok(())
-    };
-    start_with(behind, Some(SEND_BUFFER_BYTES))
+    start_with(Some(Precedence::Last), Some(SEND_BUFFER_BYTES))
 }
 
-fn start_with(first: fn() -> Result<()>, send_buffer_bytes: Option<usize>) -> Result<SocketAddr> {
+fn start_with(precedence: Option<Precedence>, send_buffer_bytes: Option<usize>) -> Result<SocketAddr> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("the origin cannot listen")?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let serve = move || {
-        let ended = first().and_then(|()| runtime.block_on(accept(listener, send_buffer_bytes)));
+        let ended = precedence.map_or(Ok(()), Precedence::take);
+        let ended = ended.and_then(|()| runtime.block_on(accept(listener, send_buffer_bytes)));
         if let Err(error) = ended {
             eprintln!("an origin has ended: {error:#}");
         }
