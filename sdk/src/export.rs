@@ -25,6 +25,8 @@ use crate::{
     host, log, phase, phase_async, phase_body, phase_stream, settings,
 };
 
+pub use crate::allocator::Allocator;
+
 /// A plugin that [`register!`](crate::register) gave a place for its one instance.
 pub trait Registered: Plugin {
     /// Where the instance is, once it is configured.

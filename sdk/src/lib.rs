@@ -69,6 +69,7 @@
 
 #![deny(unsafe_code)]
 
+mod allocator;
 mod balancer;
 #[doc(hidden)]
 pub mod bindings;

@@ -5,6 +5,9 @@
 /// The phases are those traits that the host is to call; the plugin exports these and no other. A crate registers one
 /// plugin. In a native build nothing is exported, and it is checked that the type has the phases.
 ///
+/// Small blocks of memory are kept by their size, so that a call that allocates costs less. A plugin with an allocator of its own depends on the SDK
+/// without its feature `allocator`.
+///
 /// The crate's name, version and description go into the module's custom section `palisade:plugin`.
 ///
 /// ```compile_fail
@@ -50,12 +53,33 @@ macro_rules! register {
                     description: ::core::env!("CARGO_PKG_DESCRIPTION"),
                 };
 
+                $crate::__allocator!();
+
                 #[used]
                 #[unsafe(link_section = "palisade:plugin")]
                 static SECTION: [u8; MANIFEST.json_bytes()] = MANIFEST.json();
             };
         };
     };
+}
+
+/// Declares the plugin's allocator.
+#[cfg(feature = "allocator")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __allocator {
+    () => {
+        #[global_allocator]
+        static ALLOCATOR: $crate::export::Allocator = $crate::export::Allocator::new();
+    };
+}
+
+/// Leaves the plugin the allocator that it has.
+#[cfg(not(feature = "allocator"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __allocator {
+    () => {};
 }
 
 /// Exports one phase of a type.
