@@ -7,13 +7,14 @@
 use palisade_config::PluginLimits;
 use wasmtime::{Enabled, InstanceAllocationStrategy, PoolConcurrencyLimitError, PoolingAllocationConfig};
 
-use crate::runtime::MEMORY_RESERVATION_BYTES;
-
 /// Instances at a time, over all plugins and workers. What is wanted beyond is made for itself.
 const INSTANCES: u32 = 1_000;
 
 /// Core instances and tables of one component: its main module and what adapts it.
 const PARTS: u32 = 8;
+
+/// Bytes that the memory of an instance in a slot may grow to.
+const MEMORY_BYTES: usize = 32 << 20;
 
 /// Elements of one table; most plugins have a few hundred functions that are called through it.
 const TABLE_ELEMENTS: usize = 20_000;
@@ -30,7 +31,7 @@ pub(crate) fn allocation() -> InstanceAllocationStrategy {
         .total_core_instances(INSTANCES * PARTS)
         .total_tables(INSTANCES * PARTS)
         .table_elements(TABLE_ELEMENTS)
-        .max_memory_size(usize::try_from(MEMORY_RESERVATION_BYTES).unwrap_or(usize::MAX))
+        .max_memory_size(MEMORY_BYTES)
         .linear_memory_keep_resident(KEPT_BYTES)
         .table_keep_resident(KEPT_TABLE_BYTES)
         .pagemap_scan(Enabled::Auto);
@@ -39,8 +40,7 @@ pub(crate) fn allocation() -> InstanceAllocationStrategy {
 
 /// Whether instances with these limits fit into slots: one that is allowed more must not be refused it by its slot.
 pub(crate) fn fits(limits: &PluginLimits) -> bool {
-    u64::try_from(limits.memory_bytes).is_ok_and(|bytes| bytes <= MEMORY_RESERVATION_BYTES)
-        && limits.table_elements <= TABLE_ELEMENTS
+    limits.memory_bytes <= MEMORY_BYTES && limits.table_elements <= TABLE_ELEMENTS
 }
 
 /// Whether an instance could not be made because no slot is free.
