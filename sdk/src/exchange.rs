@@ -1,6 +1,6 @@
 //! What several phases say about an exchange: its number and the client's address.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::bindings::capabilities::palisade::plugin::types::IpAddress;
 
@@ -23,8 +23,11 @@ impl Exchange {
 
 /// An address from the host's form: IPv4 comes as `::ffff:a.b.c.d` and becomes IPv4 again.
 pub(crate) fn address(from_host: IpAddress) -> IpAddr {
-    let bits = (u128::from(from_host.high) << 64) | u128::from(from_host.low);
-    Ipv6Addr::from_bits(bits).to_canonical()
+    let (low, prefix) = (from_host.low & 0xffff_ffff, from_host.low >> 32);
+    if let (0, 0xffff, Ok(v4)) = (from_host.high, prefix, u32::try_from(low)) {
+        return Ipv4Addr::from_bits(v4).into();
+    }
+    Ipv6Addr::from_bits((u128::from(from_host.high) << 64) | u128::from(from_host.low)).into()
 }
 
 #[cfg(test)]

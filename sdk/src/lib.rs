@@ -127,7 +127,7 @@ pub use plugin::{
     RequestFilter, ResponseBodyFilter, ResponseFilter, StreamFilter, Ticker,
 };
 pub use reply::Reply;
-pub use request::Request;
+pub use request::{HotValue, Request};
 pub use request_body::{RequestBody, RequestHead};
 pub use response::Response;
 pub use response_body::{ResponseBody, ResponseHead};

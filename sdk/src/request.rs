@@ -27,9 +27,10 @@ impl<'a> Request<'a> {
     /// Takes the head apart, copying nothing.
     pub(crate) fn new(head: &'a RequestHead) -> Result<Self, Error> {
         let apart = || {
-            let (authority, rest) = head.text.split_at_checked(length(head.authority_bytes)?)?;
-            let (target, hot) = rest.split_at_checked(length(head.target_bytes)?)?;
-            let (authority, target) = (std::str::from_utf8(authority).ok()?, std::str::from_utf8(target).ok()?);
+            let authority_bytes = length(head.authority_bytes)?;
+            let bytes = authority_bytes.checked_add(length(head.target_bytes)?)?;
+            let (text, hot) = head.text.split_at_checked(bytes)?;
+            let (authority, target) = std::str::from_utf8(text).ok()?.split_at_checked(authority_bytes)?;
             let path_bytes = length(head.path_bytes).filter(|bytes| target.is_char_boundary(*bytes))?;
             Some(Self { head, authority: authority.into(), target: target.into(), path_bytes, hot })
         };
@@ -101,8 +102,9 @@ impl<'a> Request<'a> {
 
     /// The authority without its port, in lower case. An IPv6 address keeps its brackets.
     pub fn host(&self) -> Cow<'_, str> {
-        let host = self.authority.trim_end_matches(|c: char| c.is_ascii_digit());
-        let host = host.strip_suffix(':').unwrap_or(&self.authority);
+        let digits = self.authority.bytes().rev().take_while(u8::is_ascii_digit).count();
+        let host = self.authority.get(..self.authority.len() - digits).and_then(|before| before.strip_suffix(':'));
+        let host = host.unwrap_or(&self.authority);
         if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
     }
 
@@ -123,11 +125,16 @@ impl<'a> Request<'a> {
 
     /// The first value of a hot header, as it was when this filter was called. No host call.
     pub fn hot(&self, header: HotHeader) -> Option<&'a [u8]> {
+        self.hot_value(header).map(|value| value.bytes)
+    }
+
+    /// The first value of a hot header, and whether there are more of them: [`Request::header_values`] gives all. No host call.
+    pub fn hot_value(&self, header: HotHeader) -> Option<HotValue<'a>> {
         let mut rest = self.hot;
         for _ in 0..header.index() {
-            (_, rest) = hot_value(rest)?;
+            (_, rest) = first_hot(rest)?;
         }
-        hot_value(rest)?.0
+        first_hot(rest)?.0
     }
 
     /// The first value of a header. Names count without regard to case.
@@ -201,6 +208,15 @@ impl<'a> Request<'a> {
     }
 }
 
+/// What came of a hot header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HotValue<'a> {
+    /// The first value.
+    pub bytes: &'a [u8],
+    /// Whether there are values after it.
+    pub has_more: bool,
+}
+
 impl Method {
     /// The method's text, or none for [`Method::Other`].
     pub const fn text(self) -> Option<&'static str> {
@@ -225,13 +241,19 @@ fn length(bytes: u32) -> Option<usize> {
 
 /// The hot header at the front, and what comes after it: a length as little-endian u32, then so many bytes; `0xffffffff`
 /// and no bytes where the request has no such header.
-fn hot_value(text: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
-    let (bytes, rest) = text.split_first_chunk()?;
-    match u32::from_le_bytes(*bytes) {
+fn first_hot(text: &[u8]) -> Option<(Option<HotValue<'_>>, &[u8])> {
+    let (length, rest) = text.split_first_chunk()?;
+    match u32::from_le_bytes(*length) {
         u32::MAX => Some((None, rest)),
-        bytes => rest.split_at_checked(length(bytes)?).map(|(value, rest)| (Some(value), rest)),
+        length => {
+            let (bytes, rest) = rest.split_at_checked(self::length(length & !MORE_VALUES)?)?;
+            Some((Some(HotValue { bytes, has_more: length & MORE_VALUES != 0 }), rest))
+        }
     }
 }
+
+/// In the length of a hot header: it has more values than the first.
+const MORE_VALUES: u32 = 1 << 31;
 
 #[cfg(test)]
 mod tests;

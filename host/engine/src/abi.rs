@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::Method;
-use http::header::HeaderName;
+use http::header::{HOST, HeaderName};
+use http::{HeaderValue, Method};
 use palisade_contract as contract;
 use palisade_contract::{Exchange, RequestHead};
 use wasmtime::component::{ComponentType, Lift, Lower};
@@ -209,14 +209,24 @@ impl<'a> WireRequest<'a> {
 }
 
 fn pack_hot(request: &RequestHead, name: &HeaderName, scratch: &mut Vec<u8>) {
-    match request.header(name.as_str()) {
+    let (value, has_more) = if *name == HOST {
+        (request.authority.as_ref(), false)
+    } else {
+        let mut values = request.headers.get_all(name).iter();
+        (values.next(), values.next().is_some())
+    };
+    match value.map(HeaderValue::as_bytes) {
         Some(value) => {
-            scratch.extend_from_slice(&wire_len(value).to_le_bytes());
+            let length = wire_len(value) | if has_more { MORE_VALUES } else { 0 };
+            scratch.extend_from_slice(&length.to_le_bytes());
             scratch.extend_from_slice(value);
         }
         None => scratch.extend_from_slice(&u32::MAX.to_le_bytes()),
     }
 }
+
+/// In the length of a hot header: it has more values than the first.
+const MORE_VALUES: u32 = 1 << 31;
 
 /// Heads are bounded far below four gigabytes.
 fn wire_len(bytes: &[u8]) -> u32 {
@@ -426,6 +436,20 @@ mod tests {
         assert_eq!((key, names), (0x0123_4567_89ab_cdef, 9 << 32 | 7));
         assert_eq!((load, trouble), (3 << 32 | 2, 4 << 32 | 1_500));
         assert_eq!(state, 5 << 32 | 999 << 16 | 4 << 8 | 2);
+    }
+
+    #[test]
+    fn a_hot_header_is_its_first_value_and_whether_there_are_more() {
+        let mut request = RequestHead { authority: Some(HeaderValue::from_static("a:1")), ..RequestHead::default() };
+        for (name, value) in [("one", "1"), ("two", "2"), ("two", "22"), ("host", "not looked at")] {
+            request.headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let mut text = Vec::new();
+        for name in ["one", "two", "three", "host"] {
+            pack_hot(&request, &HeaderName::from_static(name), &mut text);
+        }
+        let expected = [&[1, 0, 0, 0][..], b"1", &[1, 0, 0, 0x80], b"2", &[0xff; 4], &[3, 0, 0, 0], b"a:1"];
+        assert_eq!(text, expected.concat());
     }
 
     #[test]

@@ -33,6 +33,17 @@ fn hot_headers_come_in_the_order_of_declaration() {
 }
 
 #[test]
+fn a_hot_header_says_whether_it_has_more_values() {
+    let hot = [&1u32.to_le_bytes()[..], b"a", &(1 << 31 | 2u32).to_le_bytes(), b"bc", &u32::MAX.to_le_bytes()];
+    let head = head("", "/", &hot.concat());
+    let request = Request::new(&head).unwrap();
+    let mut setup = crate::Setup::default();
+    let values = ["a", "b", "c"].map(|name| request.hot_value(setup.hot_header(name)));
+    let [one, more] = [(&b"a"[..], false), (&b"bc"[..], true)].map(|(bytes, has_more)| HotValue { bytes, has_more });
+    assert_eq!(values, [Some(one), Some(more), None]);
+}
+
+#[test]
 fn a_head_that_contradicts_itself_is_an_error() {
     for (authority, path, target, text) in
         [(9, 1, 1, "a/"), (1, 1, 9, "a/"), (1, 9, 1, "a/"), (1, 2, 3, "a/ä"), (2, 1, 1, "ä/"), (1, 1, 1, "ä/")]

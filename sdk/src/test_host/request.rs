@@ -149,7 +149,8 @@ impl TestRequest {
         for name in hot_headers {
             match side.fields.first(name) {
                 Some(value) => {
-                    text.extend(bytes(value.len()).to_le_bytes());
+                    let has_more = side.fields.values(name).len() > 1;
+                    text.extend((bytes(value.len()) | if has_more { MORE_VALUES } else { 0 }).to_le_bytes());
                     text.extend(value);
                 }
                 None => text.extend(u32::MAX.to_le_bytes()),
@@ -171,6 +172,9 @@ impl TestRequest {
         }
     }
 }
+
+/// In the length of a hot header: it has more values than the first.
+const MORE_VALUES: u32 = 1 << 31;
 
 fn bytes(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
