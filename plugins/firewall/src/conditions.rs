@@ -1,12 +1,12 @@
 //! The conditions of one rule: all of them have to hold, the cheap ones are looked at first.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, cell::OnceCell, net::IpAddr};
 
 use palisade_sdk::{Error, Request, Setup};
 
 use crate::{
     headers::{HeaderIndex, Headers},
-    host_set::HostSet,
+    host_set::{HostSet, canonical},
     method_set::{MethodSet, is_token},
     network_map::NetworkMap,
     path_set::{PathSet, PrefixSet},
@@ -16,17 +16,28 @@ use crate::{
     value_test::{NamedTest, ValueTest},
 };
 
-/// What rules look at: the request, with its host and its path in the form that rules compare.
+/// What rules look at: the request, and its host and its path in the form that rules compare.
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
     /// The request itself.
     pub(crate) request: &'a Request<'a>,
-    /// As [`canonical`](crate::host_set::canonical) gives it; empty where no rule looks at it.
-    pub(crate) host: &'a str,
     /// As [`PathReader`](crate::path::PathReader) gives it; empty where no rule looks at it.
     pub(crate) path: &'a [u8],
     /// The headers that rules look at.
     pub(crate) headers: &'a Headers,
+    host: OnceCell<Cow<'a, str>>,
+}
+
+impl<'a> Subject<'a> {
+    /// A request, whose host nobody has looked at.
+    pub(crate) fn new(request: &'a Request<'a>, path: &'a [u8], headers: &'a Headers) -> Self {
+        Self { request, path, headers, host: OnceCell::new() }
+    }
+
+    /// As [`canonical`](crate::host_set::canonical) gives it: made when a rule gets as far as to look at it.
+    fn host(&self) -> &str {
+        self.host.get_or_init(|| canonical(self.request.host()))
+    }
 }
 
 /// The conditions of one rule. None of a kind means that it does not matter.
@@ -76,11 +87,6 @@ impl Conditions {
         self.path.is_some() || self.path_prefix.is_some() || self.path_regex.is_some()
     }
 
-    /// Whether any of them looks at the host.
-    pub(crate) fn look_at_host(&self) -> bool {
-        self.hosts.is_some()
-    }
-
     /// Whether the client's address is all that they look at.
     pub(crate) fn look_at_client_alone(&self) -> bool {
         let further = self.methods.is_some() || self.hosts.is_some() || self.look_at_path();
@@ -97,8 +103,8 @@ impl Conditions {
         let request = subject.request;
         self.methods.as_ref().is_none_or(|methods| methods.contains_that_of(request))
             && self.hold_for_path(subject.path)
-            && self.hosts.as_ref().is_none_or(|hosts| hosts.contains(subject.host))
-            && self.hold_for_client(request.client())
+            && self.hosts.as_ref().is_none_or(|hosts| hosts.contains(subject.host()))
+            && self.client.as_ref().is_none_or(|networks| networks.find(request.client()).is_some())
             && self.headers.iter().all(|(header, test)| subject.headers.meet(*header, test, request))
             && self.query.iter().all(|(name, test)| query::meets(request.query(), name, test, decoded))
     }

@@ -1,4 +1,4 @@
-//! The headers that rules look at: whether one is there comes with the request, its values are fetched when a rule
+//! The headers that rules look at: the first value of each comes with the request, others are fetched when a rule
 //! needs them.
 
 use std::cell::OnceCell;
@@ -43,15 +43,14 @@ impl Headers {
     }
 
     /// Whether the request's header meets the test: any of its values, not only the first, which is all that a hot
-    /// header gives. So the first one can show that the test is met or that the header is absent, and otherwise the
-    /// values are fetched.
+    /// header gives. Where there are more, and the first one does not meet it, they are fetched.
     pub(crate) fn meet(&self, header: HeaderIndex, test: &ValueTest, request: &Request<'_>) -> bool {
         let Some(column) = self.columns.get(header.0) else { return false };
         let Some(hot) = column.hot else { return column.meets(test, request, 0) };
-        match (request.hot(hot), test) {
+        match (request.hot_value(hot), test) {
             (None, test) => test.is_met_by_absence(),
             (Some(_), ValueTest::Absent) => false,
-            (Some(first), test) => test.is_met_by(first) || column.meets(test, request, 1),
+            (Some(first), test) => test.is_met_by(first.bytes) || first.has_more && column.meets(test, request, 1),
         }
     }
 }

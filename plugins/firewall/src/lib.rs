@@ -20,6 +20,7 @@ mod pattern;
 mod query;
 mod rules;
 mod settings;
+mod state_table;
 mod value_test;
 
 use std::net::IpAddr;
@@ -133,8 +134,7 @@ impl RequestFilter for Firewall {
             }
             path = read.bytes;
         }
-        let host = if self.rules.look_at_host() { host_set::canonical(request.host()) } else { "".into() };
-        let subject = Subject { request, host: &host, path, headers: &self.headers };
+        let subject = Subject::new(request, path, &self.headers);
         match self.rules.decide(&subject, &mut self.decoded) {
             Some(rule) => Ok(rule.flow()),
             None if self.default_action == Decision::Allow => Ok(Flow::Continue),

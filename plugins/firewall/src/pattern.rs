@@ -1,13 +1,14 @@
 //! A regular expression, in; whether it is found in some bytes, out, in time linear in their number.
 //!
 //! The syntax is that of Rust's `regex` crate without Unicode tables: `.` is any byte, `\w` and `(?i)` are ASCII. The
-//! automaton is built lazily while it matches, at most [`CACHE_BYTES`] of it: on a 120-byte `user-agent` inside
-//! wasmtime that is 25 times faster than `regex-lite`, and two thirds of the size of the whole `regex` crate.
+//! automaton is built when the plugin is configured, where it takes at most [`STATES_BYTES_MAX`]; a larger one is built
+//! lazily while it matches, at most [`CACHE_BYTES`] of it, which takes several times the time for each byte.
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
 use regex_automata::{
     Input, MatchKind,
+    dfa::{StartKind, dense},
     hybrid::{
         BuildError,
         dfa::{Cache, DFA},
@@ -18,15 +19,18 @@ use regex_automata::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::state_table::StateTable;
+
 /// A compiled regular expression. It may be found anywhere in the bytes: anchor it with `^` and `$` where that matters.
 #[derive(Clone)]
-pub(crate) struct Pattern(Box<Automaton>);
+pub(crate) struct Pattern(Automaton);
 
 #[derive(Clone)]
-struct Automaton {
-    rules: DFA,
-    /// The states that were needed so far.
-    cache: RefCell<Cache>,
+enum Automaton {
+    /// Every state.
+    Whole(StateTable),
+    /// The rules by which states are made, and those that were needed so far.
+    Lazy(Box<(DFA, RefCell<Cache>)>),
 }
 
 impl Pattern {
@@ -56,37 +60,67 @@ impl Pattern {
     }
 
     fn compile(text: &str, ignore_case: bool) -> Result<Self, String> {
-        let syntax = syntax::Config::new()
-            .unicode(false)
-            .utf8(false)
-            .dot_matches_new_line(true)
-            .case_insensitive(ignore_case)
-            .nest_limit(64);
-        let compiler = thompson::Config::new()
-            .utf8(false)
-            .nfa_size_limit(Some(COMPILED_BYTES_MAX))
-            .which_captures(WhichCaptures::None);
-        // "All" with the earliest match: whether there is one, found at its first possible end.
-        let automaton =
-            DFA::config().match_kind(MatchKind::All).cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true);
-        let automaton = DFA::builder()
-            .syntax(syntax)
-            .thompson(compiler)
-            .configure(automaton)
-            .build(text)
-            .map_err(|error| reason(&error))?;
-        let cache = RefCell::new(automaton.create_cache());
-        Ok(Self(Box::new(Automaton { rules: automaton, cache })))
+        let syntax = syntax(ignore_case);
+        let automaton = match Automaton::whole(text, syntax) {
+            Some(whole) => whole,
+            None => Automaton::lazy(text, syntax)?,
+        };
+        Ok(Self(automaton))
     }
 
     /// Whether the expression is found in the bytes.
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
-        let input = Input::new(bytes).earliest(true);
-        let found = self.0.rules.try_search_fwd(&mut self.0.cache.borrow_mut(), &input);
-        // The search gives up only where it was configured to, and it was not.
-        matches!(found, Ok(Some(_)))
+        match &self.0 {
+            Automaton::Whole(table) => table.is_in(bytes),
+            Automaton::Lazy(lazy) => {
+                let (lazy, cache) = &**lazy;
+                let found = lazy.try_search_fwd(&mut cache.borrow_mut(), &Input::new(bytes).earliest(true));
+                // A search gives up only where it was configured to, and it was not.
+                matches!(found, Ok(Some(_)))
+            }
+        }
     }
 }
+
+// Both are of kind "all", and look for the earliest match: whether there is one, found at its first possible end.
+impl Automaton {
+    /// None where it is too large, or where there is none.
+    fn whole(text: &str, syntax: syntax::Config) -> Option<Self> {
+        let config = dense::Config::new()
+            .match_kind(MatchKind::All)
+            .start_kind(StartKind::Unanchored)
+            .accelerate(false)
+            .dfa_size_limit(Some(STATES_BYTES_MAX))
+            .determinize_size_limit(Some(STATES_BYTES_MAX));
+        let whole = dense::Builder::new().syntax(syntax).thompson(compiler()).configure(config).build(text);
+        StateTable::new(&whole.ok()?).map(Self::Whole)
+    }
+
+    fn lazy(text: &str, syntax: syntax::Config) -> Result<Self, String> {
+        let config =
+            DFA::config().match_kind(MatchKind::All).cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true);
+        let lazy = DFA::builder().syntax(syntax).thompson(compiler()).configure(config).build(text);
+        let lazy = lazy.map_err(|error| reason(&error))?;
+        let cache = RefCell::new(lazy.create_cache());
+        Ok(Self::Lazy(Box::new((lazy, cache))))
+    }
+}
+
+fn syntax(ignore_case: bool) -> syntax::Config {
+    syntax::Config::new()
+        .unicode(false)
+        .utf8(false)
+        .dot_matches_new_line(true)
+        .case_insensitive(ignore_case)
+        .nest_limit(64)
+}
+
+fn compiler() -> thompson::Config {
+    thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX)).which_captures(WhichCaptures::None)
+}
+
+/// What the whole automaton of one expression may take, and so much again while it is built.
+pub(crate) const STATES_BYTES_MAX: usize = 64 << 10;
 
 /// What one expression may take, compiled.
 pub(crate) const COMPILED_BYTES_MAX: usize = 64 << 10;
@@ -135,6 +169,8 @@ impl JsonSchema for Pattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(pattern: &str, found: &[&[u8]], missed: &[&[u8]]) {
@@ -198,7 +234,37 @@ mod tests {
         for pattern in ["(a+)+$b", "(a|aa)+c", "a*a*a*a*a*a*c", "(.*)(.*)(.*)(.*)x", "[ab]{0,9}a[ab]{30}c"] {
             let pattern = Pattern::parse(pattern).unwrap();
             assert!(!pattern.is_in(&same) && !pattern.is_in(&mixed));
-            assert!(pattern.0.cache.borrow().memory_usage() < 2 * CACHE_BYTES);
+            match &pattern.0 {
+                Automaton::Whole(table) => assert!(table.bytes() <= STATES_BYTES_MAX),
+                Automaton::Lazy(lazy) => assert!(lazy.1.borrow().memory_usage() < 2 * CACHE_BYTES),
+            }
         }
+    }
+
+    proptest! {
+        /// A table says the same as the search that it stands for.
+        #[test]
+        fn both_kinds_of_automata_agree(
+            pattern in "\\^?(a|b|\\.|\\[ab\\]|\\(a\\|b+\\)|a\\*|\\\\b|\\(\\?i:B\\)|\\^|\\$){0,6}\\$?",
+            text in "[abcB .]{0,12}",
+        ) {
+            let whole = Pattern::parse(&pattern).unwrap();
+            prop_assert!(matches!(&whole.0, Automaton::Whole(_)));
+            let lazy = Pattern(Automaton::lazy(&pattern, syntax(false)).unwrap());
+            prop_assert_eq!(whole.is_in(text.as_bytes()), lazy.is_in(text.as_bytes()));
+        }
+    }
+
+    /// Which one an expression gets is a matter of size.
+    #[test]
+    fn only_what_is_small_is_built_at_once() {
+        let is_whole = |text: &str| matches!(&Pattern::parse(text).unwrap().0, Automaton::Whole(..));
+        assert!(is_whole(r"\.(php|asp)$") && is_whole("(?i)sqlmap|nikto"));
+        assert!(!is_whole("[ab]{0,9}a[ab]{30}c"));
+        check(
+            "^[ab]*a[ab]{14}c$",
+            &[&[b"bba", &[b'b'; 14][..], b"c"].concat()],
+            &[b"a", &[b"bb", &[b'b'; 14][..], b"c"].concat()],
+        );
     }
 }

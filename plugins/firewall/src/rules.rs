@@ -16,7 +16,6 @@ use crate::{
 pub(crate) struct Rules {
     rules: Vec<Rule>,
     look_at_path: bool,
-    look_at_host: bool,
 }
 
 /// One rule.
@@ -74,7 +73,6 @@ impl Rules {
             let answer = settings.answer(&key, answer)?;
             let conditions = Conditions::new(settings.when, &format!("{key}.when"), headers, host)?;
             rules.look_at_path |= conditions.look_at_path();
-            rules.look_at_host |= conditions.look_at_host();
             rules.rules.push(Rule {
                 action: settings.action,
                 answer,
@@ -89,11 +87,6 @@ impl Rules {
     /// Whether any of them looks at the path.
     pub(crate) fn look_at_path(&self) -> bool {
         self.look_at_path
-    }
-
-    /// Whether any of them looks at the host.
-    pub(crate) fn look_at_host(&self) -> bool {
-        self.look_at_host
     }
 
     /// The first rule that decides. Those before it that only count have counted. `decoded` is memory to work in.
