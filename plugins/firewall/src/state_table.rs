@@ -17,14 +17,14 @@ pub(crate) struct StateTable {
     /// The class of each byte.
     classes: Box<[u8; 256]>,
     /// States stand for where their row begins. The first two rows are that of no match, whatever follows, and that of a match.
-    next: Vec<u16>,
+    next: Vec<u32>,
     /// How long a row is.
-    row: u16,
-    start: u16,
+    row: u32,
+    start: u32,
 }
 
 impl StateTable {
-    /// None where it would be too large: more than 65,535 places.
+    /// None where the automaton may give up.
     pub(crate) fn new(automaton: &dense::DFA<Vec<u32>>) -> Option<Self> {
         let classes = automaton.byte_classes();
         let mut rows = Rows { row: classes.alphabet_len(), numbers: BTreeMap::new(), waiting: VecDeque::new() };
@@ -39,44 +39,57 @@ impl StateTable {
                 next.push(rows.place(automaton, following)?);
             }
         }
-        Some(Self { classes: Box::new(table(classes)), next, row: u16::try_from(rows.row).ok()?, start })
+        Some(Self { classes: Box::new(table(classes)), next, row: u32::try_from(rows.row).ok()?, start })
     }
 
     /// Whether the automaton comes to a match in these bytes.
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
+        // Four at a time: at the end of every turn of a loop, compiled WebAssembly looks at its deadline.
+        let (fours, rest) = bytes.as_chunks::<4>();
         let mut state = self.start;
-        for byte in bytes {
-            // The place is there: every byte has a class, and every state a row.
-            let class = self.classes.get(usize::from(*byte)).copied().unwrap_or_default();
-            state = self.following(state, u16::from(class));
+        for four in fours {
+            for byte in four {
+                state = self.following(state, *byte);
+                if state <= self.row {
+                    return state == self.row;
+                }
+            }
+        }
+        for byte in rest {
+            state = self.following(state, *byte);
             if state <= self.row {
                 return state == self.row;
             }
         }
-        self.following(state, self.row - 1) == self.row
+        self.place(state, self.row - 1) == self.row
     }
 
-    fn following(&self, state: u16, class: u16) -> u16 {
-        self.next.get(usize::from(state) + usize::from(class)).copied().unwrap_or_default()
+    fn following(&self, state: u32, byte: u8) -> u32 {
+        self.place(state, u32::from(self.classes.get(usize::from(byte)).copied().unwrap_or_default()))
+    }
+
+    /// There always is one: every byte has a class, and every state a row.
+    fn place(&self, state: u32, class: u32) -> u32 {
+        usize::try_from(state + class).ok().and_then(|place| self.next.get(place)).copied().unwrap_or_default()
     }
 
     /// What it takes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.classes.len() + 2 * self.next.len()
+        self.classes.len() + 4 * self.next.len()
     }
 }
 
 /// Where the rows of states begin: those that were seen.
 struct Rows {
     row: usize,
-    numbers: BTreeMap<StateID, u16>,
+    numbers: BTreeMap<StateID, u32>,
     waiting: VecDeque<StateID>,
 }
 
 impl Rows {
-    /// None where there are too many, or where the automaton gives up.
-    fn place(&mut self, automaton: &dense::DFA<Vec<u32>>, state: StateID) -> Option<u16> {
+    /// None where the automaton gives up.
+    fn place(&mut self, automaton: &dense::DFA<Vec<u32>>, state: StateID) -> Option<u32> {
         if automaton.is_quit_state(state) {
             return None;
         }
@@ -89,7 +102,7 @@ impl Rows {
         } else {
             self.numbers.len() + 2
         };
-        let place = u16::try_from(index * self.row).ok()?;
+        let place = u32::try_from(index * self.row).ok()?;
         if index > 1 {
             self.numbers.insert(state, place);
             self.waiting.push_back(state);
