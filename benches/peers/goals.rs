@@ -6,7 +6,7 @@ use crate::load::Load;
 use crate::rounds::Rounds;
 
 /// Load, one proxy, another one, and the ratio that is wanted at most.
-const GOALS: [(Load, &str, &str, f64); 11] = [
+const GOALS: [(Load, &str, &str, f64); 12] = [
     (Load::Rules, "Palisade, 3 plugins", "HAProxy", 0.75),
     (Load::Rules, "Palisade, 3 plugins", "nginx", 0.65),
     (Load::Rules, "Palisade, 3 plugins", "Envoy, Wasm", 0.3),
@@ -15,6 +15,7 @@ const GOALS: [(Load, &str, &str, f64); 11] = [
     (Load::Http1, "Palisade", "bare hyper", 1.15),
     (Load::Http2, "Palisade", "HAProxy", 1.0),
     (Load::Handshakes, "Palisade", "nginx", 0.55),
+    (Load::OneSuite, "Palisade", "nginx", 0.55),
     (Load::Bodies, "Palisade", "nginx", 0.7),
     (Load::Workers, "Palisade, 2 workers", "Palisade, 1 worker", 1.1),
     (Load::Workers, "Palisade, 4 workers", "Palisade, 1 worker", 1.1),

@@ -1,7 +1,7 @@
 //! A load of full handshakes: connect, shake hands, ask once, and read to the end that the server makes.
 //!
-//! wrk and others take up the session that they had before, which saves the server its signature; here nothing is taken up. Key exchange
-//! and suite are the same for every server, and the certificate is known beforehand, so that a client has less to do than the server.
+//! wrk and others take up the session that they had before, which saves the server its signature; here nothing is taken up. The key exchange
+//! is the same for every server, and the certificate is known beforehand, so that a client has less to do than the server.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,10 +16,30 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, Stream};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, Stream, SupportedCipherSuite};
 use tokio::time::Instant;
 
 use crate::load::HEADERS;
+
+/// Which suites clients offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suites {
+    /// Those of TLS 1.3 in the order of OpenSSL, as of curl: which one it is, the server's own defaults say.
+    All,
+    /// One, for every server.
+    Aes256,
+}
+
+impl Suites {
+    fn offered(self) -> Vec<SupportedCipherSuite> {
+        use aws_lc_rs::cipher_suite as suites;
+        let first = suites::TLS13_AES_256_GCM_SHA384;
+        match self {
+            Self::All => vec![first, suites::TLS13_CHACHA20_POLY1305_SHA256, suites::TLS13_AES_128_GCM_SHA256],
+            Self::Aes256 => vec![first],
+        }
+    }
+}
 
 /// Clients at a time.
 const CLIENTS: usize = 16;
@@ -31,9 +51,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// A handshake or a request fails.
-pub(crate) fn run((proxy, path): (SocketAddr, &str), chain: &Path, seconds: u32) -> Result<u64> {
+pub(crate) fn run((proxy, path): (SocketAddr, &str), chain: &Path, suites: Suites, seconds: u32) -> Result<u64> {
     let known = CertificateDer::pem_file_iter(chain)?.next().context("there is no certificate")??;
-    let client = Client { config: Arc::new(config(known)?), proxy, request: request(proxy, path).into() };
+    let client = Client { config: Arc::new(config(known, suites)?), proxy, request: request(proxy, path).into() };
     let until = Instant::now() + Duration::from_secs(u64::from(seconds));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -47,11 +67,10 @@ pub(crate) fn run((proxy, path): (SocketAddr, &str), chain: &Path, seconds: u32)
     })
 }
 
-fn config(known: CertificateDer<'static>) -> Result<ClientConfig> {
-    // What all of the servers have in common.
+fn config(known: CertificateDer<'static>, suites: Suites) -> Result<ClientConfig> {
     let provider = CryptoProvider {
         kx_groups: vec![aws_lc_rs::kx_group::X25519],
-        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_256_GCM_SHA384],
+        cipher_suites: suites.offered(),
         ..aws_lc_rs::default_provider()
     };
     let versions = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions()?;

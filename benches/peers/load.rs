@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::handshakes::Suites;
 use crate::{handshakes, http3};
 
 /// What kind of work.
@@ -18,8 +19,10 @@ pub(crate) enum Load {
     Http2,
     /// As the first, with every rule.
     Rules,
-    /// A full handshake for each request.
+    /// A full handshake for each request, with the suite that the server takes of those that clients offer.
     Handshakes,
+    /// As that, with one suite for all servers.
+    OneSuite,
     /// As the first, with answers of 100 KiB, on 16 connections.
     Bodies,
     /// As the first, with requests of 100 KiB, on 16 connections.
@@ -33,11 +36,12 @@ pub(crate) enum Load {
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Http1,
         Self::Http2,
         Self::Rules,
         Self::Handshakes,
+        Self::OneSuite,
         Self::Bodies,
         Self::Uploads,
         Self::Large,
@@ -51,6 +55,7 @@ impl Load {
             Self::Http2 => "W2 h2, 8 × 16",
             Self::Rules => "W3 rules",
             Self::Handshakes => "W4 handshakes",
+            Self::OneSuite => "W4 handshakes, one suite",
             Self::Bodies => "W5 100 KiB",
             Self::Uploads => "W6 uploads of 100 KiB",
             Self::Large => "W7 10 MiB",
@@ -68,7 +73,10 @@ impl Load {
         let url = format!("https://{proxy}{path}");
         match self {
             Self::Http1 | Self::Rules | Self::Workers => wrk(&url, (64, seconds), &[]),
-            Self::Handshakes => handshakes::run((proxy, &path), &folder.join("127.0.0.1.pem"), seconds),
+            Self::Handshakes | Self::OneSuite => {
+                let suites = if self == Self::Handshakes { Suites::All } else { Suites::Aes256 };
+                handshakes::run((proxy, &path), &folder.join("127.0.0.1.pem"), suites, seconds)
+            }
             Self::Bodies => wrk(&url, (16, seconds), &[]),
             Self::Large => wrk(&url, (4, seconds), &["--timeout", "10s"]),
             Self::Uploads => {

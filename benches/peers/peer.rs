@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use benches::{Artifacts, Cores, Share};
+use benches::{Artifacts, Cores, Precedence, Share};
 
 use crate::ours;
 use crate::tree;
@@ -154,6 +154,15 @@ impl Peer {
     /// It is gone.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         tree::cpu(self.process.id()).with_context(|| format!("{} is gone", self.name))
+    }
+
+    /// From now on it comes before everything else on its core.
+    ///
+    /// # Errors
+    /// It is gone, or this process may not say so.
+    pub(crate) fn take_precedence(&self) -> Result<()> {
+        let give = |process| Precedence::First.give(process);
+        tree::processes_of(self.process.id()).into_iter().try_for_each(give).with_context(|| self.name.clone())
     }
 
     /// Bytes of memory that it and its children have, shared pages by parts.

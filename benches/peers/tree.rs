@@ -10,6 +10,11 @@ pub(crate) fn cpu(root: u32) -> Option<Duration> {
     Some(Duration::from_millis(tree.iter().map(|one| one.ticks).sum::<u64>() * MILLISECONDS_IN_TICK))
 }
 
+/// The process and its children.
+pub(crate) fn processes_of(root: u32) -> Vec<u32> {
+    tree(root).unwrap_or_default().iter().map(|one| one.id).collect()
+}
+
 /// Bytes of memory, pages that several processes share by parts; none where there is no such process.
 pub(crate) fn memory(root: u32) -> Option<u64> {
     Some(tree(root)?.iter().filter_map(|one| proportional(one.id)).sum())

@@ -12,6 +12,8 @@ pub enum Precedence {
     /// Before everything else that the machine does (`SCHED_FIFO`): its own services, which may take milliseconds at a time, are not what is
     /// measured then. Needs `CAP_SYS_NICE`.
     First,
+    /// As programs usually have it.
+    Usual,
     /// Only when nobody else wants the core (`SCHED_IDLE`).
     Last,
 }
@@ -20,6 +22,7 @@ impl Precedence {
     const fn words(self) -> [&'static str; 2] {
         match self {
             Self::First => ["--fifo", "1"],
+            Self::Usual => ["--other", "0"],
             Self::Last => ["--idle", "0"],
         }
     }
@@ -39,12 +42,23 @@ impl Precedence {
     pub fn take(self) -> Result<()> {
         let thread = fs::read_link("/proc/thread-self").context("there is no /proc")?;
         let number = thread.file_name().context("a thread has a number")?;
+        self.apply(&["--pid"], number)
+    }
+
+    /// Gives it to every thread of a process.
+    ///
+    /// # Errors
+    /// This process may not, there is no such process, or no `chrt`.
+    pub fn give(self, process: u32) -> Result<()> {
+        self.apply(&["--all-tasks", "--pid"], OsStr::new(&process.to_string()))
+    }
+
+    fn apply(self, words: &[&str], number: &OsStr) -> Result<()> {
         let [policy, priority] = self.words();
-        let done = Command::new("chrt").args([policy, "--pid", priority]).arg(number).stdout(Stdio::null()).status();
-        ensure!(
-            done.context("cannot run chrt: it is in util-linux")?.success(),
-            "chrt {policy} failed: expected CAP_SYS_NICE, as root has it"
-        );
+        let mut command = Command::new("chrt");
+        let done = command.arg(policy).args(words).arg(priority).arg(number).stdout(Stdio::null()).status();
+        let is_done = done.context("cannot run chrt: it is in util-linux")?.success();
+        ensure!(is_done, "chrt {policy} failed: expected CAP_SYS_NICE, as root has it");
         Ok(())
     }
 }
