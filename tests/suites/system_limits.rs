@@ -1,20 +1,21 @@
-//! How many files a host may have open: as many as its listeners need, where the system lets it, and told where it does not.
+//! What the system lets a host have: open files, as many as its listeners need, and address space for its plugins. What is missing is told.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use harness::{Origin, Site, eventually, program};
+use serde_json::json;
 
-/// A host under a limit of open files, which ends with this.
+/// A host under a limit of the system's, which ends with this.
 struct Limited(Child);
 
 impl Limited {
-    /// With a soft and a hard limit, as in `256:5000`.
-    fn start(folder: &Path, limits: &str) -> Self {
+    /// With a limit as of `prlimit`, soft and hard, as in `--nofile=256:5000`.
+    fn start(folder: &Path, limit: &str) -> Self {
         let log = fs::File::create(folder.join("palisade.log")).expect("a log");
         let mut command = Command::new("prlimit");
-        command.arg(format!("--nofile={limits}")).arg(program()).args(["run", "palisade.toml"]);
+        command.arg(limit).arg(program()).args(["run", "palisade.toml"]);
         let child = command.current_dir(folder).stdin(Stdio::null()).stderr(log).spawn();
         Self(child.expect("prlimit is in util-linux"))
     }
@@ -53,7 +54,7 @@ async fn ready(folder: &Path) -> String {
 #[tokio::test]
 async fn a_host_takes_what_its_listeners_need_and_never_waits_for_its_table_to_grow() {
     let (folder, _origins) = site().write();
-    let host = Limited::start(folder.path(), "256:5000");
+    let host = Limited::start(folder.path(), "--nofile=256:5000");
     let log = ready(folder.path()).await;
     // A connection and one to an endpoint, a thousand times, and what else is open.
     assert_eq!(host.number("limits", "Max open files"), 3_024);
@@ -65,10 +66,20 @@ async fn a_host_takes_what_its_listeners_need_and_never_waits_for_its_table_to_g
 #[tokio::test]
 async fn too_few_files_for_a_listener_are_told_at_the_start() {
     let (folder, _origins) = site().write();
-    let host = Limited::start(folder.path(), "256:1199");
+    let host = Limited::start(folder.path(), "--nofile=256:1199");
     let log = ready(folder.path()).await;
     assert_eq!(host.number("limits", "Max open files"), 1_199);
     let told = "the process may have 1199 files open, and a listener may have 600 connections, each with one more to an endpoint: \
                 expected a hard limit of 3024 (LimitNOFILE= of systemd, `ulimit -Hn`), or fewer `limits.connections`";
+    assert!(log.contains(told), "{log}");
+}
+
+#[tokio::test]
+async fn too_little_address_space_for_a_plugin_is_told_as_such() {
+    let site = site().plugin("tag", "tag", json!({ "name": "a" })).chain(&["tag"]);
+    let (folder, _origins) = site.write();
+    let _host = Limited::start(folder.path(), "--as=3000000000");
+    let log = ready(folder.path()).await;
+    let told = "there is no address space for its memory: 4 GiB of it are reserved for each instance (LimitAS= of systemd, `ulimit -v`)";
     assert!(log.contains(told), "{log}");
 }
