@@ -58,7 +58,8 @@
 //! wrong later costs the exchange at hand, or what its `on_error` says of it, and the instance; never the host and never another
 //! plugin. [`Plugin::stats`] counts it.
 
-#![deny(unsafe_code)] // Machine code is loaded in cache.rs and, in a build without a compiler, in no_compiler.rs, each with its reason.
+#![deny(unsafe_code)]
+// Machine code is loaded in cache.rs and, in a build without a compiler, in no_compiler.rs, and called in direct; each with its reason.
 #![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "what images are made of is noted down for nobody"))]
 
 mod abi;

@@ -68,6 +68,9 @@ impl Source {
         if is_slow {
             source.image = take()?;
         }
+        if source.image.is_some() {
+            module.code.set_aside();
+        }
         Ok(source)
     }
 
