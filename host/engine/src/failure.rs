@@ -37,8 +37,7 @@ pub(crate) fn of(error: &wasmtime::Error, state: &mut State, deadline: Duration,
 
 /// Nothing but a reservation fails like this: what memory a guest has is its limiter's to say.
 fn is_no_address_space(error: &wasmtime::Error) -> bool {
-    let system = error.root_cause().downcast_ref::<std::io::Error>();
-    system.is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
+    error.root_cause().downcast_ref::<rustix::io::Errno>() == Some(&rustix::io::Errno::NOMEM)
 }
 
 /// Whether the instance can be called again after this failure.
