@@ -45,6 +45,20 @@ fn an_instance_of_an_image_decides_as_a_configured_one() {
 }
 
 #[test]
+fn a_module_that_an_image_took_the_place_of_lets_go_of_its_code_and_has_it_again() {
+    let folder = Folder::new();
+    let engine = engine(folder.path());
+    let module = Module::new(&engine, &bytes_of("firewall", Form::Module)).unwrap();
+    let _imaged = Plugin::new(&engine, &module, &wall(much())).unwrap();
+    assert_eq!(engine.cache_counts(), (0, 2), "the module and its image are compiled");
+    for times in [1, 1] {
+        let configured = Plugin::new(&engine, &module, &wall(few())).unwrap().open(&WorkerServices::default());
+        assert_eq!(engine.cache_counts(), (times, 2), "the module's own code is loaded once more, and stays");
+        assert_eq!(admission(&configured, "10.0.7.1"), Admission::Refuse);
+    }
+}
+
+#[test]
 fn settings_that_are_refused_are_refused_with_their_key_also_where_there_is_much_of_them() {
     let folder = Folder::new();
     let mut settings = much();
@@ -62,9 +76,12 @@ fn engine(folder: &Path) -> Engine {
 }
 
 fn firewall(engine: &Engine, settings: Value) -> Result<Plugin, Reason> {
+    Plugin::new(engine, &Module::new(engine, &bytes_of("firewall", Form::Module))?, &wall(settings))
+}
+
+fn wall(settings: Value) -> palisade_config::Plugin {
     let plain = palisade_config::Plugin::new("wall", "firewall");
-    let config = palisade_config::Plugin { grants: vec![Capability::Metrics], settings, ..plain };
-    Plugin::new(engine, &Module::new(engine, &bytes_of("firewall", Form::Module))?, &config)
+    palisade_config::Plugin { grants: vec![Capability::Metrics], settings, ..plain }
 }
 
 /// Far more than four KiB of settings.

@@ -48,6 +48,11 @@ impl Cache {
         Ok(Self { folder: Some(folder.to_owned()), ..Self::none() })
     }
 
+    /// Whether what is compiled is kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// How often code was found, and how often it had to be compiled.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))

@@ -1,9 +1,7 @@
 //! A plugin file, checked and compiled.
 
-use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::sys::mman::{MmapAdvise, madvise};
 use palisade_contract::Phase;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
@@ -18,7 +16,9 @@ use crate::{Reason, compiler, host};
 #[derive(Clone)]
 pub struct Module {
     pub(crate) manifest: Arc<Manifest>,
-    pub(crate) code: Code,
+    executor: Executor,
+    /// None while it is set aside.
+    code: Arc<Mutex<Option<Code>>>,
     file: Arc<[u8]>,
 }
 
@@ -61,21 +61,6 @@ impl Code {
                 Self::Direct { exports: Arc::new(exports), code }
             }
         })
-    }
-
-    /// Lets the system have the memory that holds it, until it is run again: a mapped file is read again then. Two megabytes for a plugin of the usual size.
-    #[expect(unsafe_code, reason = "advice about memory takes an address")]
-    pub(crate) fn set_aside(&self) {
-        let range = match self {
-            Self::Component { pre, .. } => pre.component().image_range(),
-            Self::Direct { code, .. } => code.pre.module().image_range(),
-        };
-        let bytes = range.end.addr().saturating_sub(range.start.addr());
-        let Some(start) = NonNull::new(range.start.cast_mut().cast()) else { return };
-        // SAFETY: MADV_PAGEOUT (Linux 5.4) changes nothing of what is read there.
-        let done = unsafe { madvise(start, bytes, MmapAdvise::MADV_PAGEOUT) };
-        // Where the system does not take the advice, the memory stays.
-        let _ = done;
     }
 
     pub(crate) fn engine(&self) -> &wasmtime::Engine {
@@ -141,7 +126,32 @@ impl Module {
         let manifest = Manifest::read(bytes)?;
         let compiled = compiler::code(engine, bytes, &manifest)?;
         let code = Code::new(engine, &compiled, &manifest)?;
-        Ok(Self { code, manifest: manifest.into(), file: bytes.into() })
+        let executor = match code {
+            Code::Component { .. } => Executor::Component,
+            Code::Direct { .. } => Executor::Direct,
+        };
+        Ok(Self { executor, code: Arc::new(Some(code).into()), manifest: manifest.into(), file: bytes.into() })
+    }
+
+    /// Its code, for the engine that it was made for; from the cache again where it was set aside.
+    ///
+    /// # Errors
+    /// It is no longer in the cache, and does not compile any more.
+    pub(crate) fn code(&self, engine: &Engine) -> Result<Code, Reason> {
+        let mut kept = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = &*kept {
+            return Ok(code.clone());
+        }
+        let code = Code::new(engine, &compiler::code(engine, &self.file, &self.manifest)?, &self.manifest)?;
+        Ok(kept.insert(code).clone())
+    }
+
+    /// Lets go of its code, where it can be had again from the cache: two megabytes for a plugin of the usual size, which none runs
+    /// that starts from an image.
+    pub(crate) fn set_aside(&self, engine: &Engine) {
+        if engine.cache.keeps() {
+            self.code.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 
     /// The same module for another engine; its code is taken from the cache.
@@ -155,10 +165,7 @@ impl Module {
     /// Which executor runs it.
     #[must_use]
     pub fn executor(&self) -> Executor {
-        match self.code {
-            Code::Component { .. } => Executor::Component,
-            Code::Direct { .. } => Executor::Direct,
-        }
+        self.executor
     }
 
     /// What the file says of itself.

@@ -90,7 +90,7 @@ impl Plugin {
     pub fn settings_schema(engine: &Engine, module: &Module) -> Result<String, Reason> {
         let plain = palisade_config::Plugin::new(&module.manifest().about.name, "");
         let identity = identity(engine, &plain, &Account::default(), None);
-        Instance::settings_schema(&module.code, &identity, PluginLimits::default()).map_err(Reason::from)
+        Instance::settings_schema(&module.code(engine)?, &identity, PluginLimits::default()).map_err(Reason::from)
     }
 
     /// That what the functions of this code take and give is what the contract's do.

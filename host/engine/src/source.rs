@@ -33,10 +33,11 @@ pub(crate) struct Configured {
 
 /// What fresh instances of one plugin are made of, in one engine.
 #[derive(Debug)]
-pub(crate) struct Source {
-    code: Code,
+pub(crate) enum Source {
+    /// Its code: each takes the settings for itself.
+    Settings(Code),
     /// What instances start from, where configuring each one would take too long.
-    image: Option<Image>,
+    Image(Image),
 }
 
 impl Source {
@@ -46,14 +47,17 @@ impl Source {
     /// The plugin refuses its settings, or fails while it starts or is configured.
     pub(crate) fn new(engine: &Engine, module: &Module, configured: &Configured) -> Result<Self, Reason> {
         let Configured { identity, limits, settings, .. } = configured;
-        let take = || Image::take(engine, module, identity, (limits, settings));
+        let take = || Image::take(engine, module, identity, (limits, settings)).map(|image| image.map(Self::Image));
         let image_settings_bytes = match configured.isolation {
             Isolation::Shared => IMAGE_SETTINGS_BYTES,
             Isolation::Request => IMAGE_SETTINGS_BYTES_FOR_REQUEST,
         };
         let image = if settings.len() >= image_settings_bytes { take()? } else { None };
-        let mut source = Self { code: module.code.clone(), image };
-        let start = || {
+        let mut source = match image {
+            Some(image) => image,
+            None => Self::Settings(module.code(engine)?),
+        };
+        let start = |source: &Self| {
             let began = engine.services.clock.now();
             let started = source.start(configured).map_err(Reason::from);
             started.map(|instance| {
@@ -64,12 +68,12 @@ impl Source {
             })
         };
         // Once may have been slow because the machine was busy.
-        let is_slow = start()? && source.image.is_none() && start()?;
-        if is_slow {
-            source.image = take()?;
+        let is_slow = start(&source)? && matches!(source, Self::Settings(_)) && start(&source)?;
+        if is_slow && let Some(image) = take()? {
+            source = image;
         }
-        if source.image.is_some() {
-            module.code.set_aside();
+        if matches!(source, Self::Image(_)) {
+            module.set_aside(engine);
         }
         Ok(source)
     }
@@ -80,9 +84,9 @@ impl Source {
     /// It fails, or refuses its settings; or there is no slot for it in the pool, where it is to be in one.
     pub(crate) fn start(&self, configured: &Configured) -> Result<Instance, StartError> {
         let Configured { identity, limits, settings, .. } = configured;
-        match &self.image {
-            Some(image) => Instance::of_image(&image.code, identity, *limits, &image.setup),
-            None => Instance::configured(&self.code, identity, *limits, settings),
+        match self {
+            Self::Image(image) => Instance::of_image(&image.code, identity, *limits, &image.setup),
+            Self::Settings(code) => Instance::configured(code, identity, *limits, settings),
         }
     }
 }
