@@ -3,7 +3,7 @@
 //! What the host passes and what a phase makes of it is allocated and freed at each call. The allocator of the standard library
 //! (dlmalloc) takes some 130 instructions for both, this one about 20. What is larger is left to it.
 //!
-//! A block that is free is given out again for its own size only, and never back: a plugin keeps of each size the most that it ever had at once.
+//! A block that is free is given out again for its own size only. So no more than [`KEPT_BYTES`] of them are kept: others go back, and can become blocks of any size.
 
 #![expect(unsafe_code, reason = "an allocator hands out raw memory")]
 
@@ -20,11 +20,16 @@ const SIZES: usize = 32;
 /// What blocks are aligned to. More is left to the standard library.
 const ALIGN: usize = 8;
 
-/// The global allocator of a plugin; [`register!`](crate::register) declares it, unless the feature `allocator` is off.
+/// Free blocks that are kept, all sizes together. What comes and goes with one call is far less.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// The global allocator of a plugin; [`register!`](crate::register) declares it.
 #[derive(Debug)]
 pub struct Allocator {
     /// Of each size, the first block that is free.
     free: [Cell<*mut Free>; SIZES],
+    /// What all of those take.
+    kept_bytes: Cell<usize>,
 }
 
 /// The beginning of a block that is free.
@@ -42,7 +47,7 @@ impl Allocator {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a static can only have a constant")]
     pub const fn new() -> Self {
-        Self { free: [const { Cell::new(ptr::null_mut()) }; SIZES] }
+        Self { free: [const { Cell::new(ptr::null_mut()) }; SIZES], kept_bytes: Cell::new(0) }
     }
 
     /// The place of the first block of this layout's size, and what such a block is; none for what is left to the standard library.
@@ -67,14 +72,21 @@ unsafe impl GlobalAlloc for Allocator {
         }
         // SAFETY: what is in the list is a block, whose beginning is ours.
         first.set(unsafe { (*free).next });
+        self.kept_bytes.set(self.kept_bytes.get() - block.size());
         free.cast()
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        let Some((first, _)) = self.size(layout) else {
+        let Some((first, block)) = self.size(layout) else {
             // SAFETY: the caller's promise, handed on.
             return unsafe { System.dealloc(memory, layout) };
         };
+        let kept_bytes = self.kept_bytes.get() + block.size();
+        if kept_bytes > KEPT_BYTES {
+            // SAFETY: it was the standard library's as such a block.
+            return unsafe { System.dealloc(memory, block) };
+        }
+        self.kept_bytes.set(kept_bytes);
         let free = memory.cast::<Free>();
         // SAFETY: nobody has the block any more, and it is as large and as aligned as every block.
         unsafe { free.write(Free { next: first.get() }) };
@@ -138,6 +150,23 @@ mod tests {
                 assert_eq!(block == first, bytes <= 16, "{bytes} bytes");
             }
             allocator.dealloc(block, layout(bytes, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_a_bound() {
+        let allocator = Allocator::new();
+        // SAFETY: every block is freed once, by the layout that it was asked for.
+        unsafe {
+            let blocks: Vec<_> = (0..2_000).map(|_| allocator.alloc(layout(500, 1))).collect();
+            for block in blocks {
+                allocator.dealloc(block, layout(500, 1));
+                assert!(allocator.kept_bytes.get() <= KEPT_BYTES);
+            }
+            assert_eq!(allocator.kept_bytes.get(), KEPT_BYTES);
+            let block = allocator.alloc(layout(500, 1));
+            assert_eq!(allocator.kept_bytes.get(), KEPT_BYTES - 512);
+            allocator.dealloc(block, layout(500, 1));
         }
     }
 

@@ -5,8 +5,8 @@
 /// The phases are those traits that the host is to call; the plugin exports these and no other. A crate registers one
 /// plugin. In a native build nothing is exported, and it is checked that the type has the phases.
 ///
-/// Small blocks of memory are kept by their size, so that a call that allocates costs less. A plugin with an allocator of its own depends on the SDK
-/// without its feature `allocator`.
+/// The plugin gets an allocator that has the small blocks of memory of the call before at hand, by their size: up to 256 KiB of them. A plugin that declares one of
+/// its own says so: `register!(Firewall: RequestFilter; own_allocator);`
 ///
 /// The crate's name, version and description go into the module's custom section `palisade:plugin`.
 ///
@@ -27,6 +27,15 @@
 #[macro_export]
 macro_rules! register {
     ($plugin:ty: $($phase:ident),+ $(,)?) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            #[global_allocator]
+            static ALLOCATOR: $crate::export::Allocator = $crate::export::Allocator::new();
+        };
+
+        $crate::register!($plugin: $($phase),+; own_allocator);
+    };
+    ($plugin:ty: $($phase:ident),+ $(,)?; own_allocator) => {
         const _: () = {
             ::std::thread_local! {
                 static INSTANCE: $crate::export::Slot<$plugin> = const { ::std::cell::RefCell::new(::std::option::Option::None) };
@@ -53,33 +62,12 @@ macro_rules! register {
                     description: ::core::env!("CARGO_PKG_DESCRIPTION"),
                 };
 
-                $crate::__allocator!();
-
                 #[used]
                 #[unsafe(link_section = "palisade:plugin")]
                 static SECTION: [u8; MANIFEST.json_bytes()] = MANIFEST.json();
             };
         };
     };
-}
-
-/// Declares the plugin's allocator.
-#[cfg(feature = "allocator")]
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __allocator {
-    () => {
-        #[global_allocator]
-        static ALLOCATOR: $crate::export::Allocator = $crate::export::Allocator::new();
-    };
-}
-
-/// Leaves the plugin the allocator that it has.
-#[cfg(not(feature = "allocator"))]
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __allocator {
-    () => {};
 }
 
 /// Exports one phase of a type.
