@@ -23,21 +23,12 @@ pub(crate) fn of(error: &wasmtime::Error, state: &mut State, deadline: Duration,
         }
         None => {}
     }
-    if is_no_address_space(error) {
-        let told = "there is no address space for its memory: 4 GiB of it are reserved for each instance (LimitAS= of systemd, `ulimit -v`)";
-        return Failure::Unavailable(told.to_owned());
-    }
     let cause = error.root_cause().to_string();
     Failure::Trap(match state.fault.take() {
         // The panic hook of the SDK reports where, before the trap.
         Some(reported) => format!("{reported} ({cause})"),
         None => cause,
     })
-}
-
-/// Nothing but a reservation fails like this: what memory a guest has is its limiter's to say.
-fn is_no_address_space(error: &wasmtime::Error) -> bool {
-    error.root_cause().downcast_ref::<rustix::io::Errno>() == Some(&rustix::io::Errno::NOMEM)
 }
 
 /// Whether the instance can be called again after this failure.

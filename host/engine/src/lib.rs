@@ -64,6 +64,7 @@
 
 mod abi;
 mod account;
+mod address_space;
 mod allowance;
 mod backoff;
 mod before;

@@ -1,7 +1,7 @@
 //! Every plugin file of a folder, and every configured plugin made of them, from one look at the folder to the next.
 //!
 //! What is the same is the same plugin, with its instances. What is worse than before is an error, and the version from
-//! before goes on: its code is held in memory, so nothing needs the file that it was made of.
+//! before goes on: it is held in memory, so nothing needs the file that it was made of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

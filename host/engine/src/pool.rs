@@ -8,7 +8,7 @@ use palisade_config::PluginLimits;
 use wasmtime::{Enabled, InstanceAllocationStrategy, PoolConcurrencyLimitError, PoolingAllocationConfig};
 
 /// Instances at a time, over all plugins and workers. What is wanted beyond is made for itself.
-const INSTANCES: u32 = 1_000;
+pub(crate) const INSTANCES: u32 = 1_000;
 
 /// Core instances and tables of one component: its main module and what adapts it.
 const PARTS: u32 = 8;

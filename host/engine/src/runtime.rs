@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::address_space::Reservation;
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::compiler;
@@ -13,12 +14,6 @@ use crate::state::Services;
 
 /// How exact deadlines are: a call is cut between its deadline and two ticks later.
 const TICK: Duration = Duration::from_millis(5);
-
-/// Address space that each linear memory gets: all that 32 bits can say, and what the offset of an instruction may add. So compiled
-/// code looks at no bounds, and finds the memory where it always was; what lies outside is not mapped, and traps. With less, every access
-/// took five instructions more, and a plugin's call half as many again. It is address space, of which 64 bits have plenty, not memory.
-const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
-const MEMORY_GUARD_BYTES: u64 = 32 << 20;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -128,6 +123,7 @@ impl Engine {
 }
 
 pub(crate) fn config(stack_bytes: usize) -> wasmtime::Config {
+    let reservation = Reservation::of_this_process();
     let mut config = wasmtime::Config::new();
     config
         .wasm_component_model(true)
@@ -135,8 +131,8 @@ pub(crate) fn config(stack_bytes: usize) -> wasmtime::Config {
         .concurrency_support(false)
         .epoch_interruption(true)
         .max_wasm_stack(stack_bytes)
-        .memory_reservation(MEMORY_RESERVATION_BYTES)
-        .memory_guard_size(MEMORY_GUARD_BYTES)
+        .memory_reservation(reservation.memory)
+        .memory_guard_size(reservation.guard)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
         .native_unwind_info(false);
     compiler::configure(&mut config);
