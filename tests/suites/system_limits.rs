@@ -1,4 +1,4 @@
-//! What the system lets a host have: open files, as many as its listeners need, and address space for its plugins. What is missing is told.
+//! What the system lets a host have: open files for its connections, and address space for its plugins.
 
 use std::fs;
 use std::path::Path;
@@ -56,9 +56,8 @@ async fn a_host_takes_what_its_listeners_need_and_never_waits_for_its_table_to_g
     let (folder, _origins) = site().write();
     let host = Limited::start(folder.path(), "--nofile=256:5000");
     let log = ready(folder.path()).await;
+    assert_eq!(host.number("limits", "Max open files"), 5_000);
     // A connection and one to an endpoint, a thousand times, and what else is open.
-    assert_eq!(host.number("limits", "Max open files"), 3_024);
-    // A power of two: see alloc_fdtable in fs/file.c of Linux.
     assert!(host.number("status", "FDSize:") >= 3_024, "the table has {}", host.number("status", "FDSize:"));
     assert!(!log.contains("files open"), "{log}");
 }
@@ -75,11 +74,9 @@ async fn too_few_files_for_a_listener_are_told_at_the_start() {
 }
 
 #[tokio::test]
-async fn too_little_address_space_for_a_plugin_is_told_as_such() {
-    let site = site().plugin("tag", "tag", json!({ "name": "a" })).chain(&["tag"]);
-    let (folder, _origins) = site.write();
+async fn with_little_address_space_plugins_run_all_the_same() {
+    let (folder, _origins) = site().plugin("tag", "tag", json!({ "name": "a" })).chain(&["tag"]).write();
     let _host = Limited::start(folder.path(), "--as=3000000000");
     let log = ready(folder.path()).await;
-    let told = "there is no address space for its memory: 4 GiB of it are reserved for each instance (LimitAS= of systemd, `ulimit -v`)";
-    assert!(log.contains(told), "{log}");
+    assert!(log.contains("there is little address space") && !log.contains("did not load"), "{log}");
 }

@@ -10,22 +10,25 @@ use palisade_config::Config;
 /// What a host has open beside connections: files, sockets that listen, what its runtimes wait at.
 const OTHERS: usize = 1_024;
 
-/// Makes room for as many connections as the listeners may have, with one more to an endpoint for each: asks the system for that many files, and has
-/// its table of them made as large at once.
+/// Raises the limit of open files as far as the system lets this process, and has its table of them made as large as these listeners need: a file for each
+/// connection that they may have, and one more to an endpoint.
 ///
 /// Linux doubles the table when it is full, and if the process has several threads, the one that opened the file waits until
 /// every processor has been elsewhere (`expand_fdtable` in fs/file.c, `synchronize_rcu`). For a worker that accepts a connection that is 10
 /// to 20 ms in which it answers nobody. While there is one thread, as at the start, nothing waits. A table takes 8 bytes a file.
-///
-/// Tells what an operator has to know of it.
-pub(crate) fn make_room(config: &Config) -> Option<String> {
-    let connections = || config.listeners.iter().map(|listener| listener.limits.connections);
-    let wanted = connections().map(|connections| connections.saturating_mul(2)).fold(OTHERS, usize::saturating_add);
-    let limit = raise_limit(rlim_t::try_from(wanted).unwrap_or(rlim_t::MAX))?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    grow_table(wanted.min(limit));
-    let most = connections().max().unwrap_or_default();
-    (limit < most.saturating_mul(2)).then(|| {
+pub(crate) fn make_room(config: &Config) {
+    // Where there is no limit that can be told or raised, there is nothing to be done.
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let limit = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    grow_table(wanted(config).min(usize::try_from(limit).unwrap_or(usize::MAX)));
+}
+
+/// What an operator has to know where the limit is too low for the connections of even one listener.
+pub(crate) fn shortage(config: &Config) -> Option<String> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let most = config.listeners.iter().map(|listener| listener.limits.connections).max()?;
+    (limit < rlim_t::try_from(most.saturating_mul(2)).unwrap_or(rlim_t::MAX)).then(|| {
+        let wanted = wanted(config);
         format!(
             "the process may have {limit} files open, and a listener may have {most} connections, each with one more to an endpoint: \
              expected a hard limit of {wanted} (LimitNOFILE= of systemd, `ulimit -Hn`), or fewer `limits.connections`"
@@ -33,12 +36,9 @@ pub(crate) fn make_room(config: &Config) -> Option<String> {
     })
 }
 
-/// Raises the limit to what is wanted, or as far as the system lets this process. Tells what it is then; none is known only where there is no
-/// such limit.
-fn raise_limit(wanted: rlim_t) -> Option<rlim_t> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    let raised = wanted.clamp(soft, hard.max(soft));
-    Some(if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() { raised } else { soft })
+fn wanted(config: &Config) -> usize {
+    let connections = config.listeners.iter().map(|listener| listener.limits.connections.saturating_mul(2));
+    connections.fold(OTHERS, usize::saturating_add)
 }
 
 /// The table never becomes smaller, so one file far up in it is enough. Where that cannot be, it grows with what is opened.

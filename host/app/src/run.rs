@@ -43,12 +43,12 @@ impl Run {
             Err(error) => (None, Some(error)),
         };
         let beginning = Beginning::read(&self.file, last_good)?;
-        let too_few_files = open_files::make_room(beginning.config());
+        open_files::make_room(beginning.config());
         let _log = logging::start(&beginning.config().log)?;
         for warning in &beginning.config().warnings {
             tracing::warn!("{warning}");
         }
-        if let Some(warning) = too_few_files {
+        if let Some(warning) = open_files::shortage(beginning.config()) {
             tracing::warn!("{warning}");
         }
         if let Some(error) = problem {

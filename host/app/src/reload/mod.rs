@@ -166,7 +166,7 @@ impl Reloader {
 
     fn warnings(&self, config: &Config) -> Vec<String> {
         let own = config.warnings.iter().map(ToString::to_string);
-        own.chain(self.fixed.warnings(&Fixed::of(config))).chain(open_files::make_room(config)).collect()
+        own.chain(self.fixed.warnings(&Fixed::of(config))).chain(open_files::shortage(config)).collect()
     }
 
     fn conclude(&self, served: &Generation, problems: Vec<String>, taken: Taken, cause: Cause) -> Outcome {
