@@ -161,8 +161,8 @@ impl Peer {
     /// # Errors
     /// It is gone, or this process may not say so.
     pub(crate) fn take_precedence(&self) -> Result<()> {
-        let give = |process| Precedence::First.give(process);
-        tree::processes_of(self.process.id()).into_iter().try_for_each(give).with_context(|| self.name.clone())
+        let tree = tree::processes_of(self.process.id()).with_context(|| format!("{} is gone", self.name))?;
+        tree.into_iter().try_for_each(|process| Precedence::First.give(process))
     }
 
     /// Bytes of memory that it and its children have, shared pages by parts.

@@ -10,9 +10,9 @@ pub(crate) fn cpu(root: u32) -> Option<Duration> {
     Some(Duration::from_millis(tree.iter().map(|one| one.ticks).sum::<u64>() * MILLISECONDS_IN_TICK))
 }
 
-/// The process and its children.
-pub(crate) fn processes_of(root: u32) -> Vec<u32> {
-    tree(root).unwrap_or_default().iter().map(|one| one.id).collect()
+/// The process and its children; none where there is no such process.
+pub(crate) fn processes_of(root: u32) -> Option<Vec<u32>> {
+    Some(tree(root)?.iter().map(|one| one.id).collect())
 }
 
 /// Bytes of memory, pages that several processes share by parts; none where there is no such process.
