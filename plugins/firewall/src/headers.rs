@@ -68,3 +68,28 @@ impl Column {
 
 /// How many headers the host hands over with each request.
 const HOT_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use palisade_sdk::{TestHost, TestRequest};
+    use serde_json::json;
+
+    use crate::Firewall;
+
+    #[test]
+    fn values_are_fetched_only_where_there_are_more_than_the_one_that_came() {
+        let test = json!({ "name": "x-a", "equals": "bad" });
+        let rules = json!([{ "name": "r", "action": "deny", "when": { "header": [test] } }]);
+        let mut host = TestHost::<Firewall>::configure(json!({ "rules": rules })).unwrap();
+        for (request, are_fetched) in [
+            (TestRequest::get("/"), false),
+            (TestRequest::get("/").header("x-a", "good"), false),
+            (TestRequest::get("/").header("x-a", "good").header("x-a", "bad"), true),
+            (TestRequest::get("/").header("x-a", "bad").header("x-a", "good"), false),
+        ] {
+            host.request(request);
+            let fetched = host.plugin().headers.columns.iter().filter_map(|column| column.values.get()).count();
+            assert_eq!(fetched > 0, are_fetched);
+        }
+    }
+}

@@ -119,7 +119,7 @@ fn compiler() -> thompson::Config {
     thompson::Config::new().utf8(false).nfa_size_limit(Some(COMPILED_BYTES_MAX)).which_captures(WhichCaptures::None)
 }
 
-/// What the whole automaton of one expression may take, and so much again while it is built.
+/// What the whole automaton of one expression may take, and so may what it is built of.
 pub(crate) const STATES_BYTES_MAX: usize = 64 << 10;
 
 /// What one expression may take, compiled.
