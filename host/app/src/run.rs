@@ -37,13 +37,14 @@ impl Run {
     /// The host does not start.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         memory::in_small_pages();
+        open_files::make_room();
         let (origin, given) = (Arc::new(Origin::now().context("the program's own file")?), Given::take());
         let (last_good, problem) = match self.last_good() {
             Ok(last_good) => (last_good, None),
             Err(error) => (None, Some(error)),
         };
         let beginning = Beginning::read(&self.file, last_good)?;
-        open_files::make_room(beginning.config());
+        open_files::make_more_room(beginning.config());
         let _log = logging::start(&beginning.config().log)?;
         for warning in &beginning.config().warnings {
             tracing::warn!("{warning}");
