@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use palisade_contract::Phase;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
@@ -19,7 +20,7 @@ pub struct Module {
     executor: Executor,
     /// None while it is set aside.
     code: Arc<Mutex<Option<Code>>>,
-    file: Arc<[u8]>,
+    file: Bytes,
 }
 
 impl std::fmt::Debug for Module {
@@ -123,14 +124,22 @@ impl Module {
     /// # Errors
     /// What is wrong with the file.
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Self, Reason> {
-        let manifest = Manifest::read(bytes)?;
-        let compiled = compiler::code(engine, bytes, &manifest)?;
+        Self::of(engine, Bytes::copy_from_slice(bytes))
+    }
+
+    /// As [`Module::new`], of bytes that are the module's from now on.
+    ///
+    /// # Errors
+    /// Those of [`Module::new`].
+    pub(crate) fn of(engine: &Engine, file: Bytes) -> Result<Self, Reason> {
+        let manifest = Manifest::read(&file)?;
+        let compiled = compiler::code(engine, &file, &manifest)?;
         let code = Code::new(engine, &compiled, &manifest)?;
         let executor = match code {
             Code::Component { .. } => Executor::Component,
             Code::Direct { .. } => Executor::Direct,
         };
-        Ok(Self { executor, code: Arc::new(Some(code).into()), manifest: manifest.into(), file: bytes.into() })
+        Ok(Self { executor, code: Arc::new(Some(code).into()), manifest: manifest.into(), file })
     }
 
     /// Its code, for the engine that it was made for; from the cache again where it was set aside.
@@ -159,7 +168,7 @@ impl Module {
     /// # Errors
     /// That engine does not take it.
     pub(crate) fn again(&self, engine: &Engine) -> Result<Self, Reason> {
-        Self::new(engine, &self.file)
+        Self::of(engine, self.file.clone())
     }
 
     /// Which executor runs it.

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use palisade_config::TrustedKeys;
 use palisade_signature::Signature;
 
@@ -18,7 +19,7 @@ use crate::manifest::FILE_BYTES_MAX;
 #[derive(Debug)]
 pub struct PluginFile {
     /// All of them.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The name of the trusted key that signed them; none where no key is asked for.
     pub signed_by: Option<String>,
     /// The text of the signature that says so.
@@ -37,7 +38,7 @@ impl PluginFile {
         }
         let signature = if trusted.is_empty() { None } else { Self::signature_beside(file)? };
         let signed_by = trusted.check(&bytes, signature.as_deref(), now)?.map(|key| key.name.clone());
-        Ok(Self { bytes, signed_by, signature })
+        Ok(Self { bytes: bytes.into(), signed_by, signature })
     }
 
     /// The text that lies beside a file as its signature, whatever it is; none where there is no such file. What is longer
@@ -56,9 +57,11 @@ impl PluginFile {
 
 /// The file's bytes up to one more than the limit, by which its caller sees that there are too many.
 fn at_most(file: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let max = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(file)?.take(max).read_to_end(&mut bytes)?;
+    let open = File::open(file)?;
+    // It is kept for as long as the plugin is: so no more than it takes.
+    let expected = usize::try_from(open.metadata()?.len()).unwrap_or(max).min(max);
+    let mut bytes = Vec::with_capacity(expected);
+    open.take(u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -96,10 +99,10 @@ mod tests {
         let read = PluginFile::read(&file, &TrustedKeys::new(vec![trusted]), SystemTime::UNIX_EPOCH);
         let free = PluginFile::read(&file, &TrustedKeys::default(), SystemTime::UNIX_EPOCH).expect("a file");
         fs::remove_dir_all(&folder).expect("removed");
-        assert_eq!((free.bytes.as_slice(), free.signed_by), (bytes, None));
+        assert_eq!((&free.bytes[..], free.signed_by), (bytes, None));
         match (read, expected) {
             (Ok(file), Ok(name)) => {
-                assert_eq!((file.bytes.as_slice(), file.signed_by.as_deref()), (bytes, Some(name)));
+                assert_eq!((&file.bytes[..], file.signed_by.as_deref()), (bytes, Some(name)));
             }
             (Err(reason), Err(part)) => assert!(reason.to_string().contains(part), "{reason}"),
             (found, _) => panic!("{name}: {found:?}"),

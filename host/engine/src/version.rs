@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use palisade_config::TrustedKeys;
 use sha2::{Digest, Sha256};
 
@@ -96,7 +97,7 @@ impl Finding {
             Some((Ok(Found::Used(version)), Use::None)) => Ok(Found::Unused(version.module.manifest.clone())),
             Some((known @ (Ok(Found::Unused(_)) | Err(_)), Use::None)) => known.clone(),
             Some((known @ Err(_), Use::Some)) => known.clone(),
-            Some((Ok(Found::Unused(_)), Use::Some)) | None => load(engine, &file.bytes, trust, used),
+            Some((Ok(Found::Unused(_)), Use::Some)) | None => load(engine, file.bytes, trust, used),
         };
         Self { sha256: Some(sha256), signed_by, found }
     }
@@ -142,8 +143,8 @@ impl Version {
     }
 }
 
-fn load(engine: &Engine, bytes: &[u8], trust: Trust, used: Use) -> Result<Found, Arc<Reason>> {
-    let module = contained(|| Module::new(engine, bytes)).map_err(Arc::new)?;
+fn load(engine: &Engine, bytes: Bytes, trust: Trust, used: Use) -> Result<Found, Arc<Reason>> {
+    let module = contained(|| Module::of(engine, bytes)).map_err(Arc::new)?;
     Ok(match used {
         Use::Some => Found::Used(Arc::new(Version { module, trust })),
         Use::None => Found::Unused(module.manifest),
