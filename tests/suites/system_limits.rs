@@ -4,20 +4,26 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use harness::{Origin, Site, eventually, program};
-use serde_json::json;
+use harness::{Origin, Site, eventually, program, run_command};
+use serde_json::{Value, json};
 
 /// A host under a limit of the system's, which ends with this.
 struct Limited(Child);
 
 impl Limited {
-    /// With a limit as of `prlimit`, soft and hard, as in `--nofile=256:5000`.
-    fn start(folder: &Path, limit: &str) -> Self {
-        let log = fs::File::create(folder.join("palisade.log")).expect("a log");
+    /// Starts it with a limit as of `prlimit`, soft and hard, as in `--nofile=256:5000`, and waits until it is up. With what it has said.
+    async fn start(folder: &Path, limit: &str) -> (Self, String) {
+        let file = folder.join("palisade.log");
         let mut command = Command::new("prlimit");
-        command.arg(limit).arg(program()).args(["run", "palisade.toml"]);
-        let child = command.current_dir(folder).stdin(Stdio::null()).stderr(log).spawn();
-        Self(child.expect("prlimit is in util-linux"))
+        command.arg(limit).arg(program()).args(["run", "palisade.toml"]).current_dir(folder).stdin(Stdio::null());
+        let child = command.stderr(fs::File::create(&file).expect("a log")).spawn();
+        let (host, mut log) = (Self(child.expect("prlimit is in util-linux")), String::new());
+        eventually("the host is up", async || {
+            log = fs::read_to_string(&file).unwrap_or_default();
+            log.contains("the admin listener is up")
+        })
+        .await;
+        (host, log)
     }
 
     /// A number of a file below /proc: the one that begins there after this word.
@@ -41,21 +47,10 @@ fn site() -> Site {
     site.set("listener.plain.limits.connections", 400).origin(Origin::echo())
 }
 
-async fn ready(folder: &Path) -> String {
-    let mut log = String::new();
-    eventually("the host is up", async || {
-        log = fs::read_to_string(folder.join("palisade.log")).unwrap_or_default();
-        log.contains("the admin listener is up")
-    })
-    .await;
-    log
-}
-
 #[tokio::test]
 async fn a_host_takes_what_its_listeners_need_and_never_waits_for_its_table_to_grow() {
     let (folder, _origins) = site().write();
-    let host = Limited::start(folder.path(), "--nofile=256:5000");
-    let log = ready(folder.path()).await;
+    let (host, log) = Limited::start(folder.path(), "--nofile=256:5000").await;
     assert_eq!(host.number("limits", "Max open files"), 5_000);
     assert!(host.number("status", "FDSize:") >= 5_000, "the table has {}", host.number("status", "FDSize:"));
     assert!(!log.contains("files open"), "{log}");
@@ -64,8 +59,7 @@ async fn a_host_takes_what_its_listeners_need_and_never_waits_for_its_table_to_g
 #[tokio::test]
 async fn too_few_files_for_a_listener_are_told_at_the_start() {
     let (folder, _origins) = site().write();
-    let host = Limited::start(folder.path(), "--nofile=256:1199");
-    let log = ready(folder.path()).await;
+    let (host, log) = Limited::start(folder.path(), "--nofile=256:1199").await;
     assert_eq!(host.number("limits", "Max open files"), 1_199);
     let told = "the process may have 1199 files open, and a listener may have 600 connections, each with one more to an endpoint: \
                 expected a hard limit of 3024 (LimitNOFILE= of systemd, `ulimit -Hn`), or fewer `limits.connections`";
@@ -75,7 +69,13 @@ async fn too_few_files_for_a_listener_are_told_at_the_start() {
 #[tokio::test]
 async fn with_little_address_space_plugins_run_all_the_same() {
     let (folder, _origins) = site().plugin("tag", "tag", json!({ "name": "a" })).chain(&["tag"]).write();
-    let _host = Limited::start(folder.path(), "--as=3000000000");
-    let log = ready(folder.path()).await;
-    assert!(log.contains("there is little address space") && !log.contains("did not load"), "{log}");
+    let (_host, log) = Limited::start(folder.path(), "--as=3000000000").await;
+    assert!(log.contains("there is little address space"), "{log}");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut public = lines.filter(|line| line["listener"] == "public");
+    let address = public.next().and_then(|line| Some(line["address"].as_str()?.to_owned())).expect("an address");
+    let url = format!("https://{address}/");
+    let reply =
+        run_command("curl", &["-sk", "--max-time", "10", "-D", "-", "-o", "/dev/null", &url], folder.path()).await;
+    assert!(reply.stdout.contains("x-tag: a"), "{}", reply.stdout);
 }

@@ -59,7 +59,7 @@
 //! plugin. [`Plugin::stats`] counts it.
 
 #![deny(unsafe_code)]
-// Machine code is loaded in cache.rs and, in a build without a compiler, in no_compiler.rs, and called in direct; each with its reason.
+// Machine code is loaded in cache.rs and, in a build without a compiler, in no_compiler.rs, and called in direct; address_space.rs looks for room. Each has its reason.
 #![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "what images are made of is noted down for nobody"))]
 
 mod abi;
