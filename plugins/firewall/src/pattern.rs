@@ -246,7 +246,7 @@ mod tests {
         #[test]
         fn both_kinds_of_automata_agree(
             pattern in "\\^?(a|b|\\.|\\[ab\\]|\\(a\\|b+\\)|a\\*|\\\\b|\\(\\?i:B\\)|\\^|\\$){0,6}\\$?",
-            text in "[abcB .]{0,12}",
+            text in "[abcB .]{0,12}|[abcB .]{13,60}",
         ) {
             let whole = Pattern::parse(&pattern).unwrap();
             prop_assert!(matches!(&whole.0, Automaton::Whole(_)));
