@@ -89,10 +89,11 @@ impl Connections {
         match site.config.protocol {
             // It asks for the site of the moment: that of its beginning, with its plugins, is not kept for as long as it is.
             ListenerProtocol::Http => {
-                self.tasks.spawn_local(Holding::new(client::run(listening, (stream, client), self.end.clone()), held));
+                self.tasks
+                    .spawn_local(Holding::new(client::run(listening, (stream.into(), client), self.end.clone()), held));
             }
             ListenerProtocol::Tcp => {
-                let serving = async move { stream::run(&listening.site(), stream, client).await };
+                let serving = async move { stream::run(&listening.site(), stream.into(), client).await };
                 self.tasks.spawn_local(Holding::new(serving, held));
             }
         }

@@ -15,12 +15,12 @@ use std::task::{Context, Poll, ready};
 use palisade_contract::{Connection, ConnectionId, Refusal, Scheme, Tls};
 use pin_project_lite::pin_project;
 use rustls::ServerConfig;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::server::TlsStream;
 
 use crate::activity::Activity;
 use crate::hygiene::Trust;
+use crate::io::Socket;
 use crate::linger::close_well;
 use crate::places::OfAddress;
 use crate::proxy_protocol;
@@ -33,7 +33,7 @@ pub(crate) use slow::{SlowLane, Ticket};
 /// Serves one connection to its end, and says how it ended if that was our doing.
 pub(crate) fn run(
     listening: Rc<Listening>,
-    (stream, client): (TcpStream, SocketAddr),
+    (stream, client): (Socket, SocketAddr),
     drain: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> {
     // Both parts are boxed: a future is as large as the largest that it waits for, for as long as it lives.
@@ -67,7 +67,7 @@ struct Begun {
 }
 
 /// As [`begin`], with nothing left to say of one that is refused.
-async fn begin_or_tell(listening: Rc<Listening>, stream: TcpStream, client: SocketAddr) -> Option<Begun> {
+async fn begin_or_tell(listening: Rc<Listening>, stream: Socket, client: SocketAddr) -> Option<Begun> {
     let mut client = client;
     let mut of_address = None;
     match begin(&listening, stream, (&mut client, &mut of_address)).await {
@@ -106,8 +106,8 @@ impl From<Refusal> for Refused {
 
 /// A connection on which HTTP can be spoken.
 enum Stream {
-    Clear(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>, Speaks),
+    Clear(Socket),
+    Tls(Box<TlsStream<Socket>>, Speaks),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -119,7 +119,7 @@ enum Speaks {
 /// Asks the listener's connection filters and does TLS, both by the plan of the moment; none where the client is gone.
 async fn begin(
     listening: &Listening,
-    stream: TcpStream,
+    stream: Socket,
     (client, of_address): (&mut SocketAddr, &mut Option<OfAddress>),
 ) -> Result<Option<(Connection, Stream)>, Refused> {
     let site = listening.site();
@@ -156,7 +156,7 @@ pub(crate) enum Behind {
 }
 
 /// Who the client is, where a peer says so before anything else.
-pub(crate) async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr) -> Result<Behind, Refused> {
+pub(crate) async fn behind(site: &Site, stream: &mut Socket, peer: SocketAddr) -> Result<Behind, Refused> {
     if site.config.proxy_protocol.is_empty() || Trust::of(peer.ip(), &site.config.proxy_protocol) == Trust::Stranger {
         return Ok(Behind::Peer);
     }
@@ -175,7 +175,7 @@ pub(crate) async fn behind(site: &Site, stream: &mut TcpStream, peer: SocketAddr
 }
 
 /// What is known of a connection that was just accepted; none where the client is gone.
-pub(crate) fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> Option<Connection> {
+pub(crate) fn describe(site: &Site, stream: &Socket, client: SocketAddr) -> Option<Connection> {
     // Without it the client is gone already.
     let local = stream.local_addr().ok()?;
     // A failure costs latency, not correctness.
@@ -187,7 +187,7 @@ pub(crate) fn describe(site: &Site, stream: &TcpStream, client: SocketAddr) -> O
 async fn secure(
     site: &Site,
     connection: &Connection,
-    stream: TcpStream,
+    stream: Socket,
     tls: Arc<ServerConfig>,
 ) -> Result<Option<(Stream, Tls)>, Refusal> {
     let handshake = shake_hands((tls, site.fingerprinting), stream, &site.worker.handshakes);
@@ -257,7 +257,7 @@ mod tests {
     /// argument of an async function, which has it twice, or something rare that is not boxed.
     #[test]
     fn what_is_kept_for_an_idle_client_is_small() {
-        let (task, served) = (size_of_future(run), size_of_serving(http1::serve::<TlsStream<TcpStream>>));
+        let (task, served) = (size_of_future(run), size_of_serving(http1::serve::<TlsStream<Socket>>));
         assert!(task <= 128 && served <= 512, "{task} and {served} bytes");
     }
 

@@ -1,17 +1,17 @@
 //! A client's byte stream, plain or TLS, and what stands between it and whoever reads.
 
 mod framed;
+mod socket;
 mod watched;
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use palisade_contract::Refusal;
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 pub(crate) use self::framed::Framed;
+pub(crate) use self::socket::Socket;
 pub(crate) use self::watched::Watched;
 use crate::activity::Activity;
 
@@ -61,27 +61,13 @@ impl<S: Abort> Drop for Cut<S> {
     }
 }
 
-impl Abort for TcpStream {
-    fn abort(&self) {
-        // Where it fails, the connection is gone already.
-        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
-    }
-}
-
-impl Abort for TlsStream<TcpStream> {
+impl Abort for TlsStream<Socket> {
     fn abort(&self) {
         self.get_ref().0.abort();
     }
 }
 
-impl Await for TcpStream {
-    fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // Whoever reads next hears of an error.
-        self.poll_read_ready(context).map(drop)
-    }
-}
-
-impl Await for TlsStream<TcpStream> {
+impl Await for TlsStream<Socket> {
     fn poll_news(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let (socket, tls) = self.get_mut();
         match tls.process_new_packets() {

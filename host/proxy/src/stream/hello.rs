@@ -4,15 +4,15 @@ use std::io;
 
 use bytes::Bytes;
 use palisade_contract::Tls;
-use tokio::net::TcpStream;
 
+use crate::io::Socket;
 use crate::tls::{Fingerprinting, client_hello, ja4_of};
 
 /// Reads a ClientHello: what was read, and what it says. The protocol and the cipher suite are agreed on later, by others.
 ///
 /// # Errors
 /// It is none (RFC 8446, section 4.1.2), is longer than any client's, or the client left.
-pub(super) async fn read(stream: &mut TcpStream, fingerprinting: Fingerprinting) -> io::Result<(Bytes, Tls)> {
+pub(super) async fn read(stream: &mut Socket, fingerprinting: Fingerprinting) -> io::Result<(Bytes, Tls)> {
     let (accepted, records) = client_hello(stream).await?;
     if records.is_empty() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "its ClientHello is too long"));

@@ -18,13 +18,12 @@ use palisade_contract::{Connection, Ending, Exchange, Protocol, Refusal, Request
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use crate::activity::Activity;
 use crate::client::{Behind, Refused, behind, describe};
-use crate::io::Abort;
+use crate::io::{Abort, Socket};
 use crate::linger::close_well;
 use crate::places::OfAddress;
 use crate::record::Record;
@@ -39,7 +38,7 @@ use shown::{Half, Unbegun};
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Passes one connection on to its end, and says how it ended if that was our doing.
-pub(crate) async fn run(site: &Rc<Site>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn run(site: &Rc<Site>, stream: Socket, peer: SocketAddr) {
     let mut client = peer;
     let mut of_address = None;
     let refused = match begin(site, stream, (&mut client, &mut of_address)).await {
@@ -53,7 +52,7 @@ pub(crate) async fn run(site: &Rc<Site>, stream: TcpStream, peer: SocketAddr) {
 }
 
 /// The bytes of a client, in clear text (or TLS that passes through) or within TLS that ends here.
-type ClientStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+type ClientStream = Either<Socket, Box<TlsStream<Socket>>>;
 
 impl Abort for ClientStream {
     fn abort(&self) {
@@ -70,7 +69,7 @@ impl Settle for ClientStream {
     }
 }
 
-fn socket(stream: &ClientStream) -> &TcpStream {
+fn socket(stream: &ClientStream) -> &Socket {
     match stream {
         Either::Left(stream) => stream,
         Either::Right(stream) => stream.get_ref().0,
@@ -83,7 +82,7 @@ pub(crate) trait Settle {
     fn settle(&self);
 }
 
-impl Settle for TcpStream {
+impl Settle for Socket {
     fn settle(&self) {
         // Where it fails, the connection is gone already.
         let _ = SockRef::from(self).set_linger(None);
@@ -101,7 +100,7 @@ struct Begun {
 /// Asks the listener's connection filters, and does TLS or looks at its beginning; none where the client is gone.
 async fn begin(
     site: &Site,
-    stream: TcpStream,
+    stream: Socket,
     (client, of_address): (&mut SocketAddr, &mut Option<OfAddress>),
 ) -> Result<Option<Begun>, Refused> {
     let mut stream = stream;
@@ -134,7 +133,7 @@ async fn begin(
 type Known = (ClientStream, Bytes, Tls);
 
 /// Does TLS, or reads what the client asks for within it.
-async fn known(site: &Site, stream: TcpStream) -> Result<Option<Known>, Refused> {
+async fn known(site: &Site, stream: Socket) -> Result<Option<Known>, Refused> {
     let failed = |error: std::io::Error| Refused { why: Refusal::Handshake, detail: Some(error.to_string()) };
     match &site.tls {
         Some(tls) => secure(site, stream, tls.clone()).await.map_err(failed),
@@ -146,7 +145,7 @@ async fn known(site: &Site, stream: TcpStream) -> Result<Option<Known>, Refused>
     }
 }
 
-async fn secure(site: &Site, stream: TcpStream, tls: Arc<ServerConfig>) -> std::io::Result<Option<Known>> {
+async fn secure(site: &Site, stream: Socket, tls: Arc<ServerConfig>) -> std::io::Result<Option<Known>> {
     let (stream, known) = shake_hands((tls, site.fingerprinting), stream, &site.worker.handshakes).await?;
     if known.alpn.as_deref() == Some(ACME_TLS) {
         // It has seen what it was to see: nothing follows (RFC 8737, section 3).
@@ -322,7 +321,7 @@ fn speaks_first(opened: &Opened<ClientStream>) -> SpeaksFirst {
 }
 
 /// Resolves when it is seen that a client has left who waits for an endpoint.
-async fn leaves(socket: &TcpStream, speaks_first: SpeaksFirst) {
+async fn leaves(socket: &Socket, speaks_first: SpeaksFirst) {
     if speaks_first == SpeaksFirst::Nobody && !matches!(socket.peek(&mut [0]).await, Ok(1..)) {
         return;
     }

@@ -8,11 +8,11 @@ use rustls::server::{Accepted, AcceptedAlert, Acceptor};
 use rustls::{ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
+use crate::io::Socket;
 use crate::tls::about;
 use crate::tls::hello::{Peeked, message_of, peek};
 use crate::tls::ja4::{Carrier, ja4};
@@ -52,9 +52,9 @@ impl Handshakes {
 /// The handshake failed. The client was told, as far as that goes.
 pub(crate) async fn shake_hands(
     (tls, fingerprinting): (Arc<ServerConfig>, Fingerprinting),
-    stream: TcpStream,
+    stream: Socket,
     handshakes: &Handshakes,
-) -> io::Result<(TlsStream<TcpStream>, Tls)> {
+) -> io::Result<(TlsStream<Socket>, Tls)> {
     let mut stream = stream;
     let (accepted, records) = client_hello(&mut stream).await?;
     let ja4 = match fingerprinting {
@@ -83,7 +83,7 @@ pub(crate) fn ja4_over_quic(message: &[u8]) -> Option<String> {
 }
 
 /// Reads until the ClientHello is whole, and keeps what was read for it; nothing of a longer one than JA4 is for.
-pub(crate) async fn client_hello(stream: &mut TcpStream) -> io::Result<(Accepted, Vec<u8>)> {
+pub(crate) async fn client_hello(stream: &mut Socket) -> io::Result<(Accepted, Vec<u8>)> {
     let mut acceptor = Acceptor::default();
     let (mut records, mut read) = (Vec::new(), Vec::with_capacity(READ_BYTES));
     loop {
@@ -118,7 +118,7 @@ const READ_BYTES_U64: u64 = 4 << 10;
 /// A ClientHello of 16 KiB is far longer than any that clients send; in records of one byte each it is six times as long.
 const HELLO_BYTES_MAX: usize = 6 * (16 << 10);
 
-async fn tell(stream: &mut TcpStream, mut alert: AcceptedAlert) {
+async fn tell(stream: &mut Socket, mut alert: AcceptedAlert) {
     let mut bytes = Vec::new();
     if alert.write_all(&mut bytes).is_ok() {
         // Who does not take it does not want to know.

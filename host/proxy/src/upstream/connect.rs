@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::error::RequestError;
+use crate::io::Socket;
 use crate::proxy_protocol::{self, Ends};
 use crate::upstream::pool::Purpose;
 use crate::upstream::shared::Shared;
@@ -189,8 +190,8 @@ async fn establish(pool: &Rc<Pool>, wanted: Wanted) -> Result<Connection, Failed
 
 const NO_HTTP2: &str = "the endpoint has not agreed to speak HTTP/2 (ALPN \"h2\")";
 
-pub(super) async fn tcp(pool: &Pool, client: Option<Ends>) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(pool.endpoint.address).await?;
+pub(super) async fn tcp(pool: &Pool, client: Option<Ends>) -> io::Result<Socket> {
+    let mut stream = Socket::from(TcpStream::connect(pool.endpoint.address).await?);
     stream.set_nodelay(true)?;
     // A stream may be silent for as long as its route allows, and its endpoint's machine be gone meanwhile. HTTP/2 has a ping of
     // its own, which gRPC servers take for abuse when it comes as often as this.

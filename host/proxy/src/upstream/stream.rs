@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use palisade_contract::{Exchange, Name, Outcome, UpstreamFault};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
 use crate::error::RequestError;
-use crate::io::Abort;
+use crate::io::{Abort, Socket};
 use crate::proxy_protocol::Ends;
 use crate::record::Record;
 use crate::stream::Settle;
@@ -27,7 +26,7 @@ use crate::upstream::up::Up;
 const ATTEMPTS: u32 = 3;
 
 /// The bytes of a connection to an endpoint, in clear text or within TLS.
-pub(crate) type EndpointStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+pub(crate) type EndpointStream = Either<Socket, Box<TlsStream<Socket>>>;
 
 impl Abort for EndpointStream {
     fn abort(&self) {

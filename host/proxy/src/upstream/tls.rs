@@ -9,11 +9,11 @@ use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::fingerprint::Fingerprint;
+use crate::io::Socket;
 use crate::tls::{CertificateError, identity, pieces, provider};
 use crate::upstream::pinned::Pinned;
 use crate::upstream::pool::Purpose;
@@ -122,7 +122,7 @@ impl Tls {
 
     /// # Errors
     /// The handshake failed, or the endpoint's certificate is not one that we trust for this name.
-    pub(crate) async fn connect(&self, stream: TcpStream, purpose: Purpose) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn connect(&self, stream: Socket, purpose: Purpose) -> io::Result<TlsStream<Socket>> {
         let connector = match purpose {
             Purpose::Exchange => &self.connector,
             Purpose::Upgrade => &self.for_upgrades,

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::http::{self, Wanted};
 use super::mysql;
+use crate::io::Socket;
 use crate::proxy_protocol;
 use crate::upstream::pool::Purpose;
 use crate::upstream::{Endpoint, Upstream};
@@ -40,8 +41,8 @@ pub(super) async fn ask(upstream: &Upstream, endpoint: &Endpoint, config: &Healt
     }
 }
 
-async fn connected(upstream: &Upstream, address: SocketAddr) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn connected(upstream: &Upstream, address: SocketAddr) -> io::Result<Socket> {
+    let mut stream = Socket::from(TcpStream::connect(address).await?);
     stream.set_nodelay(true)?;
     if let Some(version) = upstream.config.proxy_protocol {
         stream.write_all(&proxy_protocol::header(version, None)).await?;

@@ -5,9 +5,9 @@ mod packet;
 mod rows;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 
 use self::packet::Packets;
+use crate::io::Socket;
 use crate::upstream::pool::Purpose;
 use crate::upstream::tls::Tls;
 
@@ -17,7 +17,7 @@ use crate::upstream::tls::Tls;
 /// # Errors
 /// What is wrong with the node.
 pub(super) async fn ask(
-    mut stream: TcpStream,
+    mut stream: Socket,
     tls: Option<&Tls>,
     user: &str,
     (galera, writable): (bool, bool),
