@@ -1,6 +1,7 @@
 //! A client's byte stream, plain or TLS, and what stands between it and whoever reads.
 
 mod framed;
+mod gathered;
 mod socket;
 mod watched;
 

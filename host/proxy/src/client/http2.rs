@@ -98,15 +98,18 @@ where
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream.clone()), service)
+                .serve_connection(TokioIo::new(stream.gathering()), service)
         );
-        let mut served = Served { served, close: http2::Connection::graceful_shutdown };
+        let mut served = Served { served, stream: stream.clone(), close: http2::Connection::graceful_shutdown };
         drive(&listening, activity, &mut served, &mut drain).await
     };
     let Some(fault) = activity.fault() else { return ended.map_err(Refused::from) };
     // What was being written may be cut by it: a client that does this has no claim to more.
-    let told =
-        tokio::time::timeout(GOAWAY_LIMIT, stream.write_all(&fault.goaway())).await.is_ok_and(|sent| sent.is_ok());
+    let telling = async {
+        stream.write_all(&fault.goaway()).await?;
+        stream.flush().await
+    };
+    let told = tokio::time::timeout(GOAWAY_LIMIT, telling).await.is_ok_and(|sent| sent.is_ok());
     let why = match fault {
         // Nor to being listened to.
         Fault::Flood => Refusal::Flood,
@@ -121,17 +124,25 @@ where
 }
 
 /// A connection of hyper's, and how it is ended.
-struct Served<'a, C> {
+struct Served<'a, C, S> {
     served: Pin<&'a mut C>,
+    stream: Framed<S>,
     close: fn(Pin<&mut C>),
 }
 
-impl<C: Future<Output = hyper::Result<()>>> Serves for Served<'_, C> {
+impl<C, S> Serves for Served<'_, C, S>
+where
+    C: Future<Output = hyper::Result<()>>,
+    S: AsyncWrite + Unpin,
+{
     /// GOAWAY says which streams are still served, and none is lost.
     const GRACE: Duration = Duration::ZERO;
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
-        self.served.as_mut().poll(context).map(Turn::Ended)
+        let served = self.served.as_mut().poll(context);
+        // All frames of a turn in one write.
+        self.stream.poll_send(context);
+        served.map(Turn::Ended)
     }
 
     fn close(&mut self) {

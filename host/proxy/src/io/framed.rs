@@ -1,7 +1,7 @@
 //! A stream of HTTP/2 that hands on what its guard lets pass.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,17 +13,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::HELD_PIECE_BYTES;
+use super::gathered::Gathered;
 use crate::activity::Activity;
 use crate::guard::{Fault, Http2Guard, Passed};
 
 /// What is kept of the memory for what is held once that is looked at.
 const KEPT_BYTES_MAX: usize = 32 << 10;
 
-/// A stream of HTTP/2 whose frames pass a guard: reading fails when it finds a fault. Its clones are the same stream.
+/// A stream of HTTP/2 whose frames pass a guard: reading fails when it finds a fault. Small writes are gathered until it is flushed. Its
+/// clones are the same stream.
 #[derive(Debug)]
-pub(crate) struct Framed<S> {
-    stream: Rc<RefCell<S>>,
-    sieve: Rc<RefCell<Sieve>>,
+pub(crate) struct Framed<S>(Rc<Shared<S>>);
+
+/// What the clones have in common.
+#[derive(Debug)]
+struct Shared<S> {
+    stream: RefCell<S>,
+    sieve: RefCell<Sieve>,
+    gathered: RefCell<Gathered>,
     activity: Rc<Activity>,
 }
 
@@ -39,17 +46,41 @@ struct Sieve {
 
 impl<S> Clone for Framed<S> {
     fn clone(&self) -> Self {
-        Self { stream: self.stream.clone(), sieve: self.sieve.clone(), activity: self.activity.clone() }
+        Self(self.0.clone())
     }
 }
 
 impl<S> Framed<S> {
     pub(crate) fn new(stream: S, activity: Rc<Activity>, limits: &ListenerLimits) -> Self {
         let sieve = Sieve { guard: Http2Guard::new(limits, Instant::now()), held: Vec::new(), passed: BytesMut::new() };
-        Self { stream: Rc::new(RefCell::new(stream)), sieve: Rc::new(RefCell::new(sieve)), activity }
+        let (stream, sieve) = (RefCell::new(stream), RefCell::new(sieve));
+        Self(Rc::new(Shared { stream, sieve, gathered: RefCell::default(), activity }))
     }
 
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// The same stream, for whoever flushes after every frame: it does nothing there, and what was written goes out with
+    /// [`Self::poll_send`].
+    pub(crate) fn gathering(&self) -> Gathering<S> {
+        Gathering(self.clone())
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Framed<S> {
+    /// Hands what is gathered to the stream. Where it cannot take all, or has failed, whoever writes is woken, and told.
+    pub(crate) fn poll_send(&self, context: &mut Context<'_>) {
+        if let Poll::Ready(Err(error)) = self.0.poll_send(context) {
+            self.0.gathered.borrow_mut().fail(error);
+            context.waker().wake_by_ref();
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Shared<S> {
+    fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.gathered.borrow_mut().poll_send(&mut *self.stream.borrow_mut(), context)
+    }
+
+    fn poll_write(&self, context: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = self.gathered.borrow_mut().poll_write(&mut *self.stream.borrow_mut(), context, pieces);
         if let Poll::Ready(Ok(bytes)) = written {
             self.sieve.borrow_mut().guard.wrote(bytes);
             self.activity.bytes_moved(bytes);
@@ -100,7 +131,7 @@ impl Sieve {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
+        let this = &*self.0;
         let (mut sieve, mut stream) = (this.sieve.borrow_mut(), this.stream.borrow_mut());
         let before = into.filled().len();
         loop {
@@ -133,28 +164,64 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, bytes);
-        self.wrote(written)
+        self.0.poll_write(context, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
+        pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(context, bytes);
-        self.wrote(written)
+        self.0.poll_write(context, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.borrow().is_write_vectored()
+        self.0.stream.borrow().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(context)
+        ready!(self.0.poll_send(context))?;
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(context)
+        ready!(self.0.poll_send(context))?;
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(context)
+    }
+}
+
+/// A [`Framed`] stream that is flushed in its own time.
+#[derive(Debug)]
+pub(crate) struct Gathering<S>(Framed<S>);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(context, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.0.gathered.borrow_mut().has_failed())
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
     }
 }
