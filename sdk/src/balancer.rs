@@ -121,10 +121,11 @@ pub enum Pick {
 const WORDS: usize = 5;
 
 impl Candidate {
-    /// The candidates of a packed list, where each has so many words.
-    pub(crate) fn unpack(words: &[u64], words_each: u32) -> Vec<Self> {
+    /// Makes `into` the candidates of a packed list, where each has so many words.
+    pub(crate) fn unpack(words: &[u64], words_each: u32, into: &mut Vec<Self>) {
         let words_each = usize::try_from(words_each).unwrap_or_default().max(WORDS);
-        words.chunks_exact(words_each).filter_map(|words| words.first_chunk().map(Self::from_words)).collect()
+        into.clear();
+        into.extend(words.chunks_exact(words_each).filter_map(|words| words.first_chunk().map(Self::from_words)));
     }
 
     fn from_words(&[key, names, load, trouble, state]: &[u64; WORDS]) -> Self {
@@ -206,18 +207,24 @@ mod tests {
         slow_start_permille: 999,
     };
 
+    fn unpacked(words: &[u64], words_each: u32) -> Vec<Candidate> {
+        let mut candidates = vec![CANDIDATE];
+        Candidate::unpack(words, words_each, &mut candidates);
+        candidates
+    }
+
     #[test]
     fn a_candidate_comes_out_as_it_was_packed() {
         let words = CANDIDATE.to_words();
         assert_eq!(words[4], 3 << 32 | 999 << 16 | 4 << 8 | 2);
-        assert_eq!(Candidate::unpack(&[words, words].concat(), 5), [CANDIDATE, CANDIDATE]);
+        assert_eq!(unpacked(&[words, words].concat(), 5), [CANDIDATE, CANDIDATE]);
     }
 
     #[test]
     fn words_that_a_later_host_adds_are_passed_over() {
         let words: Vec<u64> =
             [CANDIDATE, CANDIDATE].iter().flat_map(|each| [&each.to_words()[..], &[77]].concat()).collect();
-        assert_eq!(Candidate::unpack(&words, 6), [CANDIDATE, CANDIDATE]);
-        assert_eq!(Candidate::unpack(&[], 5), []);
+        assert_eq!(unpacked(&words, 6), [CANDIDATE, CANDIDATE]);
+        assert_eq!(unpacked(&[], 5), []);
     }
 }

@@ -1,5 +1,7 @@
 //! A call of the host → the plugin's method → what the host is told. The exports and the test host both go through here.
 
+use std::cell::Cell;
+
 use crate::{
     Admission, Balancer, Candidate, Connection, ConnectionFilter, Error, Flow, PickRequest, Plugin, Request,
     RequestFilter, Response, ResponseFilter, Setup,
@@ -43,13 +45,21 @@ pub(crate) fn on_response<P: ResponseFilter>(plugin: &mut P, head: ResponseHead)
     verdict(exchange, plugin.on_response(&mut Response::new(head)))
 }
 
+thread_local! {
+    /// What candidates are unpacked into, so that no call allocates it.
+    static UNPACKED: Cell<Vec<Candidate>> = const { Cell::new(Vec::new()) };
+}
+
 pub(crate) fn pick<P: Balancer>(
     plugin: &mut P,
     request: balancer_host::PickRequest,
     candidates: &[u64],
 ) -> balancer_host::Choice {
-    let candidates = Candidate::unpack(candidates, request.candidate_words);
-    plugin.pick(&PickRequest::new(request), &candidates).map_or_else(
+    let mut unpacked = UNPACKED.take();
+    Candidate::unpack(candidates, request.candidate_words, &mut unpacked);
+    let picked = plugin.pick(&PickRequest::new(request), &unpacked);
+    UNPACKED.set(unpacked);
+    picked.map_or_else(
         |error| {
             report(&error);
             balancer_host::Choice::Failed

@@ -82,6 +82,9 @@ impl StateTable {
             }
         }
         for byte in rest {
+            if state == self.resting && !self.leaves(*byte) {
+                continue;
+            }
             state = self.following(state, *byte);
             if state <= self.row {
                 return state == self.row;
