@@ -9,7 +9,7 @@ use palisade_config::{Action, Config};
 use palisade_contract::{Clock, Names, SharedStore, SystemClock};
 use palisade_engine::{MemoryStore, Services};
 use palisade_monitor::{AccessLog, Registry, Reload};
-use palisade_proxy::{Bound, Inherited, Running, StartError};
+use palisade_proxy::{Bound, Inherited, Running, StartError, TurnClock};
 use tokio::task::JoinHandle;
 
 use crate::acme;
@@ -73,7 +73,7 @@ impl Host {
         // Of the process, not of one generation of plugins.
         let shared: Arc<dyn SharedStore> = Arc::new(MemoryStore::default());
         let services = Services {
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(TurnClock),
             names: names.clone(),
             metrics: registry.clone(),
             shared: shared.clone(),

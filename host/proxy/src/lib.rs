@@ -48,6 +48,7 @@ mod worker;
 
 pub use explain::{EXPLAIN, Explanation, Explanations, Unexplained};
 pub use inherited::Inherited;
+pub use moment::TurnClock;
 pub use plan::{Parts, PlanError};
 pub use server::{Bound, Running, StartError};
 pub use tls::{Answering, CertificateError, Challenges, Issued, ShownCertificate, StapleError};

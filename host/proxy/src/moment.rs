@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
+use palisade_contract::{Clock, SystemClock};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
@@ -37,10 +39,22 @@ pub(crate) fn now() -> Instant {
     }
 }
 
-/// Something has been done in this turn that may have taken its time, such as a plugin's call.
-pub(crate) fn has_passed() {
-    if matches!(TURN.get(), Turn::At(_)) {
-        TURN.set(Turn::Begun);
+/// The machine's clocks, for whatever takes its time within a turn: when it was read last is the turn's time. Plugins' calls, which are timed
+/// by it, so move the turn on, and nobody has to read the clock again behind them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TurnClock;
+
+impl Clock for TurnClock {
+    fn now(&self) -> std::time::Instant {
+        let now = SystemClock.now();
+        if !matches!(TURN.get(), Turn::None) {
+            TURN.set(Turn::At(now.into()));
+        }
+        now
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemClock.wall()
     }
 }
 
@@ -103,10 +117,12 @@ mod tests {
         let first = now();
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(now(), first);
-        has_passed();
+        let called = TurnClock.now();
         assert!(now() > first);
+        assert_eq!(now().into_std(), called, "what was timed has moved the turn on");
         TURN.set(Turn::None);
-        has_passed();
-        assert!(now() > first);
+        let called = TurnClock.now();
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(now().into_std() > called, "there is no turn");
     }
 }

@@ -22,7 +22,6 @@ use crate::error::RequestError;
 use crate::filtering::{self, Instead};
 use crate::hints::Hints;
 use crate::hygiene::{self, Arrived, Opening, Trust};
-use crate::moment;
 use crate::record::Record;
 use crate::site::{Site, Way};
 use crate::tls;
@@ -261,7 +260,6 @@ async fn request_side(
         Some(lease) => lease.request(exchange).await,
         None => Decision::Proceed,
     };
-    moment::has_passed();
     match decision {
         Decision::Proceed => {}
         Decision::Reply(reply, plugin) => {
@@ -379,7 +377,6 @@ async fn response_side(
         Some(lease) => lease.response(&mut exchange).await,
         None => Decision::Proceed,
     };
-    moment::has_passed();
     match decision {
         Decision::Proceed => proceed(exchange, source, (client, asks), record).await,
         Decision::Reply(reply, plugin) => {

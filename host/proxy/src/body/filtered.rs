@@ -13,7 +13,6 @@ use http_body::{Frame, SizeHint};
 use palisade_contract::{Exchange, Hold, Passage, Step, Stopped};
 
 use super::Error;
-use crate::moment;
 
 /// Where the pieces of a body come from.
 pub(crate) trait Source {
@@ -65,9 +64,7 @@ impl Way {
     ) -> Result<(), BrokenOff> {
         poll_fn(|context| {
             loop {
-                let held = self.passage.poll_hold(exchange, context);
-                moment::has_passed();
-                match ready!(held)? {
+                match ready!(self.passage.poll_hold(exchange, context))? {
                     Hold::Released => return Poll::Ready(Ok(())),
                     Hold::Feed => ready!(self.poll_feed(source, context))?,
                 }
@@ -95,9 +92,7 @@ impl Way {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         loop {
-            let next = self.passage.poll_next(exchange, context);
-            moment::has_passed();
-            match ready!(next) {
+            match ready!(self.passage.poll_next(exchange, context)) {
                 Ok(Step::Out(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Ok(Step::Feed) => {
                     if let Err(error) = ready!(self.poll_feed(source, context)) {

@@ -57,9 +57,6 @@ impl Pools {
         let is_left_out = |index: usize| candidates.get(index).is_some_and(|one| one.health == Health::Unhealthy);
         let is_spared = spares && matches!(&picked, Ok(Pick::Endpoint(index)) if is_left_out(*index));
         self.candidates.replace(candidates);
-        if has_balancer {
-            moment::has_passed();
-        }
         match picked {
             Ok(Pick::Endpoint(index)) => {
                 let pool = reached.pools.get(index).cloned().ok_or(Unchosen::None)?;
