@@ -27,8 +27,8 @@ pub(crate) enum Rules {
 pub(crate) fn of(load: Load) -> Vec<Box<dyn Kind>> {
     match load {
         Load::Rules => vec![
-            Box::new(nginx::Nginx { rules: Rules::Native }),
-            Box::new(nginx::Nginx { rules: Rules::Lua }),
+            Box::new(nginx::Nginx::one(Rules::Native)),
+            Box::new(nginx::Nginx::one(Rules::Lua)),
             Box::new(haproxy::Haproxy { rules: Rules::Native }),
             Box::new(haproxy::Haproxy { rules: Rules::Lua }),
             Box::new(envoy::Envoy { rules: Rules::Native }),
@@ -38,7 +38,8 @@ pub(crate) fn of(load: Load) -> Vec<Box<dyn Kind>> {
         ],
         // Those that are installed here with HTTP/3.
         Load::Http3 => vec![Box::new(caddy::Caddy { rules: Rules::None })],
-        Load::Workers => Vec::new(),
+        // What several workers on these cores cost one that has been at it for twenty years.
+        Load::Workers => vec![Box::new(nginx::Nginx::on_all_cores(1)), Box::new(nginx::Nginx::on_all_cores(4))],
         _ => plain(),
     }
 }
@@ -46,7 +47,7 @@ pub(crate) fn of(load: Load) -> Vec<Box<dyn Kind>> {
 /// Each without rules.
 pub(crate) fn plain() -> Vec<Box<dyn Kind>> {
     vec![
-        Box::new(nginx::Nginx { rules: Rules::None }),
+        Box::new(nginx::Nginx::one(Rules::None)),
         Box::new(haproxy::Haproxy { rules: Rules::None }),
         Box::new(envoy::Envoy { rules: Rules::None }),
         Box::new(caddy::Caddy { rules: Rules::None }),

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use benches::Share;
 
 use super::Rules;
 use crate::peer::{Kind, Place};
@@ -13,7 +14,19 @@ use crate::rules;
 
 #[derive(Debug)]
 pub(super) struct Nginx {
-    pub(super) rules: Rules,
+    rules: Rules,
+    workers: u32,
+    share: Share,
+}
+
+impl Nginx {
+    pub(super) fn one(rules: Rules) -> Self {
+        Self { rules, workers: 1, share: Share::One }
+    }
+
+    pub(super) fn on_all_cores(workers: u32) -> Self {
+        Self { rules: Rules::None, workers, share: Share::All }
+    }
 }
 
 /// What the rules add: modules, to the whole of HTTP, to the server.
@@ -26,7 +39,12 @@ struct Parts {
 
 impl Kind for Nginx {
     fn name(&self) -> String {
-        if self.rules == Rules::Lua { "nginx, Lua" } else { "nginx" }.to_owned()
+        match (self.share, self.rules) {
+            (Share::All, _) if self.workers == 1 => "nginx, 1 worker".to_owned(),
+            (Share::All, _) => format!("nginx, {} workers", self.workers),
+            (Share::One, Rules::Lua) => "nginx, Lua".to_owned(),
+            (Share::One, _) => "nginx".to_owned(),
+        }
     }
 
     fn prepare(&self, place: &Place, port: u16, origins: [SocketAddr; 2]) -> Result<(PathBuf, Vec<String>)> {
@@ -40,19 +58,24 @@ impl Kind for Nginx {
         let folder = place.folder.display();
         let (chain, key) = (place.chain().display().to_string(), place.key().display().to_string());
         let text = format!(
-            "{modules}worker_processes 1;\ndaemon off;\npid {folder}/nginx{port}.pid;\nerror_log {folder}/nginx-error.log;\n\
+            "{modules}worker_processes {};\ndaemon off;\npid {folder}/nginx{port}.pid;\nerror_log {folder}/nginx-error.log;\n\
              events {{ worker_connections 12000; }}\nhttp {{\naccess_log off;\nkeepalive_requests 100000000;\n\
              client_body_temp_path {folder}/nginx-body;\nproxy_temp_path {folder}/nginx-proxy;\n\
              client_body_buffer_size 128k;\nproxy_buffers 16 16k;\nproxy_max_temp_file_size 0;\nssl_session_tickets off;\nssl_protocols TLSv1.2 TLSv1.3;\n\
              upstream origin {{ server {a}; server {b}; keepalive 128; keepalive_requests 100000000; }}\n{http}\
              server {{\nlisten 127.0.0.1:{port} ssl http2;\nssl_certificate {chain};\nssl_certificate_key {key};\n{server}\
              location / {{\nproxy_pass http://origin;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\n\
-             proxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n}}\n}}\n}}\n"
+             proxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n}}\n}}\n}}\n",
+            self.workers
         );
-        let file = place.folder.join(format!("nginx-{:?}.conf", self.rules));
+        let file = place.folder.join(format!("nginx-{:?}-{}.conf", self.rules, self.workers));
         fs::write(&file, text)?;
         let words = ["-c".to_owned(), file.display().to_string(), "-p".to_owned(), folder.to_string()];
         Ok((PathBuf::from("nginx"), words.into()))
+    }
+
+    fn share(&self) -> Share {
+        self.share
     }
 
     fn has_rules(&self) -> bool {
