@@ -107,11 +107,14 @@ pub fn is_authority(authority: &[u8]) -> bool {
     is_plain_authority(authority) || is_any_authority(authority).is_some()
 }
 
-/// Whether it is one at first sight, as nearly all are: a name or an IPv4 address, and perhaps a port of four digits at most.
+/// Whether it is one at first sight, as nearly all are: a name or an IPv4 address, and perhaps a port.
 fn is_plain_authority(authority: &[u8]) -> bool {
     let mut parts = authority.splitn(2, |byte| *byte == b':');
     let host = parts.next().unwrap_or_default();
-    let is_port = |port: &[u8]| !port.is_empty() && port.len() <= 4 && port.iter().all(u8::is_ascii_digit);
+    let number = |port: &[u8]| port.iter().fold(0, |number, digit| 10 * number + u32::from(digit - b'0'));
+    let is_port = |port: &[u8]| {
+        matches!(port.len(), 1..=5) && port.iter().all(u8::is_ascii_digit) && number(port) <= u32::from(u16::MAX)
+    };
     let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     !host.is_empty() && host.iter().all(is_host) && parts.next().is_none_or(is_port)
 }
