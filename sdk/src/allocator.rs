@@ -11,6 +11,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr;
 
+use crate::arrival::Arrival;
+
 /// Sizes are multiples of this.
 const STEP_BYTES: usize = 16;
 
@@ -25,7 +27,10 @@ const KEPT_BYTES: usize = 256 << 10;
 
 /// The global allocator of a plugin; [`register!`](crate::register) declares it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Allocator {
+    /// What the host finds it by: it comes first.
+    arrival: Arrival,
     /// Of each size, the first block that is free.
     free: [Cell<*mut Free>; SIZES],
     /// What all of those take.
@@ -47,7 +52,7 @@ impl Allocator {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a static can only have a constant")]
     pub const fn new() -> Self {
-        Self { free: [const { Cell::new(ptr::null_mut()) }; SIZES], kept_bytes: Cell::new(0) }
+        Self { arrival: Arrival::new(), free: [const { Cell::new(ptr::null_mut()) }; SIZES], kept_bytes: Cell::new(0) }
     }
 
     /// The place of the first block of this layout's size, and what such a block is; none for what is left to the standard library.
@@ -58,7 +63,7 @@ impl Allocator {
     }
 }
 
-// SAFETY: a block is the standard library's or was, is as large and as aligned as its layout asks, and is in a list of free ones or given out, never both.
+// SAFETY: a block is the standard library's or was, or is what the host has put something into, which the host takes once; it is as large and as aligned as its layout asks, and is in a list of free ones or given out, never both.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((first, block)) = self.size(layout) else {
@@ -77,6 +82,9 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if self.arrival.is(memory) {
+            return self.arrival.give_back();
+        }
         let Some((first, block)) = self.size(layout) else {
             // SAFETY: the caller's promise, handed on.
             return unsafe { System.dealloc(memory, layout) };
@@ -95,10 +103,12 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         let Ok(larger) = Layout::from_size_align(bytes, layout.align()) else { return ptr::null_mut() };
+        let has_arrived = self.arrival.is(memory);
         match (self.size(layout), self.size(larger)) {
+            _ if has_arrived && self.arrival.has_room(bytes) => memory,
             // SAFETY: the caller's promise, handed on.
-            (None, None) => unsafe { System.realloc(memory, layout, bytes) },
-            (Some((_, block)), Some((_, other))) if block == other => memory,
+            (None, None) if !has_arrived => unsafe { System.realloc(memory, layout, bytes) },
+            (Some((_, block)), Some((_, other))) if !has_arrived && block == other => memory,
             // SAFETY: both layouts are the caller's, what is copied is within both blocks, and the new one is no part of the old one.
             _ => unsafe {
                 let new = self.alloc(larger);
@@ -167,6 +177,26 @@ mod tests {
             let block = allocator.alloc(layout(500, 1));
             assert_eq!(allocator.kept_bytes.get(), KEPT_BYTES - 512);
             allocator.dealloc(block, layout(500, 1));
+        }
+    }
+
+    #[test]
+    fn what_has_arrived_is_given_back_when_it_is_freed_or_outgrows_its_place() {
+        let allocator = Allocator::new();
+        // SAFETY: what is taken is freed once, by the layout that it was passed by.
+        unsafe {
+            let arrived = allocator.arrival.take();
+            arrived.write(b'x');
+            assert_eq!(allocator.realloc(arrived, layout(100, 1), 2_048), arrived);
+            let grown = allocator.realloc(arrived, layout(2_048, 1), 2_049);
+            assert!(grown != arrived && grown.read() == b'x' && !allocator.arrival.is_taken());
+            allocator.dealloc(grown, layout(2_049, 1));
+            let arrived = allocator.arrival.take();
+            assert_eq!(arrived.align_offset(8), 0);
+            assert_ne!(allocator.alloc(layout(100, 1)), arrived);
+            allocator.dealloc(arrived, layout(100, 1));
+            assert!(!allocator.arrival.is_taken());
+            assert_eq!(allocator.kept_bytes.get(), 0, "it is no block");
         }
     }
 

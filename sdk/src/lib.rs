@@ -70,6 +70,7 @@
 #![deny(unsafe_code)]
 
 mod allocator;
+mod arrival;
 mod balancer;
 #[doc(hidden)]
 pub mod bindings;

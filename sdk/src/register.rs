@@ -30,6 +30,7 @@ macro_rules! register {
         #[cfg(target_family = "wasm")]
         const _: () = {
             #[global_allocator]
+            #[unsafe(export_name = "palisade_arrival")]
             static ALLOCATOR: $crate::export::Allocator = $crate::export::Allocator::new();
         };
 

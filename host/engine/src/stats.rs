@@ -56,7 +56,7 @@ struct Sum {
 }
 
 /// The time on the processor is measured of one call in so many: asking for it costs as much as a short call.
-const SAMPLED: u64 = 64;
+const SAMPLED: u64 = 256;
 
 impl Tally {
     /// Counts one call. Only the worker whose tally this is may: a sum is read and written in two steps.
@@ -185,7 +185,7 @@ pub struct PhaseFigures {
     pub calls: u64,
     /// Time spent in them, on the wall.
     pub time: Duration,
-    /// Of that, what the processor was at work for: measured of one call in 64.
+    /// Of that, what the processor was at work for: measured of one call in 256.
     pub processor_time: Duration,
     /// Decisions that ended an exchange or a connection: replies, closes, refusals.
     pub denials: u64,

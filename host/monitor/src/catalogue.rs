@@ -113,7 +113,7 @@ pub(crate) const PLUGIN_MEMORY_BYTES: HostMetric =
     gauge("palisade_plugin_memory_bytes", "Linear memory of a plugin's instances.");
 pub(crate) const PLUGIN_PROCESSOR_NANOSECONDS_TOTAL: HostMetric = counter(
     "palisade_plugin_processor_nanoseconds_total",
-    "Of the time spent in calls into plugins, what the processor was at work for; measured of one call in 64.",
+    "Of the time spent in calls into plugins, what the processor was at work for; measured of one call in 256.",
 );
 pub(crate) const PLUGIN_DENIALS_TOTAL: HostMetric =
     counter("palisade_plugin_denials_total", "Replies, closes and refusals that plugins decided.");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{Func, Memory, Result, ValRaw, bail, format_err};
 
+use super::arrival::{self, Arrival};
 use super::layout::{Layout, aligned, payload};
 use crate::host::Guest;
 
@@ -16,6 +17,8 @@ pub(crate) struct Passage {
     pub(crate) memory: Memory,
     /// Takes four numbers, and gives one.
     pub(super) realloc: Func,
+    /// What need not be asked for there.
+    pub(super) arrival: Option<Arrival>,
 }
 
 /// A call that is being made ready.
@@ -55,6 +58,12 @@ impl<'a> Passing<'a> {
     fn allocate(&mut self, bytes: usize, align: usize) -> Result<usize> {
         if bytes == 0 {
             return Ok(align);
+        }
+        if let Some(arrival) = self.passage.arrival.filter(|_| align <= arrival::ALIGN) {
+            let memory = self.passage.memory.data_mut(&mut self.guest);
+            if let Some(start) = arrival.take(memory, bytes) {
+                return Ok(start);
+            }
         }
         let mut values = [0, 0, u32::try_from(align)?, u32::try_from(bytes)?].map(ValRaw::u32);
         self.guest.data_mut().may_call = false;

@@ -8,6 +8,7 @@
 //! Everything that comes from a guest is checked as wasmtime checks it: places to be within memory and aligned, texts to be UTF-8, cases
 //! to be there. Nothing of it is trusted.
 
+mod arrival;
 mod call;
 mod layout;
 mod lift;
@@ -20,6 +21,7 @@ use crate::Reason;
 use crate::manifest::{ABI, PACKAGE};
 use crate::state::State;
 
+use arrival::Arrival;
 pub(crate) use call::{Arguments, Function, Outcome, Parameters, Returned, host_call, host_type};
 pub(crate) use layout::{Core, Layout, aligned, larger, list, payload};
 pub(crate) use lift::{Lift, Passed, Span, bytes, bytes_at, case, flat_case, list as list_of, list_at, no_case};
@@ -30,6 +32,9 @@ pub(crate) use record::{cases, fixed, layout, lifted, lowered, record, variant};
 pub(crate) const MEMORY: &str = "memory";
 pub(crate) const REALLOC: &str = "cabi_realloc";
 
+/// What a guest calls the place that the host may put into what a call comes with.
+const ARRIVAL: &str = "palisade_arrival";
+
 /// What a module exports that is to be called before anything else.
 const INITIALIZE: &str = "_initialize";
 
@@ -39,6 +44,7 @@ pub(crate) struct Code {
     pub(crate) pre: InstancePre<State>,
     memory: ModuleExport,
     realloc: ModuleExport,
+    arrival: Option<ModuleExport>,
     initialize: Option<ModuleExport>,
 }
 
@@ -58,7 +64,8 @@ impl Code {
             module.get_export_index(name).ok_or_else(|| Reason::Type(format!("it does not export \"{name}\"")))
         };
         let (memory, realloc) = (find(MEMORY)?, find(REALLOC)?);
-        Ok(Self { pre, memory, realloc, initialize: module.get_export_index(INITIALIZE) })
+        let (arrival, initialize) = (module.get_export_index(ARRIVAL), module.get_export_index(INITIALIZE));
+        Ok(Self { pre, memory, realloc, arrival, initialize })
     }
 
     /// The function of this interface of the contract's.
@@ -80,7 +87,11 @@ impl Code {
         let memory = memory.ok_or_else(|| other(MEMORY))?;
         let realloc = function(&instance, store, &self.realloc).ok_or_else(|| other(REALLOC))?;
         call::expect(store, realloc, (&[Core::I32; 4], &[Core::I32]))?;
-        store.data_mut().passage = Some(Passage { memory, realloc });
+        let arrival = self.arrival.as_ref().and_then(|arrival| {
+            let at = instance.get_module_export(&mut *store, arrival)?.into_global()?.get(&mut *store).i32()?;
+            Arrival::find(memory.data(&*store), at.cast_unsigned())
+        });
+        store.data_mut().passage = Some(Passage { memory, realloc, arrival });
         if let Some(initialize) = &self.initialize {
             let initialize = function(&instance, store, initialize).ok_or_else(|| other(INITIALIZE))?;
             initialize.typed::<(), ()>(&*store)?.call(&mut *store, ())?;
