@@ -63,7 +63,8 @@ impl Allocator {
     }
 }
 
-// SAFETY: a block is the standard library's or was, or is what the host has put something into, which the host takes once; it is as large and as aligned as its layout asks, and is in a list of free ones or given out, never both.
+// SAFETY: a block is the standard library's or was, is as large and as aligned as its layout asks, and is in a list of free ones or given out, never both; or it is what
+// the host has put something into, which is the place that it takes once.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((first, block)) = self.size(layout) else {

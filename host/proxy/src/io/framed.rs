@@ -75,6 +75,12 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Shared<S> {
+    /// As [`Self::poll_send`], for whoever is to be told.
+    fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.gathered.borrow_mut().has_failed()?;
+        self.poll_send(context)
+    }
+
     fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.gathered.borrow_mut().poll_send(&mut *self.stream.borrow_mut(), context)
     }
@@ -180,12 +186,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_send(context))?;
+        ready!(self.0.poll_flush(context))?;
         Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_send(context))?;
+        ready!(self.0.poll_flush(context))?;
         Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(context)
     }
 }

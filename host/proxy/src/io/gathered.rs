@@ -84,7 +84,6 @@ impl Gathered {
         stream: &mut S,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        self.has_failed()?;
         while !self.bytes.is_empty() {
             let written = ready!(Pin::new(&mut *stream).poll_write(context, self.rest()))?;
             if written == 0 {
@@ -95,7 +94,7 @@ impl Gathered {
         Poll::Ready(Ok(()))
     }
 
-    /// Keeps an error for whoever writes next. What was gathered is of no use any more.
+    /// Keeps an error for whoever writes or flushes next. What was gathered is of no use any more, and there is nothing left to send.
     pub(super) fn fail(&mut self, error: io::Error) {
         *self = Self { failed: Some(error), ..Self::default() };
     }
@@ -232,6 +231,7 @@ mod tests {
         let (mut gathered, mut stream) = with_room(100);
         assert!(write(&mut gathered, &mut stream, &[b"lost"]).is_ready());
         gathered.fail(io::ErrorKind::ConnectionReset.into());
+        assert!(matches!(send(&mut gathered, &mut stream), Poll::Ready(Ok(()))), "nothing is left to send");
         let told = write(&mut gathered, &mut stream, &[b"more"]);
         assert!(
             matches!(told, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset),
