@@ -65,7 +65,7 @@ impl<S> Framed<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Framed<S> {
-    /// Hands what is gathered to the stream. Where it cannot take all, or has failed, whoever writes is woken, and told.
+    /// Has what is gathered sent. Where it cannot take all, or has failed, whoever writes is woken, and told.
     pub(crate) fn poll_send(&self, context: &mut Context<'_>) {
         if let Poll::Ready(Err(error)) = self.0.poll_send(context) {
             self.0.gathered.borrow_mut().fail(error);
@@ -186,8 +186,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_flush(context))?;
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_flush(context)
+        self.0.poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

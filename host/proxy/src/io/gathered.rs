@@ -20,6 +20,8 @@ pub(super) struct Gathered {
     bytes: Vec<u8>,
     /// So many of them are with the stream.
     sent: usize,
+    /// Whether the stream may keep something of what it has: TLS takes in more than its socket does, and sends that when it is flushed.
+    is_kept: bool,
     /// Why they could not be sent: whoever writes next is told.
     failed: Option<io::Error>,
 }
@@ -45,6 +47,8 @@ impl Gathered {
                 pieces.iter().for_each(|piece| self.bytes.extend_from_slice(piece));
                 return Poll::Ready(Ok(length));
             }
+            // Whatever it comes to.
+            self.is_kept = true;
             if self.bytes.is_empty() {
                 return Pin::new(stream).poll_write_vectored(context, pieces);
             }
@@ -75,7 +79,7 @@ impl Gathered {
         Pin::new(stream).poll_write_vectored(context, &all)
     }
 
-    /// Hands everything to the stream. Ready where nothing is left.
+    /// Hands everything to the stream, and has it sent. Ready where nothing is left.
     ///
     /// # Errors
     /// The stream's.
@@ -85,11 +89,16 @@ impl Gathered {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.bytes.is_empty() {
+            self.is_kept = true;
             let written = ready!(Pin::new(&mut *stream).poll_write(context, self.rest()))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.has_sent(written);
+        }
+        if self.is_kept {
+            ready!(Pin::new(stream).poll_flush(context))?;
+            self.is_kept = false;
         }
         Poll::Ready(Ok(()))
     }
@@ -129,6 +138,9 @@ mod tests {
     struct Taking {
         room: usize,
         writes: Vec<Vec<u8>>,
+        /// Whether it keeps what it has taken when it is flushed.
+        keeps: bool,
+        flushes: usize,
     }
 
     impl AsyncWrite for Taking {
@@ -158,7 +170,9 @@ mod tests {
         }
 
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
+            let this = self.get_mut();
+            this.flushes += 1;
+            if this.keeps { Poll::Pending } else { Poll::Ready(Ok(())) }
         }
 
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -224,6 +238,23 @@ mod tests {
             }
             assert!(stream.writes.concat() == sent, "room for {room}");
         }
+    }
+
+    #[test]
+    fn what_the_stream_keeps_is_flushed_until_it_is_sent_and_no_longer() {
+        let (mut gathered, mut stream) = with_room(usize::MAX);
+        let large = vec![b'x'; GATHERED_BYTES_MAX + 1];
+        for piece in [b"small".as_slice(), &large] {
+            (stream.keeps, stream.flushes) = (true, 0);
+            assert!(write(&mut gathered, &mut stream, &[piece]).is_ready());
+            assert!(send(&mut gathered, &mut stream).is_pending());
+            assert!(send(&mut gathered, &mut stream).is_pending(), "it is asked again when it wakes");
+            stream.keeps = false;
+            assert!(matches!(send(&mut gathered, &mut stream), Poll::Ready(Ok(()))));
+            assert!(matches!(send(&mut gathered, &mut stream), Poll::Ready(Ok(()))));
+            assert_eq!(stream.flushes, 3);
+        }
+        assert_eq!(stream.writes.len(), 2);
     }
 
     #[test]
