@@ -121,7 +121,8 @@ async fn a_check_speaks_as_requests_do() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_not_there_is_down_until_it_is() {
-    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    // An address of its own: nobody else takes the port meanwhile.
+    let socket = TcpListener::bind("127.0.83.1:0").await.expect("a socket");
     let address = socket.local_addr().expect("an address");
     drop(socket);
     let site = before(address, json!({ "check": "tcp" })).await;

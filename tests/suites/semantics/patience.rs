@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use harness::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, fields, frame};
 use harness::{Body, Http, Origin, Raw, Running, Site, eventually};
 use http::Request;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::endpoint::flood;
 
@@ -193,4 +195,47 @@ fn described(short: &str) -> Site {
         }
     }
     site
+}
+
+/// TLS takes in more than its socket has room for: what it keeps at the end of an answer has to go out as well, though nothing
+/// follows it. Of these lengths, some end there.
+#[tokio::test]
+async fn an_answer_over_http2_arrives_whole_however_late_it_is_read() {
+    let site = Site::new().origin(Origin::echo()).start().await;
+    let mut all = JoinSet::new();
+    for length in (50_000..1_500_000).step_by(20_000) {
+        let mut raw = site.raw(Http::H2).await;
+        let path = format!("/bytes/{length}");
+        let named = [(":method", "GET"), (":scheme", "https"), (":authority", harness::HOST), (":path", path.as_str())];
+        // Windows that nothing ever waits for.
+        let settings = [&[0, 4][..], &i32::MAX.to_be_bytes()].concat();
+        let more = (i32::MAX - 65_535).to_be_bytes();
+        raw.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        raw.send([frame(SETTINGS, 0, 0, &settings), frame(WINDOW_UPDATE, 0, 0, &more)].concat()).await;
+        raw.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields(&named))).await;
+        all.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let received = tokio::time::timeout(Duration::from_secs(20), data(&mut raw)).await;
+            assert_eq!(received, Ok(length), "it does not arrive");
+        });
+    }
+    while let Some(read) = all.join_next().await {
+        read.expect("all of it, in its time");
+    }
+}
+
+/// How many bytes of data come until the end of the stream.
+async fn data(raw: &mut Raw) -> usize {
+    let mut received = 0;
+    loop {
+        let header = raw.read_exactly(9).await.expect("a frame");
+        let length = usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
+        raw.read_exactly(length).await.expect("what it announces");
+        if header[3] == DATA {
+            received += length;
+            if header[4] & END_STREAM != 0 {
+                return received;
+            }
+        }
+    }
 }
