@@ -229,11 +229,12 @@ async fn data(raw: &mut Raw) -> usize {
     let mut received = 0;
     loop {
         let header = raw.read_exactly(9).await.expect("a frame");
-        let length = usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2]);
+        let [a, b, c, kind, flags, ..] = <[u8; 9]>::try_from(header).expect("nine bytes");
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         raw.read_exactly(length).await.expect("what it announces");
-        if header[3] == DATA {
+        if kind == DATA {
             received += length;
-            if header[4] & END_STREAM != 0 {
+            if flags & END_STREAM != 0 {
                 return received;
             }
         }
