@@ -46,7 +46,7 @@ pub enum Wish {
     /// The filter takes it so, through this.
     Take(Handling, Box<dyn BodyFilter>),
     /// Answer with this.
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// Close the connection, or reset the stream, without an answer.
     Close,
 }
@@ -109,7 +109,7 @@ pub enum Verdict {
     /// It goes on as it is now, and so does the rest of the body: the filter is not asked about it any more.
     PassRest,
     /// Answer with this.
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// Close the connection, or reset the stream.
     Close,
 }

@@ -205,7 +205,7 @@ pub enum Decision {
     /// Go on.
     Proceed,
     /// This plugin answers.
-    Reply(Reply, PluginName),
+    Reply(Box<Reply>, PluginName),
     /// This plugin closes the connection, or resets the stream.
     Close(PluginName),
     /// This plugin failed and its policy is to refuse.
@@ -232,8 +232,10 @@ async fn pass<'a>(
                 opinions.add(monitor, phase, opinion, link.on_error());
             }
             None => {
-                let flow = link.asked(side, exchange);
-                let flow = link.settled(phase, exchange, flow).await;
+                let flow = match link.asked(side, exchange) {
+                    Ok(Flow::Wait) => link.waited_for(phase, exchange).await,
+                    settled => settled,
+                };
                 if let Some(watch) = watch {
                     watch.ended((phase, &link.name), trace::flow(&flow, link.on_error()), exchange);
                 }
@@ -279,17 +281,9 @@ impl Link {
         }
     }
 
-    /// What the filter says in the end, where it may have to wait first.
-    async fn settled(
-        &self,
-        phase: Phase,
-        exchange: &mut Box<Exchange>,
-        flow: Result<Flow, Failure>,
-    ) -> Result<Flow, Failure> {
-        match flow {
-            Ok(Flow::Wait) => poll_fn(|context| self.filter.resume(phase, exchange, context)).await,
-            settled => settled,
-        }
+    /// What the filter says in the end, where it has to wait first.
+    async fn waited_for(&self, phase: Phase, exchange: &mut Box<Exchange>) -> Result<Flow, Failure> {
+        poll_fn(|context| self.filter.resume(phase, exchange, context)).await
     }
 
     fn decided(&self, flow: Result<Flow, Failure>) -> Decision {

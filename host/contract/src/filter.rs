@@ -159,8 +159,8 @@ pub enum Admission {
 pub enum Flow {
     /// Go on with the next plugin.
     Proceed,
-    /// Answer with this.
-    Reply(Reply),
+    /// Answer with this: in a box, because what is rare should not make every answer of a filter long.
+    Reply(Box<Reply>),
     /// Close the connection, or reset the stream, without an answer.
     Close,
     /// Not decided yet: ask [`Filter::resume`].

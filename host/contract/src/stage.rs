@@ -194,7 +194,7 @@ impl Stage {
         let is_over = match verdict {
             Ok(Verdict::Proceed) => piece.is_last,
             Ok(Verdict::PassRest) => true,
-            Ok(Verdict::Reply(reply)) => return Err(Stopped::Reply(Box::new(reply), self.name.clone())),
+            Ok(Verdict::Reply(reply)) => return Err(Stopped::Reply(reply, self.name.clone())),
             Ok(Verdict::Close) => return Err(Stopped::Close(self.name.clone())),
             // Nothing that went on was changed: the rest passes as if the filter were not there.
             Err(_) if self.fails_open && !self.is_changed => {

@@ -97,11 +97,11 @@ impl Fake {
     fn flow(does: Does) -> Result<Flow, Failure> {
         match does {
             Does::Proceed => Ok(Flow::Proceed),
-            Does::Reply => Ok(Flow::Reply(Reply {
+            Does::Reply => Ok(Flow::Reply(Box::new(Reply {
                 status: StatusCode::IM_A_TEAPOT,
                 headers: HeaderMap::new(),
                 body: Bytes::from_static(b"teapot\n"),
-            })),
+            }))),
             Does::Close => Ok(Flow::Close),
             Does::Fail => Err(Failure::Reported("told to".into())),
             Does::Wait => Ok(Flow::Wait),

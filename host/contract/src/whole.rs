@@ -35,7 +35,7 @@ async fn through(
 ) -> Option<Reply> {
     let reply = match lease.request(exchange).await {
         Decision::Proceed => application(&exchange.request).await,
-        Decision::Reply(reply, _) => reply,
+        Decision::Reply(reply, _) => *reply,
         Decision::Failed(_) => failed(),
         Decision::Close(_) => return None,
     };
@@ -44,7 +44,7 @@ async fn through(
     let ResponseHead { status, headers } = exchange.response.take().unwrap_or_default();
     match decision {
         Decision::Proceed => Some(Reply { status, headers, body: reply.body }),
-        Decision::Reply(reply, _) => Some(reply),
+        Decision::Reply(reply, _) => Some(*reply),
         Decision::Failed(_) => Some(failed()),
         Decision::Close(_) => None,
     }

@@ -167,9 +167,9 @@ impl Instance {
     ///
     /// # Errors
     /// It prepared none.
-    pub(crate) fn reply(&mut self) -> Result<Reply, Failure> {
+    pub(crate) fn reply(&mut self) -> Result<Box<Reply>, Failure> {
         let absurd = || Failure::Absurd("the verdict is to reply, and no reply was prepared".into());
-        self.store.data_mut().reply.take().ok_or_else(absurd)
+        self.store.data_mut().reply.take().map(Box::new).ok_or_else(absurd)
     }
 
     /// The sentence that the guest reported, for a call that said that it failed.

@@ -14,7 +14,7 @@ use crate::upstream::{Late, within};
 
 /// What a plugin, or the end of a body, put in the place of what was to go on.
 pub(crate) enum Instead {
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// Close the connection, or reset the stream.
     Close,
     Failed(RequestError),
@@ -26,7 +26,7 @@ impl Instead {
         let plugin = stopped.plugin().clone();
         record.decided_by(plugin.clone());
         match stopped {
-            Stopped::Reply(reply, _) => Self::Reply(*reply),
+            Stopped::Reply(reply, _) => Self::Reply(reply),
             Stopped::Close(_) => {
                 record.ended(Ending::Closed);
                 Self::Close

@@ -61,7 +61,7 @@ impl Asks {
 /// Where a response comes from.
 enum Source {
     /// A plugin or the host.
-    Reply(Reply),
+    Reply(Box<Reply>),
     /// An endpoint, and what its body is allowed.
     Upstream(Box<Answer>, Rc<Upload>, BodyLimits),
     /// An endpoint that switched protocols.
@@ -105,7 +105,7 @@ async fn under_way(
             if error.is_client_gone() {
                 return Err(Closed);
             }
-            Source::Reply(error.reply())
+            Source::Reply(error.reply().into())
         }
     };
     response_side(exchange, source, (&client, request.asks), record).await
@@ -276,7 +276,7 @@ async fn request_side(
         }
     }
     if let Some((port, status)) = site.redirect() {
-        return redirect(exchange, port, status).map(|reply| Some(Source::Reply(reply)));
+        return redirect(exchange, port, status).map(|reply| Some(Source::Reply(reply.into())));
     }
     let way = way.ok_or(RequestError::NoRoute)?;
     let peer = (client.connection.as_ref(), &client.said);
@@ -381,7 +381,7 @@ async fn response_side(
         Decision::Proceed => proceed(exchange, source, (client, asks), record).await,
         Decision::Reply(reply, plugin) => {
             record.decided_by(plugin);
-            Ok(whole(reply, asks, record))
+            Ok(whole(*reply, asks, record))
         }
         Decision::Close(plugin) => {
             record.decided_by(plugin);
@@ -427,7 +427,7 @@ async fn proceed(
             let head = exchange.response.take().unwrap_or_default();
             Ok(respond(head, (origin, filtered, upload), asks, record))
         }
-        Err(Instead::Reply(reply)) => Ok(whole(reply, asks, record)),
+        Err(Instead::Reply(reply)) => Ok(whole(*reply, asks, record)),
         Err(Instead::Close) => Err(Closed),
         Err(Instead::Failed(error)) => {
             record.failed(&error);

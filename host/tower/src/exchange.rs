@@ -277,7 +277,7 @@ async fn ended(told: &mut Told, told_of: oneshot::Receiver<(u64, State)>) {
 fn refused(decision: Decision) -> Result<(), Refused> {
     match decision {
         Decision::Proceed => Ok(()),
-        Decision::Reply(reply, _) => Err(Refused::Reply(Box::new(reply))),
+        Decision::Reply(reply, _) => Err(Refused::Reply(reply)),
         Decision::Close(_) => Err(Refused::Close),
         Decision::Failed(_) => Err(Refused::Reply(Box::new(unavailable()))),
     }

@@ -91,7 +91,7 @@ impl Lease {
             let (handling, filter) = match wish {
                 Ok(Wish::Take(handling, filter)) => (handling, filter),
                 Ok(Wish::Skip) => continue,
-                Ok(Wish::Reply(reply)) => return Err(Stopped::Reply(Box::new(reply), link.name.clone())),
+                Ok(Wish::Reply(reply)) => return Err(Stopped::Reply(reply, link.name.clone())),
                 Ok(Wish::Close) => return Err(Stopped::Close(link.name.clone())),
                 Err(_) if link.on_error() == OnError::Open => continue,
                 Err(_) => return Err(Stopped::Failed(link.name.clone())),

@@ -128,7 +128,7 @@ impl Filter for Native {
         log.names = exchange.request.headers.keys().map(|name| format!("{name} ")).collect();
         match self.act {
             Act::Mark(name) => mark(&mut exchange.request.headers, name),
-            Act::Reply => return Ok(Flow::Reply(teapot())),
+            Act::Reply => return Ok(Flow::Reply(teapot().into())),
             Act::Fail => return Err(Failure::Reported("told to".into())),
             Act::Close => return Ok(Flow::Close),
             _ => {}
@@ -181,7 +181,7 @@ impl BodyFilter for Editing {
             Act::Upper => bytes.to_ascii_uppercase().into(),
             Act::Double | Act::DoubleAnswer => bytes.iter().flat_map(|byte| [*byte; 2]).collect(),
             Act::Whole => Bytes::from(format!("{}: {}", bytes.len(), String::from_utf8_lossy(bytes))),
-            Act::StopBody => return Poll::Ready(Ok(Verdict::Reply(teapot()))),
+            Act::StopBody => return Poll::Ready(Ok(Verdict::Reply(teapot().into()))),
             _ => bytes.clone(),
         };
         Poll::Ready(Ok(Verdict::Proceed))

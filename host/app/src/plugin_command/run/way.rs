@@ -111,7 +111,7 @@ impl Way {
             self.watch.step(mark, said(&decision), [changes, answer(&decision)].concat());
             match decision {
                 Decision::Proceed => {}
-                Decision::Reply(reply, _) => return Some(Some(reply.into())),
+                Decision::Reply(reply, _) => return Some(Some((*reply).into())),
                 Decision::Close(_) => return self.closed(),
                 Decision::Failed(_) => return self.failed(),
             }
