@@ -13,6 +13,7 @@ use std::hint::black_box;
 
 use anyhow::Result;
 use palisade_contract::{Clock, SystemClock};
+use palisade_proxy::TurnClock;
 
 use crate::harness::Case;
 use crate::world::World;
@@ -32,11 +33,15 @@ impl<'a> Cases<'a> {
     /// A plugin does not load, or does not decide as it should.
     pub(crate) fn all(world: &World, wanted: &'a dyn Fn(&str) -> bool) -> Result<Vec<Case>> {
         let mut cases = Self { wanted, list: Vec::new() };
-        cases.add("reading the clock", || {
-            Ok(|| {
-                black_box(SystemClock.now());
-            })
-        })?;
+        let clocks: [(&str, &'static dyn Clock); 2] =
+            [("reading the system's clock", &SystemClock), ("reading the clock that times calls", &TurnClock)];
+        for (name, clock) in clocks {
+            cases.add(name, || {
+                Ok(|| {
+                    black_box(clock.now());
+                })
+            })?;
+        }
         for add in [noop::add, firewall::add, balance::add, qps::add, fresh::add, chain::add, length::add, shared::add]
         {
             add(world, &mut cases)?;

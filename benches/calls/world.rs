@@ -8,9 +8,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use benches::Artifacts;
 use palisade_config::{Capability, Life, PluginLimits};
-use palisade_contract::{Clock, Filter, Names, Plugin as _, SystemClock, WorkerServices};
+use palisade_contract::{Clock, Filter, Names, Plugin as _, WorkerServices};
 use palisade_engine::{Engine, Module, Options, Plugin, Services};
 use palisade_monitor::{AccessLog, Registry};
+use palisade_proxy::TurnClock;
 use serde_json::Value;
 
 /// An engine with the host's own services, and every plugin that was configured on it.
@@ -23,7 +24,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(artifacts: Artifacts) -> Result<Self> {
-        let (names, clock) = (Arc::new(Names::default()), Arc::new(SystemClock));
+        let (names, clock) = (Arc::new(Names::default()), Arc::new(TurnClock));
         let registry = Registry::new("benches", clock.wall(), AccessLog::Off);
         // The names of the traffic's listener, route, upstream and endpoints are these numbers.
         for number in 1..=30 {

@@ -13,6 +13,7 @@ mod accept;
 mod activity;
 mod body;
 mod client;
+mod counter;
 mod date;
 mod error;
 mod explain;

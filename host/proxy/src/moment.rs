@@ -11,6 +11,8 @@ use palisade_contract::{Clock, SystemClock};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use crate::counter;
+
 thread_local! {
     static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
 }
@@ -46,7 +48,7 @@ pub struct TurnClock;
 
 impl Clock for TurnClock {
     fn now(&self) -> std::time::Instant {
-        let now = SystemClock.now();
+        let now = counter::now();
         if !matches!(TURN.get(), Turn::None) {
             TURN.set(Turn::At(now.into()));
         }

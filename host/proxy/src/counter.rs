@@ -1,0 +1,74 @@
+//! The machine's monotonic clock, read by the processor's own counter where the kernel does so too: half of what asking the system takes, and
+//! each call of a plugin asks twice.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use palisade_contract::{Clock, SystemClock};
+
+/// For how long the counter is believed after the system's clock was read. That may be made slower or faster by half a thousandth
+/// (`adjtimex(2)`): half a microsecond of this.
+const BELIEVED: Duration = Duration::from_millis(1);
+
+/// What Linux reads time from, and what it says there if that is the counter. It does so only where the counters of all processors go alike.
+const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+const COUNTER: &str = "tsc";
+
+thread_local! {
+    static READING: Cell<Option<Reading>> = const { Cell::new(None) };
+}
+
+/// When this thread read the system's clock, what the counter said then, and the latest time that was given.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    time: Instant,
+    count: u64,
+    latest: Instant,
+}
+
+/// The time, within a microsecond of the system's. Never goes back on one thread.
+pub(crate) fn now() -> Instant {
+    let Some(counter) = counter() else { return SystemClock.now() };
+    let count = counter.raw();
+    let earlier = READING.get();
+    let reading = match earlier.map(|earlier| (earlier, counter.delta(earlier.count, count))) {
+        Some((earlier, since)) if since < BELIEVED => {
+            Reading { latest: earlier.latest.max(earlier.time + since), ..earlier }
+        }
+        _ => {
+            let time = SystemClock.now();
+            Reading { time, count, latest: earlier.map_or(time, |earlier| earlier.latest.max(time)) }
+        }
+    };
+    READING.set(Some(reading));
+    reading.latest
+}
+
+fn counter() -> Option<&'static quanta::Clock> {
+    static FOUND: OnceLock<Option<quanta::Clock>> = OnceLock::new();
+    let find = || {
+        let source = std::fs::read_to_string(SOURCE).ok()?;
+        (source.trim_end() == COUNTER).then(quanta::Clock::new)
+    };
+    FOUND.get_or_init(find).as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_systems_time_and_never_goes_back() {
+        let (mut latest, until) = (now(), SystemClock.now() + 20 * BELIEVED);
+        let mut early = Duration::MAX;
+        while SystemClock.now() < until {
+            let (before, here, after) = (SystemClock.now(), now(), SystemClock.now());
+            assert!(here >= latest, "{:?} back", latest - here);
+            assert!(here <= after + Duration::from_micros(50), "{:?} ahead", here - after);
+            early = early.min(before.saturating_duration_since(here));
+            latest = here;
+        }
+        assert!(early < Duration::from_micros(50), "{early:?} behind");
+    }
+}
