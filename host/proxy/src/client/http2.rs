@@ -98,7 +98,7 @@ where
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-                .serve_connection(TokioIo::new(stream.gathering()), service)
+                .serve_connection(TokioIo::new(stream.clone()), service)
         );
         let mut served = Served { served, stream: stream.clone(), close: http2::Connection::graceful_shutdown };
         drive(&listening, activity, &mut served, &mut drain).await
@@ -107,7 +107,7 @@ where
     // What was being written may be cut by it: a client that does this has no claim to more.
     let telling = async {
         stream.write_all(&fault.goaway()).await?;
-        stream.flush().await
+        stream.send().await
     };
     let told = tokio::time::timeout(GOAWAY_LIMIT, telling).await.is_ok_and(|sent| sent.is_ok());
     let why = match fault {

@@ -1,6 +1,7 @@
 //! A stream of HTTP/2 that hands on what its guard lets pass.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -20,8 +21,8 @@ use crate::guard::{Fault, Http2Guard, Passed};
 /// What is kept of the memory for what is held once that is looked at.
 const KEPT_BYTES_MAX: usize = 32 << 10;
 
-/// A stream of HTTP/2 whose frames pass a guard: reading fails when it finds a fault. Small writes are gathered until it is flushed. Its
-/// clones are the same stream.
+/// A stream of HTTP/2 whose frames pass a guard: reading fails when it finds a fault. Small writes are gathered until they are sent:
+/// whoever writes flushes after every frame, so flushing it does nothing. Its clones are the same stream.
 #[derive(Debug)]
 pub(crate) struct Framed<S>(Rc<Shared<S>>);
 
@@ -56,12 +57,6 @@ impl<S> Framed<S> {
         let (stream, sieve) = (RefCell::new(stream), RefCell::new(sieve));
         Self(Rc::new(Shared { stream, sieve, gathered: RefCell::default(), activity }))
     }
-
-    /// The same stream, for whoever flushes after every frame: it does nothing there, and what was written goes out with
-    /// [`Self::poll_send`].
-    pub(crate) fn gathering(&self) -> Gathering<S> {
-        Gathering(self.clone())
-    }
 }
 
 impl<S: AsyncWrite + Unpin> Framed<S> {
@@ -72,11 +67,19 @@ impl<S: AsyncWrite + Unpin> Framed<S> {
             context.waker().wake_by_ref();
         }
     }
+
+    /// Has what is gathered sent, and waits for that.
+    ///
+    /// # Errors
+    /// It has failed, as may have what was written before.
+    pub(crate) async fn send(&self) -> io::Result<()> {
+        poll_fn(|context| self.0.poll_send_all(context)).await
+    }
 }
 
 impl<S: AsyncWrite + Unpin> Shared<S> {
     /// As [`Self::poll_send`], for whoever is to be told.
-    fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_send_all(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.gathered.borrow_mut().has_failed()?;
         self.poll_send(context)
     }
@@ -185,48 +188,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
         self.0.stream.borrow().is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.0.poll_flush(context))?;
-        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(context)
-    }
-}
-
-/// A [`Framed`] stream that is flushed in its own time.
-#[derive(Debug)]
-pub(crate) struct Gathering<S>(Framed<S>);
-
-impl<S: AsyncRead + Unpin> AsyncRead for Gathering<S> {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_read(context, into)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().0).poll_write_vectored(context, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.0.gathered.borrow_mut().has_failed())
+        Poll::Ready(self.0.gathered.borrow_mut().has_failed())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_shutdown(context)
+        ready!(self.0.poll_send_all(context))?;
+        Pin::new(&mut *self.0.stream.borrow_mut()).poll_shutdown(context)
     }
 }
