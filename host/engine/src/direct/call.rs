@@ -7,7 +7,7 @@ use wasmtime::{AsContextMut, Engine, Func, FuncType, Result, Store, ValRaw, ValT
 
 use super::layout::Core;
 use super::lift::{Lift, Passed};
-use super::lower::{FLAT_MAX, Lower, Passing};
+use super::lower::{FLAT_MAX, Lower, Passing, no_values};
 use crate::host::Guest;
 use crate::state::State;
 
@@ -208,9 +208,8 @@ impl<P: Arguments, R: Outcome> Function<P, R> {
     #[expect(unsafe_code, reason = "wasmtime checks the types of no call that is made of core values")]
     pub(crate) fn call(self, store: &mut Store<State>, arguments: &P) -> Result<R> {
         let passage = store.data().passage.ok_or_else(no_passage)?;
-        let mut passing = Passing::new(store.as_context_mut(), passage);
-        arguments.lower(&mut passing)?;
-        let mut values = passing.values();
+        let mut values = no_values();
+        arguments.lower(&mut Passing::new(store.as_context_mut(), passage, &mut values))?;
         // SAFETY: the function has the type that `P` and `R` flatten to, which `new` has seen; there are as many values as any such call
         // has, all of them numbers; the store is the one that `new` found the function in, because both are one `Instance`'s.
         unsafe { self.function.call_unchecked(&mut *store, &raw mut values[..]) }?;
@@ -264,9 +263,9 @@ pub(crate) fn host_call<P: Parameters, R: Returned>(
     let place = given.get(P::FLAT).map(ValRaw::get_u32);
     let parameters = P::lift(&mut Passed::new(given, passage.memory.data(&guest)))?;
     let returned = function(guest.as_context_mut(), parameters)?;
-    let mut passing = Passing::new(guest, passage);
-    returned.give(&mut passing, place)?;
-    if let (1, [first, ..]) = (R::FLAT, passing.values()) {
+    let mut results = no_values();
+    returned.give(&mut Passing::new(guest, passage, &mut results), place)?;
+    if let (1, [first, ..]) = (R::FLAT, results) {
         values.first_mut().ok_or_else(|| format_err!("a call without a place for its result"))?.write(first);
     }
     Ok(())

@@ -25,18 +25,21 @@ pub(crate) struct Passage {
 pub(crate) struct Passing<'a> {
     guest: Guest<'a>,
     passage: Passage,
-    values: [ValRaw; FLAT_MAX],
+    values: &'a mut Values,
     filled: usize,
 }
 
-impl<'a> Passing<'a> {
-    pub(crate) fn new(guest: Guest<'a>, passage: Passage) -> Self {
-        Self { guest, passage, values: [ValRaw::i32(0); FLAT_MAX], filled: 0 }
-    }
+/// The core values of a call.
+pub(crate) type Values = [ValRaw; FLAT_MAX];
 
-    /// The core values.
-    pub(crate) fn values(self) -> [ValRaw; FLAT_MAX] {
-        self.values
+pub(crate) fn no_values() -> Values {
+    [ValRaw::i32(0); FLAT_MAX]
+}
+
+impl<'a> Passing<'a> {
+    /// One whose core values go here.
+    pub(crate) fn new(guest: Guest<'a>, passage: Passage, values: &'a mut Values) -> Self {
+        Self { guest, passage, values, filled: 0 }
     }
 
     fn push(&mut self, value: ValRaw) -> Result<()> {
