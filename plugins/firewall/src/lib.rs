@@ -18,6 +18,7 @@ mod path;
 mod path_set;
 mod pattern;
 mod query;
+mod recent;
 mod rules;
 mod settings;
 mod state_table;
@@ -33,6 +34,7 @@ use crate::{
     headers::Headers,
     network_map::NetworkMap,
     path::PathReader,
+    recent::Recent,
     rules::{ByClient, Families, Rule, Rules},
     settings::{Action, AddressDefault, Connections, Decision, Settings},
 };
@@ -44,6 +46,8 @@ register!(Firewall: ConnectionFilter, RequestFilter);
 pub struct Firewall {
     addresses: NetworkMap<AddressDefault>,
     address_default: AddressDefault,
+    /// Whether addresses are denied.
+    recent: Recent<bool>,
     connections: Connections,
     rules: Rules,
     default_action: Decision,
@@ -79,6 +83,7 @@ impl Plugin for Firewall {
         Ok(Self {
             addresses: NetworkMap::new(allowed.chain(denied)),
             address_default: settings.default,
+            recent: Recent::default(),
             connections: settings.connections,
             rules,
             default_action: settings.default_action,
@@ -147,8 +152,9 @@ impl RequestFilter for Firewall {
 }
 
 impl Firewall {
-    fn denies_address(&self, client: IpAddr) -> bool {
-        self.addresses.find(client).unwrap_or(self.address_default) == AddressDefault::Deny
+    fn denies_address(&mut self, client: IpAddr) -> bool {
+        let Self { addresses, address_default, recent, .. } = self;
+        recent.find(client, || addresses.find(client).unwrap_or(*address_default) == AddressDefault::Deny)
     }
 }
 
