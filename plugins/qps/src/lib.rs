@@ -57,11 +57,14 @@ impl Observer for Qps {
     fn on_ended(&mut self, exchanges: &[Ended]) {
         self.in_flight.end(exchanges);
         self.batch.count(exchanges, &self.labels, &mut self.table);
-        for ((ending, _), counter) in ENDINGS.iter().zip(&self.endings) {
-            let count = exchanges.iter().map(|exchange| u64::from(exchange.ending == *ending)).sum();
-            if count > 0 {
-                counter.add(count);
+        let mut ended = [0; ENDINGS.len()];
+        for exchange in exchanges {
+            for ((ending, _), ended) in ENDINGS.iter().zip(&mut ended) {
+                *ended += u64::from(exchange.ending == *ending);
             }
+        }
+        for (ended, counter) in ended.into_iter().zip(&self.endings).filter(|(ended, _)| *ended > 0) {
+            counter.add(ended);
         }
     }
 }
