@@ -32,6 +32,8 @@ use crate::waiting::{Requests, Waiting, progressed};
 /// A plugin on one worker.
 pub(crate) struct Slot {
     plugin: Arc<Inner>,
+    /// The plugin's: every call looks at it.
+    identity: Arc<Identity>,
     instances: Instances,
     tally: Arc<Tally>,
     buffers: RefCell<Buffers>,
@@ -80,6 +82,7 @@ impl Slot {
                 .iter()
                 .filter(|phase| !matches!(phase, Phase::Connection | Phase::Observe | Phase::Tick))
                 .last(),
+            identity: plugin.identity.clone(),
             plugin,
         }
     }
@@ -98,7 +101,7 @@ impl Slot {
 
     /// Whether something new may be begun with the plugin.
     fn admitted(&self, phase: Phase) -> Result<(), Failure> {
-        let Identity { services, backoff, .. } = self.plugin.identity.as_ref();
+        let Identity { services, backoff, .. } = self.identity.as_ref();
         if backoff.is_clear() {
             return Ok(());
         }
@@ -115,7 +118,7 @@ impl Slot {
         exchange: Option<ExchangeId>,
         call: impl FnOnce(&mut Instance) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
-        let Identity { services, backoff, .. } = self.plugin.identity.as_ref();
+        let Identity { services, backoff, .. } = self.identity.as_ref();
         let began = services.clock.now();
         let processor = self.tally.samples(phase).then(ThreadTime::try_now).and_then(Result::ok);
         let result = self.instances.take(exchange, began).and_then(|mut instance| {
@@ -125,7 +128,7 @@ impl Slot {
                 backoff.went_well();
                 self.instances.put_back(exchange, instance);
             } else {
-                self.plugin.identity.broke(services.clock.now());
+                self.identity.broke(services.clock.now());
             }
             result
         });
@@ -141,7 +144,7 @@ impl Slot {
 
     /// Counts and logs a failure.
     pub(crate) fn failed(&self, phase: Phase, failure: Failure) -> Failure {
-        let Identity { services, stats, .. } = self.plugin.identity.as_ref();
+        let Identity { services, stats, .. } = self.identity.as_ref();
         stats.failed(phase, &failure);
         self.failures.borrow_mut().write(&self.plugin.config.name, phase.as_str(), &failure, services.clock.now());
         failure
@@ -254,7 +257,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.plugin.identity.stats.retire(&self.tally);
+        self.identity.stats.retire(&self.tally);
     }
 }
 
@@ -402,7 +405,7 @@ impl Filter for Slot {
     }
 
     fn tick_interval(&self) -> Option<Duration> {
-        self.plugin.identity.tick_interval.get().copied().filter(|_| self.phases.has(Phase::Tick))
+        self.identity.tick_interval.get().copied().filter(|_| self.phases.has(Phase::Tick))
     }
 
     fn tick(&self) {
@@ -419,7 +422,7 @@ impl Filter for Slot {
         self.hand_over_ended(&mut events);
         // What it keeps for exchanges under way, it keeps.
         if self.bodies.get() == 0 && self.waiting.is_empty() {
-            self.instances.release_idle(self.plugin.identity.services.clock.now());
+            self.instances.release_idle(self.identity.services.clock.now());
         }
     }
 }
