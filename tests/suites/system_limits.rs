@@ -1,4 +1,4 @@
-//! What the system lets a host have: open files for its connections, and address space for its plugins.
+//! What the system lets a host have: open files for its connections, address space for its plugins, processors for its workers.
 
 use std::fs;
 use std::path::Path;
@@ -13,11 +13,17 @@ struct Limited(Child);
 impl Limited {
     /// Starts it with a limit as of `prlimit`, soft and hard, as in `--nofile=256:5000`, and waits until it is up. With what it has said.
     async fn start(folder: &Path, limit: &str) -> (Self, String) {
+        Self::start_by(&["prlimit", limit], folder).await
+    }
+
+    /// Likewise, by a command that becomes the one that is named behind it.
+    async fn start_by(begun_by: &[&str], folder: &Path) -> (Self, String) {
         let file = folder.join("palisade.log");
-        let mut command = Command::new("prlimit");
-        command.arg(limit).arg(program()).args(["run", "palisade.toml"]).current_dir(folder).stdin(Stdio::null());
+        let (name, arguments) = begun_by.split_first().expect("a command");
+        let mut command = Command::new(name);
+        command.args(arguments).arg(program()).args(["run", "palisade.toml"]).current_dir(folder).stdin(Stdio::null());
         let child = command.stderr(fs::File::create(&file).expect("a log")).spawn();
-        let (host, mut log) = (Self(child.expect("prlimit is in util-linux")), String::new());
+        let (host, mut log) = (Self(child.expect("it is in util-linux or coreutils")), String::new());
         eventually("the host is up", async || {
             log = fs::read_to_string(&file).unwrap_or_default();
             log.contains("the admin listener is up")
@@ -31,6 +37,17 @@ impl Limited {
         let text = fs::read_to_string(format!("/proc/{}/{file}", self.0.id())).expect("a process");
         let rest = text.lines().find_map(|line| line.strip_prefix(word)).expect("a line");
         rest.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// How each of its workers is scheduled: the 41st field of what proc(5) says of a thread, which is the 39th behind its name.
+    fn policies_of_workers(&self) -> Vec<u64> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.0.id())).expect("a process");
+        let policy = |thread: fs::DirEntry| {
+            let text = fs::read_to_string(thread.path().join("stat")).ok()?;
+            let (name, fields) = text.rsplit_once(") ")?;
+            name.contains("(worker-").then(|| fields.split_whitespace().nth(38)?.parse().ok())?
+        };
+        threads.filter_map(|thread| policy(thread.ok()?)).collect()
     }
 }
 
@@ -64,6 +81,27 @@ async fn too_few_files_for_a_listener_are_told_at_the_start() {
     let told = "the process may have 1199 files open, and a listener may have 600 connections, each with one more to an endpoint: \
                 expected a hard limit of 3024 (LimitNOFILE= of systemd, `ulimit -Hn`), or fewer `limits.connections`";
     assert!(log.contains(told), "{log}");
+}
+
+/// The policies of sched(7), as the kernel numbers them.
+const OTHER: u64 = 0;
+const BATCH: u64 = 3;
+const IDLE: u64 = 5;
+
+#[tokio::test]
+async fn workers_that_outnumber_the_processors_interrupt_nobody() {
+    let processors = std::thread::available_parallelism().expect("a number").get();
+    let by_itself: &[&str] = &["env"];
+    for (workers, begun_by, policy) in [
+        (processors, by_itself, OTHER),
+        (processors + 1, by_itself, BATCH),
+        // Somebody has chosen already.
+        (processors + 1, &["chrt", "--idle", "0"], IDLE),
+    ] {
+        let (folder, _origins) = site().set("workers", workers).write();
+        let (host, _log) = Limited::start_by(begun_by, folder.path()).await;
+        assert_eq!(host.policies_of_workers(), vec![policy; workers], "{workers} workers, {begun_by:?}");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use crate::loader::Loader;
 use crate::plugins::Since;
 use crate::reload::{Fixed, Outcome, Reloader, Requests};
 use crate::state::{Last, State};
+use crate::turns;
 use crate::watch::Watch;
 
 /// Histograms keep every value until this was done: often enough that they stay small.
@@ -86,7 +87,7 @@ impl Host {
         let config = first.written.config.clone();
         // Every address is bound before anything runs.
         let admin = config.admin.map(|admin| Admin::bind_or_take(admin.bind, &mut inherited)).transpose()?;
-        let proxy = Bound::new(&config, loader.parts(&first.plugins), &mut inherited)?.run().await?;
+        let proxy = Bound::new(&config, loader.parts(&first.plugins), &mut inherited)?.run(turns::of(&config)).await?;
         for (listener, address) in inherited.left() {
             tracing::warn!(listener, %address, "a socket that was handed over is for no listener, and is closed");
         }

@@ -30,6 +30,7 @@ mod reload;
 mod run;
 mod state;
 mod top;
+mod turns;
 mod watch;
 
 pub use host::{Host, HostError};

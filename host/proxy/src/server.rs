@@ -89,11 +89,11 @@ impl Bound {
         Plan::next(config, parts, None).map(drop).map_err(StartError::Plan)
     }
 
-    /// Starts every worker, and returns when all of them accept.
+    /// Starts every worker, each with this on its thread, and returns when all of them accept.
     ///
     /// # Errors
     /// A thread or its runtime did not start; those that did are drained.
-    pub async fn run(self) -> Result<Running, StartError> {
+    pub async fn run(self, on_thread_start: fn()) -> Result<Running, StartError> {
         let oversight = Oversight::default();
         oversight.serve(&self.plan.upstreams);
         first_words(&self.plan.upstreams).await;
@@ -123,7 +123,10 @@ impl Bound {
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .stack_size(self.worker_stack_bytes)
-                .spawn(move || worker::run(own, (first, ready), ordered, draining))
+                .spawn(move || {
+                    on_thread_start();
+                    worker::run(own, (first, ready), ordered, draining);
+                })
                 .map_err(|error| StartError::Worker { worker: index, error })?;
             running.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
             running.workers.push(orders);
