@@ -3,7 +3,7 @@
 //! Proxies stand side by side on one core, each with one worker; load and origins have the others. One at a time is under
 //! load, for some seconds, in an order that each round begins with another one. What is told is the processor time that its
 //! whole process tree took for each answer, and the ratio to nginx's *in the same round*: neighbours on the hardware slow a core up to
-//! twofold, for all alike.
+//! twofold, for all alike. Every few rounds all are started anew, because chance has a part in how fast a process is.
 //!
 //! The rules that the proxies hold are one list (`rules`), written in each one's own words.
 
@@ -62,8 +62,8 @@ fn main() -> Result<()> {
     let cores = Cores::split()?;
     let origins = [benches::origin::start()?, benches::origin::start()?];
     for load in Load::ALL.into_iter().filter(|load| options.wants_load(load.name())) {
-        let mut peers = peers(load, &options, (&place, origins, &cores))?;
-        report.rounds(Rounds::run(load, &mut peers, (&options, &cores))?);
+        let start = || peers(load, &options, (&place, origins, &cores));
+        report.rounds(Rounds::run(load, start, (&options, &cores))?);
     }
     report.goals();
     if options.wants_load(latency::NAME) {

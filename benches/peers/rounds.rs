@@ -16,6 +16,10 @@ const MEASURE: &str = "nginx";
 /// A proxy that takes less of its core than this was not what held the load up.
 const BUSY: f64 = 0.9;
 
+/// After so many rounds all proxies are started anew: where a process's memory and code come to lie, and so which of it is in each other's
+/// way in the caches, is chance, and moves its time by up to three in a hundred for as long as it lives.
+const LIFE: usize = 2;
+
 /// What was measured of every proxy under one kind of load.
 #[derive(Debug)]
 pub(crate) struct Rounds {
@@ -41,26 +45,34 @@ impl Rounds {
     /// Puts each proxy under load as often as the options say, each round beginning with another one.
     ///
     /// # Errors
-    /// A request fails, or a proxy ends.
-    pub(crate) fn run(load: Load, peers: &mut [Peer], (options, cores): (&Options, &Cores)) -> Result<Self> {
-        let mut measured: Vec<_> = peers.iter().map(|peer| (peer.name.clone(), Measured::default())).collect();
-        for peer in peers.iter() {
-            let warm_up = load.run(peer.address, 1, &peer.folder); // Connections to the origins are made, code is in the caches.
-            warm_up.with_context(|| format!("{}: {}", load.name(), peer.name))?;
-        }
+    /// One does not start, a request fails, or a proxy ends.
+    pub(crate) fn run(
+        load: Load,
+        start: impl Fn() -> Result<Vec<Peer>>,
+        (options, cores): (&Options, &Cores),
+    ) -> Result<Self> {
+        let mut peers = Vec::new();
+        let mut measured = Vec::new();
         for round in 0..options.rounds {
+            if round % LIFE == 0 {
+                peers.clear();
+                peers = start()?;
+                warm_up(load, &peers)?;
+                measured.resize_with(peers.len(), Measured::default);
+            }
             for turn in 0..peers.len() {
                 let index = (round + turn) % peers.len();
-                let (Some(peer), Some((name, measured))) = (peers.get(index), measured.get_mut(index)) else {
+                let (Some(peer), Some(measured)) = (peers.get(index), measured.get_mut(index)) else {
                     continue;
                 };
-                eprint!("\r{}: round {} of {}, {name:30}", load.name(), round + 1, options.rounds);
+                eprint!("\r{}: round {} of {}, {:30}", load.name(), round + 1, options.rounds, peer.name);
                 measured.core.push(spin::milliseconds(cores)?);
-                measured.add(load, peer, options.seconds).with_context(|| format!("{}: {name}", load.name()))?;
+                measured.add(load, peer, options.seconds).with_context(|| format!("{}: {}", load.name(), peer.name))?;
             }
         }
         eprintln!();
-        Ok(Self { load, peers: measured })
+        let names = peers.iter().map(|peer| peer.name.clone());
+        Ok(Self { load, peers: names.zip(measured).collect() })
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -91,6 +103,15 @@ impl Rounds {
         };
         Some(Spread::of(of(one)?.zip(of(other)?).map(|(one, other)| one - other)))
     }
+}
+
+/// Connections to the origins are made, code is in the caches.
+fn warm_up(load: Load, peers: &[Peer]) -> Result<()> {
+    for peer in peers {
+        let answers = load.run(peer.address, 1, &peer.folder);
+        answers.with_context(|| format!("{}: {}", load.name(), peer.name))?;
+    }
+    Ok(())
 }
 
 impl Measured {
