@@ -23,7 +23,7 @@ pub(crate) struct StateTable {
     start: u32,
     /// The state that most bytes lead to, and back to, and whether it is left with a byte.
     resting: u32,
-    leaves: ByteSet,
+    leaves: Box<[bool; 256]>,
 }
 
 /// Bytes are looked at in pieces: at the end of every turn of a loop, compiled WebAssembly looks at its deadline.
@@ -46,8 +46,8 @@ impl StateTable {
             }
         }
         let row = u32::try_from(rows.row).ok()?;
-        let classes = Box::new(table(classes));
-        Some(Self { classes, next, row, start, resting: start, leaves: ByteSet::default() }.rested())
+        let (classes, leaves) = (Box::new(table(classes)), Box::new([true; 256]));
+        Some(Self { classes, next, row, start, resting: start, leaves }.rested())
     }
 
     /// Finds where a search rests: behind a byte that begins no match, mostly.
@@ -59,7 +59,10 @@ impl StateTable {
         {
             self.resting = state;
         }
-        self.leaves = (0..=u8::MAX).filter(|byte| self.following(self.resting, *byte) != self.resting).collect();
+        let leaves = std::array::from_fn(|byte| {
+            u8::try_from(byte).is_ok_and(|byte| self.following(self.resting, byte) != self.resting)
+        });
+        self.leaves = Box::new(leaves);
         self
     }
 
@@ -68,7 +71,7 @@ impl StateTable {
         let mut state = self.start;
         let (pieces, rest) = bytes.as_chunks::<PIECE_BYTES>();
         for piece in pieces {
-            if state == self.resting && !self.leaves.has_any(piece) {
+            if state == self.resting && !piece.iter().fold(false, |leaves, byte| leaves | self.leaves(*byte)) {
                 continue;
             }
             for byte in piece {
@@ -79,7 +82,7 @@ impl StateTable {
             }
         }
         for byte in rest {
-            if state == self.resting && !self.leaves.has_any(&[*byte]) {
+            if state == self.resting && !self.leaves(*byte) {
                 continue;
             }
             state = self.following(state, *byte);
@@ -88,6 +91,11 @@ impl StateTable {
             }
         }
         self.place(state, self.row - 1) == self.row
+    }
+
+    /// Whether the byte is one that ends a rest.
+    fn leaves(&self, byte: u8) -> bool {
+        self.leaves.get(usize::from(byte)).copied().unwrap_or(true)
     }
 
     fn following(&self, state: u32, byte: u8) -> u32 {
@@ -102,31 +110,7 @@ impl StateTable {
     /// What it takes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.classes.len() + size_of::<ByteSet>() + 4 * self.next.len()
-    }
-}
-
-/// Some of all bytes, a bit for each: half a line of a processor's cache.
-#[derive(Debug, Clone, Default)]
-struct ByteSet([u32; 8]);
-
-impl ByteSet {
-    /// Whether any of these is among them. No branch depends on what they are.
-    fn has_any<const N: usize>(&self, bytes: &[u8; N]) -> bool {
-        let bit = |byte: u8| self.0.get(usize::from(byte >> 5)).map_or(0, |bits| bits >> (byte & 31));
-        bytes.iter().fold(0, |found, byte| found | bit(*byte)) & 1 == 1
-    }
-}
-
-impl FromIterator<u8> for ByteSet {
-    fn from_iter<I: IntoIterator<Item = u8>>(bytes: I) -> Self {
-        let mut set = Self::default();
-        for byte in bytes {
-            if let Some(bits) = set.0.get_mut(usize::from(byte >> 5)) {
-                *bits |= 1 << (byte & 31);
-            }
-        }
-        set
+        self.classes.len() + self.leaves.len() + 4 * self.next.len()
     }
 }
 
