@@ -27,12 +27,12 @@ impl Budget {
         Ok(Self { file: file.to_owned(), stored })
     }
 
-    /// What there is to say of a count.
-    pub(crate) fn row(&self, name: &str, count: u64) -> String {
-        let Some(stored) = self.stored(name) else { return format!("| {name} | {count} | – | not stored |") };
+    /// A count, what is stored, and how far the one is from the other.
+    pub(crate) fn beside(&self, name: &str, count: u64) -> String {
+        let Some(stored) = self.stored(name) else { return format!("{count} | – | not stored") };
         #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
         let percent = (count as f64 / stored as f64 - 1.0) * 100.0;
-        format!("| {name} | {count} | {stored} | {percent:+.1} % |")
+        format!("{count} | {stored} | {percent:+.1} %")
     }
 
     /// That each of these is within its budget, and that each stored one is there.

@@ -1,5 +1,6 @@
-//! The host under callgrind: work in, the number of instructions that it took the worker out.
+//! The host under callgrind: work in, what it took the worker out.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
@@ -78,23 +79,23 @@ impl Host {
         self.tell(&["instrumentation", "on"])
     }
 
-    /// The instructions that the busiest thread, which is the worker, takes for this work; what it took them for is kept in a file of this name, for
+    /// What the busiest thread, which is the worker, takes for this work; what it took it for is kept in a file of this name, for
     /// `callgrind_annotate`.
     ///
     /// # Errors
     /// The work fails, or callgrind does not answer.
-    pub(crate) fn count(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<u64> {
+    pub(crate) fn count(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<Taken> {
         for old in self.dumps()? {
             fs::remove_file(old)?;
         }
         self.tell(&["zero"])?;
         work()?;
         self.tell(&["dump"])?;
-        let counts = self.dumps()?.into_iter().map(|file| Ok((total(&file)?, file)));
-        let counts: Vec<(u64, PathBuf)> = counts.collect::<Result<_>>()?;
-        let (count, file) = counts.into_iter().max().context("callgrind wrote nothing")?;
+        let all = self.dumps()?.into_iter().map(|file| Ok((Taken::read(&file)?, file)));
+        let all: Vec<(Taken, PathBuf)> = all.collect::<Result<_>>()?;
+        let (taken, file) = all.into_iter().max().context("callgrind wrote nothing")?;
         fs::rename(file, self.folder.join(format!("{}.callgrind", name.replace([' ', ','], "-"))))?;
-        Ok(count)
+        Ok(taken)
     }
 
     fn tell(&mut self, words: &[&str]) -> Result<()> {
@@ -118,14 +119,80 @@ impl Host {
 /// How the names of callgrind's files begin.
 const DUMP: &str = "dump";
 
-/// `totals: 187874360`, near the end.
-fn total(file: &Path) -> Result<u64> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let total = text.lines().rev().find_map(|line| line.strip_prefix("totals:"));
-    total.and_then(|total| total.trim().parse().ok()).with_context(|| format!("{} has no total", file.display()))
+/// What some work took, less of it before more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Taken {
+    pub(crate) instructions: u64,
+    /// Calls of the allocator for memory, or for more of it: by Rust, and by the cryptography's C.
+    pub(crate) allocations: u64,
+    /// Calls of `memcpy` and `memmove`: what is short is copied without one.
+    pub(crate) copies: u64,
+}
+
+/// How the allocator's functions are called that others call.
+const ALLOCATE: [&str; 7] =
+    ["malloc", "calloc", "realloc", "mi_malloc_aligned", "mi_zalloc_aligned", "mi_realloc_aligned", "mi_malloc"];
+
+impl Taken {
+    fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is not what callgrind writes", file.display()))
+    }
+
+    /// Reads what the manual calls the callgrind format: `totals: 187874360`; and for each call, `cfn=(7) name` or, where the name was told
+    /// before, `cfn=(7)`, and behind it `calls=12 …`.
+    fn parse(text: &str) -> Option<Self> {
+        let (mut instructions, mut allocations, mut copies) = (None, 0, 0);
+        let (mut names, mut called) = (HashMap::new(), "");
+        for line in text.lines() {
+            if let Some(function) = line.strip_prefix("fn=").or(line.strip_prefix("cfn=")) {
+                called = match function.split_once(' ') {
+                    Some((number, name)) => {
+                        names.insert(number, name);
+                        name
+                    }
+                    None => names.get(function)?,
+                };
+            } else if let Some(calls) = line.strip_prefix("calls=") {
+                let calls: u64 = calls.split(' ').next()?.parse().ok()?;
+                if ALLOCATE.contains(&called) {
+                    allocations += calls;
+                } else if called.starts_with("__memcpy_") || called.starts_with("__memmove_") {
+                    copies += calls;
+                }
+            } else if let Some(total) = line.strip_prefix("totals:") {
+                instructions = Some(total.trim().parse().ok()?);
+            }
+        }
+        Some(Self { instructions: instructions?, allocations, copies })
+    }
+
+    /// What one of so many more of the same took, of which fewer took `few`.
+    pub(crate) fn one_of(self, more: u32, few: Self) -> Self {
+        let one = |many: u64, few: u64| many.saturating_sub(few) / u64::from(more);
+        Self {
+            instructions: one(self.instructions, few.instructions),
+            allocations: one(self.allocations, few.allocations),
+            copies: one(self.copies, few.copies),
+        }
+    }
 }
 
 fn tail(log: &str) -> String {
     let skipped = log.lines().count().saturating_sub(20);
     log.lines().skip(skipped).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_the_names_of_what_is_called() {
+        let text = "events: Ir\n\nfn=(1) serve\n0 20\ncfn=(2) mi_malloc_aligned\ncalls=3 0 \n0 90\ncfn=(3) __memcpy_avx_unaligned_erms\n\
+                    calls=5 +4 \n0 50\n\nfn=(4) other\n0 7\ncfn=(2)\ncalls=4 0 \n0 60\ncfn=(1)\ncalls=9 0 \n0 9\n\ntotals: 1234\n";
+        assert_eq!(Taken::parse(text), Some(Taken { instructions: 1_234, allocations: 7, copies: 5 }));
+        assert_eq!(Taken::parse("fn=(1) serve\n0 20\n"), None, "no total");
+        assert_eq!(Taken::parse("cfn=(1)\ncalls=1 0\ntotals: 5\n"), None, "no name");
+    }
 }

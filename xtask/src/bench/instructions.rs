@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::budget::Budget;
-use super::callgrind::Host;
+use super::callgrind::{Host, Taken};
 use super::origin;
 use crate::steps::Steps;
 use crate::workspace::Workspace;
@@ -55,10 +55,13 @@ pub(crate) fn run(workspace: &Workspace, then: Then) -> Result<()> {
     let program = workspace.binary("palisade");
     let mut host = Host::start(&program, &config(workspace, &program)?)?;
     steps.next("counting");
-    let counts = counts(&mut host)?;
+    let taken = taken(&mut host)?;
     let budget = Budget::read(&workspace.root().join("benches/instructions.toml"))?;
-    println!("\n| a request | instructions | stored | change |\n|---|---:|---:|---:|");
-    counts.iter().for_each(|(name, count)| println!("{}", budget.row(name, *count)));
+    println!("\n| a request | allocations | copies | instructions | stored | change |\n|---|---:|---:|---:|---:|---:|");
+    for (name, Taken { instructions, allocations, copies }) in &taken {
+        println!("| {name} | {allocations} | {copies} | {} |", budget.beside(name, *instructions));
+    }
+    let counts: Vec<_> = taken.into_iter().map(|(name, taken)| (name, taken.instructions)).collect();
     match then {
         Then::Show => Ok(()),
         Then::Check => budget.check(&counts),
@@ -66,27 +69,27 @@ pub(crate) fn run(workspace: &Workspace, then: Then) -> Result<()> {
     }
 }
 
-fn counts(host: &mut Host) -> Result<Vec<(&'static str, u64)>> {
+fn taken(host: &mut Host) -> Result<Vec<(&'static str, Taken)>> {
     let listeners = ROWS.iter().map(|(_, listener, _)| host.listener(listener)).collect::<Result<Vec<_>>>()?;
     // Connections to the origins are made, and instances of plugins.
     for ((_, _, load), address) in ROWS.iter().zip(&listeners) {
         load.ask(*address, load.few())?;
     }
     host.begin()?;
-    let mut counts = Vec::new();
+    let mut all = Vec::new();
     for ((name, _, load), address) in ROWS.iter().zip(&listeners) {
         load.ask(*address, load.few())?;
         let few = least(host, (name, *load, *address), load.few())?;
         let many = least(host, (name, *load, *address), load.few() + load.more())?;
-        counts.push((*name, many.saturating_sub(few) / u64::from(load.more())));
+        all.push((*name, many.one_of(load.more(), few)));
     }
-    Ok(counts)
+    Ok(all)
 }
 
 /// How often the same is counted: what differs is turns of the loop that found less to do than others, which only add.
 const TRIES: usize = 3;
 
-fn least(host: &mut Host, (name, load, address): (&str, Load, SocketAddr), requests: u32) -> Result<u64> {
+fn least(host: &mut Host, (name, load, address): (&str, Load, SocketAddr), requests: u32) -> Result<Taken> {
     let tries = (0..TRIES).map(|_| host.count(name, || load.ask(address, requests)));
     tries.collect::<Result<Vec<_>>>()?.into_iter().min().context("it was counted")
 }
