@@ -32,17 +32,22 @@ pub(crate) fn now() -> Instant {
     let Some(counter) = counter() else { return SystemClock.now() };
     let count = counter.raw();
     let earlier = READING.get();
-    let reading = match earlier.map(|earlier| (earlier, counter.delta(earlier.count, count))) {
-        Some((earlier, since)) if since < BELIEVED => {
-            Reading { latest: earlier.latest.max(earlier.time + since), ..earlier }
-        }
-        _ => {
-            let time = SystemClock.now();
-            Reading { time, count, latest: earlier.map_or(time, |earlier| earlier.latest.max(time)) }
-        }
-    };
+    let believed = earlier.and_then(|earlier| earlier.after(count, |from, to| counter.delta(from, to)));
+    let reading = believed.unwrap_or_else(|| {
+        let time = SystemClock.now();
+        Reading { time, count, latest: earlier.map_or(time, |earlier| earlier.latest.max(time)) }
+    });
     READING.set(Some(reading));
     reading.latest
+}
+
+impl Reading {
+    /// The same with the time that it is by this count; none where that is not believed any more. The counter goes back where the machine was
+    /// asleep, or became another one.
+    fn after(self, count: u64, between: impl FnOnce(u64, u64) -> Duration) -> Option<Self> {
+        let since = (count >= self.count).then(|| between(self.count, count)).filter(|since| *since < BELIEVED)?;
+        Some(Self { latest: self.latest.max(self.time + since), ..self })
+    }
 }
 
 fn counter() -> Option<&'static quanta::Clock> {
@@ -70,5 +75,20 @@ mod tests {
             latest = here;
         }
         assert!(early < Duration::from_micros(50), "{early:?} behind");
+    }
+
+    #[test]
+    fn the_counter_is_believed_for_a_while_and_not_where_it_goes_back() {
+        let time = SystemClock.now();
+        let reading = Reading { time, count: 5_000_000, latest: time };
+        let at =
+            |count| reading.after(count, |from, to| Duration::from_nanos(to - from)).map(|later| later.latest - time);
+        assert_eq!(at(5_000_000), Some(Duration::ZERO));
+        assert_eq!(at(5_999_999), Some(Duration::from_nanos(999_999)));
+        assert_eq!(at(6_000_000), None);
+        assert_eq!(at(4_999_999), None);
+        let ahead = Reading { latest: time + BELIEVED, ..reading };
+        let later = ahead.after(5_000_001, |_, _| Duration::from_nanos(1)).map(|later| later.latest);
+        assert_eq!(later, Some(time + BELIEVED), "it does not go back");
     }
 }
