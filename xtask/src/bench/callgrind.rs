@@ -119,7 +119,7 @@ impl Host {
 /// How the names of callgrind's files begin.
 const DUMP: &str = "dump";
 
-/// What some work took, less of it before more.
+/// What some work took. Of two, the one with fewer instructions is less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Taken {
     pub(crate) instructions: u64,
