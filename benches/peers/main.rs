@@ -3,7 +3,7 @@
 //! Proxies stand side by side on one core, each with one worker; load and origins have the others. One at a time is under
 //! load, for some seconds, in an order that each round begins with another one. What is told is the processor time that its
 //! whole process tree took for each answer, and the ratio to nginx's *in the same round*: neighbours on the hardware slow a core up to
-//! twofold, for all alike. Every few rounds all are started anew, because chance has a part in how fast a process is.
+//! twofold, for all alike. Every other round all are started anew, because chance has a part in how fast a process is.
 //!
 //! The rules that the proxies hold are one list (`rules`), written in each one's own words.
 

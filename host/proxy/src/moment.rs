@@ -49,8 +49,11 @@ pub struct TurnClock;
 impl Clock for TurnClock {
     fn now(&self) -> std::time::Instant {
         let now = counter::now();
-        if !matches!(TURN.get(), Turn::None) {
-            TURN.set(Turn::At(now.into()));
+        match TURN.get() {
+            Turn::None => {}
+            Turn::Begun => TURN.set(Turn::At(now.into())),
+            // The counter may be a microsecond behind the system's clock, which the turn may have been told.
+            Turn::At(earlier) => TURN.set(Turn::At(earlier.max(now.into()))),
         }
         now
     }
@@ -122,6 +125,10 @@ mod tests {
         let called = TurnClock.now();
         assert!(now() > first);
         assert_eq!(now().into_std(), called, "what was timed has moved the turn on");
+        let ahead = now() + Duration::from_secs(1);
+        TURN.set(Turn::At(ahead));
+        TurnClock.now();
+        assert_eq!(now(), ahead, "a turn does not go back");
         TURN.set(Turn::None);
         let called = TurnClock.now();
         std::thread::sleep(Duration::from_millis(2));
