@@ -23,7 +23,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(artifacts: Artifacts) -> Result<Self> {
+    /// Where plugins run directly if they can, or all of them as components.
+    pub(crate) fn new(artifacts: Artifacts, components_alone: bool) -> Result<Self> {
         let (names, clock) = (Arc::new(Names::default()), Arc::new(TurnClock));
         let registry = Registry::new("benches", clock.wall(), AccessLog::Off);
         // The names of the traffic's listener, route, upstream and endpoints are these numbers.
@@ -31,7 +32,8 @@ impl World {
             let _ = names.intern(&format!("name-{number}"));
         }
         let services = Services { clock, names, metrics: registry.clone(), ..Services::default() };
-        let options = Options { cache: Some(artifacts.scratch().join("cache")), ..Options::default() };
+        let cache = Some(artifacts.scratch().join("cache"));
+        let options = Options { cache, components_alone, ..Options::default() };
         let engine = Engine::new(&options, services)?;
         Ok(Self { artifacts, engine, registry, plugins: RefCell::default() })
     }
